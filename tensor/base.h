@@ -1,0 +1,173 @@
+// base.h — what every room stands on: errors, arenas, checked readers, text, JSON, files, threads.
+//
+// Three rules make the rest of the program safe and short:
+//   1. Whoever passes an Arena owns what comes back; nothing is freed one by one (base.c).
+//   2. A function that can meet bad input takes an Err last and returns false or NULL; the first error wins.
+//   3. Bytes of a file are read through a Reader, which never leaves the file and remembers that it tried to.
+#pragma once
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// ---------------------------------------------------------------------------------------------------- errors
+
+// What went wrong with the input, in one sentence for the person who gave it. Zero-initialise: {0} is "no error".
+typedef struct Err {
+    bool set;
+    char text[1000]; // "file:+offset: what was found; what would be right"
+} Err;
+
+// Both fill e unless it is already set (e may be NULL: the caller does not want the words) and return false.
+bool err_set(Err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool err_at(Err *e, const char *path, uint64_t offset, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+// We are wrong, not the input: prints file and line, then aborts. No byte of any file may reach one.
+#define BUG(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
+_Noreturn void bug_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// What to do when the machine is short of memory (never returns: exits or long-jumps). Set once, by main or a test.
+void base_on_no_memory(void (*handler)(size_t wanted));
+
+// ---------------------------------------------------------------------------------------------------- arenas
+
+// Memory with one lifetime. Allocation never returns NULL: when memory is short the handler above is called.
+typedef struct Arena Arena;
+
+Arena *arena_create(Arena *parent);    // freed with its parent; NULL: a root, which whoever made it frees
+void arena_free(Arena *a);             // runs the clean-ups (last first), frees children and memory
+void arena_reset(Arena *a);            // forgets everything in it but keeps the memory for the next round
+size_t arena_used(const Arena *a);     // bytes handed out since the last reset, children not counted
+void arena_on_free(Arena *a, void (*clean)(void *), void *object); // also runs at arena_reset
+
+void *arena_zeroed(Arena *a, size_t count, size_t size); // 64-byte aligned, zeroed; count*size is checked
+void *arena_raw(Arena *a, size_t count, size_t size);    // the same, not zeroed
+#define arena_new(a, T, n) ((T *)arena_zeroed((a), (size_t)(n), sizeof(T)))
+#define arena_new_raw(a, T, n) ((T *)arena_raw((a), (size_t)(n), sizeof(T)))
+char *arena_printf(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// Size arithmetic that cannot wrap: false (and *out untouched) on overflow.
+static inline bool mul_ok(uint64_t a, uint64_t b, uint64_t *out) { return !__builtin_mul_overflow(a, b, out); }
+static inline bool add_ok(uint64_t a, uint64_t b, uint64_t *out) { return !__builtin_add_overflow(a, b, out); }
+
+// ---------------------------------------------------------------------------------------------------- strings
+
+// A view of bytes, not NUL-terminated, owned by somebody else.
+typedef struct Str {
+    const char *s;
+    size_t n;
+} Str;
+
+Str str_of(const char *zero_terminated);
+#define STR_LIT(literal) ((Str){(literal), sizeof(literal) - 1})
+bool str_eq(Str a, Str b);
+bool str_is(Str a, const char *b);
+bool str_starts(Str a, Str prefix);
+bool str_ends(Str a, Str suffix);
+Str str_copy(Arena *a, Str s);          // a copy that is also NUL-terminated at [n]
+char *str_zero(Arena *a, Str s);        // the same, as a C string (a NUL inside ends it early)
+int str_cmp(Str a, Str b);              // by bytes, then by length
+uint64_t str_hash(Str s, uint64_t seed);
+// The name nearest to `wrong` if within edit distance 2 (and less than half its length), else NULL.
+const char *str_nearest(Str wrong, const char *const *names, size_t n);
+
+// A growing byte string on an arena. {.arena = a} is an empty one. s[n] is always NUL once anything was put.
+typedef struct Buf {
+    Arena *arena;
+    char *s;
+    size_t n, cap;
+} Buf;
+
+void buf_put(Buf *b, const void *bytes, size_t n);
+void buf_str(Buf *b, Str s);
+void buf_char(Buf *b, char c);
+void buf_printf(Buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buf_float(Buf *b, float x);        // fewest digits that read back as the same float; NaN "NaN", inf "Infinity"
+void buf_json(Buf *b, Str s);           // a JSON string with quotes; non-ASCII kept, invalid UTF-8 as U+FFFD
+void buf_json_ascii(Buf *b, Str s);     // the same with every non-ASCII character as \uXXXX (as Python writes)
+void buf_base64(Buf *b, const void *bytes, size_t n);
+bool base64_decode(Buf *b, Str text);   // strict RFC 4648 with padding; false if malformed
+static inline Str buf_view(const Buf *b) { return (Str){b->s ? b->s : "", b->n}; }
+
+// ---------------------------------------------------------------------------------------------------- UTF-8
+
+// Strict: no overlong forms, no surrogates, nothing above U+10FFFF.
+// Reads one character at s[0..n), n > 0: returns its length 1..4 and sets *cp; for invalid bytes returns 0 and
+// sets *cp to U+FFFD and *bad (may be NULL) to the length of the maximal invalid subpart (Unicode 15, ch. 3.9).
+int utf8_decode(const char *s, size_t n, uint32_t *cp, int *bad);
+int utf8_encode(uint32_t cp, char out[4]);       // length 1..4; cp must be a scalar value
+bool utf8_valid(Str s, size_t *bad_at);          // bad_at may be NULL
+
+// ---------------------------------------------------------------------------------------------------- bytes
+
+// A cursor over bytes in memory. Reads past the end give 0 and set bad, which sticks. Little-endian, any alignment.
+typedef struct Reader {
+    const uint8_t *p;
+    size_t n, at;
+    bool bad;
+    const char *path; // for messages
+} Reader;
+
+size_t rd_left(const Reader *r);
+uint8_t rd_u8(Reader *r);
+uint16_t rd_u16(Reader *r);
+uint32_t rd_u32(Reader *r);
+uint64_t rd_u64(Reader *r);
+float rd_f32(Reader *r);
+uint64_t rd_varint(Reader *r);               // protobuf base-128, at most ten bytes
+const uint8_t *rd_bytes(Reader *r, uint64_t n); // NULL (and bad) if fewer are left; n = 0 gives a valid pointer
+Reader rd_sub(Reader *r, uint64_t n);        // the next n bytes as a reader of their own; bad in both if too few
+
+// ---------------------------------------------------------------------------------------------------- JSON
+
+typedef enum { J_NULL, J_FALSE, J_TRUE, J_NUMBER, J_STRING, J_ARRAY, J_OBJECT } JsonKind;
+
+// One value. Children of an array or object are a list: for (const Json *c = j->child; c; c = c->next).
+typedef struct Json {
+    JsonKind kind;
+    bool is_int;         // a number written without '.', 'e' and in the range of int64
+    int64_t i;           // its value, if is_int
+    double number;       // its value, always
+    Str text;            // a string's value (decoded; NUL may occur inside), or a number as it was written
+    size_t count;        // children
+    size_t at;           // byte offset in the text, for messages
+    Str key;             // if it is a member of an object
+    const struct Json *child, *next;
+} Json;
+
+// RFC 8259, strict but for: a BOM at the start is skipped, and NaN, Infinity, -Infinity are numbers (Python writes
+// them). Depth at most 512, no recursion. Lone surrogate escapes become U+FFFD. NULL and e on error.
+const Json *json_parse(Arena *a, Str text, const char *path, Err *e);
+const Json *json_get(const Json *object, const char *key); // NULL if absent or not an object; the last duplicate wins
+const char *json_kind_name(const Json *j);                 // "a string", "null", ... for messages
+
+// ---------------------------------------------------------------------------------------------------- files
+
+// The whole file. map: mapped read-only (kept until the arena goes); read: a NUL-terminated copy. Errors name the path.
+bool file_map(Arena *a, const char *path, Str *out, Err *e);
+bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e); // "-" is standard input
+bool file_exists(const char *path);
+bool dir_exists(const char *path);
+// Writes a temporary file beside path, syncs, renames: path is either the old file or all of the new one.
+bool file_write(const char *path, Str bytes, Err *e); // "-" is standard output
+bool out_write(int fd, Str bytes);                    // to a descriptor, all of it; false on error (errno says which)
+
+// ---------------------------------------------------------------------------------------------------- threads
+
+// Runs work(i, context) for every i in [0, n) on the pool's threads and returns when all are done. Which thread
+// takes which i is not fixed, so no result may depend on it; work must not allocate from an arena that others use.
+// Calls do not nest: inside work, pool_run runs in line.
+void pool_run(int64_t n, void (*work)(int64_t i, void *context), void *context);
+void pool_start(int threads);   // 0: as many as the process may use (affinity, cgroup quota, INSEQ_THREADS)
+void pool_stop(void);
+int pool_threads(void);
+
+// ---------------------------------------------------------------------------------------------------- faults
+
+// In builds with -DFAULTS the n-th allocation or I/O call after arming fails (once, or every one from there on).
+typedef enum { FAULT_ALLOC, FAULT_IO, FAULT_KINDS } FaultKind;
+void fault_arm(FaultKind kind, long nth, bool persistent); // nth counts from 1; 0 disarms
+long fault_count(FaultKind kind);                          // calls seen since arming
+bool fault_hit(FaultKind kind);                            // used by base.c and file.c only; false without -DFAULTS
