@@ -167,7 +167,8 @@ int pool_threads(void);
 // ---------------------------------------------------------------------------------------------------- faults
 
 // In builds with -DFAULTS the n-th allocation or I/O call after arming fails (once, or every one from there on).
-typedef enum { FAULT_ALLOC, FAULT_IO, FAULT_KINDS } FaultKind;
+// FAULT_SHORT is no failure: the read or write is interrupted (EINTR, odd n) or moves a single byte (even n).
+typedef enum { FAULT_ALLOC, FAULT_IO, FAULT_SHORT, FAULT_KINDS } FaultKind;
 void fault_arm(FaultKind kind, long nth, bool persistent); // nth counts from 1; 0 disarms
 long fault_count(FaultKind kind);                          // calls seen since arming
 bool fault_hit(FaultKind kind);                            // used by base.c and file.c only; false without -DFAULTS

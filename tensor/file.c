@@ -1,0 +1,291 @@
+// file.c — whole files in, whole files out.
+//
+// In: a file is mapped read-only, or read at once if it is small or no regular file. Every descriptor and mapping
+// hangs on the arena (see Hold) from before it exists, so that running out of memory half-way leaks nothing.
+// Out: write beside, sync, rename, sync the folder; a reader sees the old file or all of the new one, and a crash
+// leaves at worst a NAME.tmp.PID. Devices and pipes are written in place.
+//
+// All system calls go through the few wrappers below. They are where interrupted calls are repeated, and where builds
+// with -DFAULTS make the n-th call fail (FAULT_IO) or move one byte or be interrupted (FAULT_SHORT).
+#include "base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAP_FROM = 64 * 1024, FIRST_READ = 4096, MOVE_MOST = 1 << 30 };
+
+// ---------------------------------------------------------------------------------------------------- system calls
+
+static bool fails(void)
+{
+    if (fault_hit(FAULT_IO)) return errno = EIO, true;
+    return false;
+}
+
+// A transfer that is cut short on purpose: first an interrupted one, then one of a single byte, and so on.
+static bool interrupted(size_t *n)
+{
+    if (*n > MOVE_MOST) *n = MOVE_MOST; // as much as every system takes at once
+    if (!fault_hit(FAULT_SHORT)) return false;
+    if (fault_count(FAULT_SHORT) % 2) return errno = EINTR, true;
+    if (*n > 1) *n = 1;
+    return false;
+}
+
+static int sys_open(const char *path, int flags, mode_t mode)
+{
+    if (fails()) return -1;
+    int fd;
+    do fd = open(path, flags | O_CLOEXEC, mode);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static bool sys_stat(int fd, struct stat *st) { return !fails() && fstat(fd, st) == 0; }
+
+static ssize_t sys_read(int fd, void *to, size_t n)
+{
+    if (fails() || interrupted(&n)) return -1;
+    return read(fd, to, n);
+}
+
+static ssize_t sys_write(int fd, const void *from, size_t n)
+{
+    if (fails() || interrupted(&n)) return -1;
+    return write(fd, from, n);
+}
+
+static bool sys_sync(int fd)
+{
+    if (fails()) return false;
+    int r;
+    do r = fsync(fd);
+    while (r < 0 && errno == EINTR);
+    return r == 0 || errno == EINVAL || errno == ENOTSUP; // this kind of file has nothing to sync
+}
+
+// Closed in any case; false if the system had bad news. After EINTR the descriptor is gone on Linux: no second try.
+static bool sys_close(int fd)
+{
+    bool ok = close(fd) == 0 || errno == EINTR;
+    return !fails() && ok;
+}
+
+static void *sys_map(int fd, size_t n)
+{
+    return fails() ? MAP_FAILED : mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
+}
+
+static bool sys_rename(const char *from, const char *to) { return !fails() && rename(from, to) == 0; }
+
+// True if it makes sense to try again: interrupted, or a terminal or pipe in non-blocking mode that needs time.
+static bool again(int fd, short wish)
+{
+    if (errno == EINTR) return true;
+    if (errno != EAGAIN) return false;
+    struct pollfd p = {.fd = fd, .events = wish};
+    return poll(&p, 1, -1) >= 0 || errno == EINTR;
+}
+
+// ---------------------------------------------------------------------------------------------------- reading
+
+// What must be given back to the system, whatever happens.
+typedef struct Hold {
+    int fd; // -1: none
+    void *map;
+    size_t n;
+} Hold;
+
+static void let_go(void *object)
+{
+    Hold *h = object;
+    if (h->fd >= 0) close(h->fd);
+    if (h->map) munmap(h->map, h->n);
+    *h = (Hold){.fd = -1};
+}
+
+static Hold *hold(Arena *a)
+{
+    Hold *h = arena_new(a, Hold, 1);
+    h->fd = -1;
+    arena_on_free(a, let_go, h);
+    return h;
+}
+
+static void done_with_fd(Hold *h)
+{
+    close(h->fd);
+    h->fd = -1;
+}
+
+static bool said(Err *e, const char *path, const char *what)
+{
+    return err_set(e, "%.500s: %s: %s", path, what, strerror(errno));
+}
+
+static bool open_to_read(Hold *h, const char *path, struct stat *st, Err *e)
+{
+    h->fd = sys_open(path, O_RDONLY, 0);
+    if (h->fd < 0) return said(e, path, "cannot open");
+    if (!sys_stat(h->fd, st)) return said(e, path, "cannot ask for its size");
+    if (S_ISDIR(st->st_mode)) return errno = EISDIR, said(e, path, "cannot read");
+    return true;
+}
+
+// Reads to the end. `expect` is a guess of the size: with a right one there is one allocation.
+static bool read_all(Arena *a, int fd, const char *path, size_t limit, size_t expect, Str *out, Err *e)
+{
+    size_t cap = expect < limit ? expect + 1 : limit, n = 0; // one more, to meet the end without growing
+    char *s = arena_new_raw(a, char, cap + 1);
+    for (;;) {
+        char extra; // when the limit is reached, room for the byte that may not come
+        ssize_t got = sys_read(fd, n < cap ? s + n : &extra, n < cap ? cap - n : 1);
+        if (got < 0 && again(fd, POLLIN)) continue;
+        if (got < 0) return said(e, path, "cannot read");
+        if (got == 0) break;
+        if (n == limit) return err_set(e, "%.500s: longer than %zu bytes, the limit for this file", path, limit);
+        n += (size_t)got;
+        if (n < cap || cap == limit) continue;
+        size_t more = cap < FIRST_READ ? FIRST_READ : cap;
+        cap = more < limit - cap ? cap + more : limit;
+        char *larger = arena_new_raw(a, char, cap + 1);
+        memcpy(larger, s, n);
+        s = larger;
+    }
+    s[n] = 0;
+    *out = (Str){s, n};
+    return true;
+}
+
+// The size as the file system tells it, 0 where it has no meaning.
+static uint64_t size_of(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_size > 0 ? (uint64_t)st->st_size : 0;
+}
+
+bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
+{
+    if (limit > SIZE_MAX / 4) limit = SIZE_MAX / 4;
+    if (!strcmp(path, "-")) return read_all(a, 0, "(standard input)", limit, FIRST_READ, out, e);
+    Hold *h = hold(a);
+    struct stat st;
+    bool ok = open_to_read(h, path, &st, e);
+    if (ok && size_of(&st) > limit)
+        ok = err_set(e, "%.500s: %" PRIu64 " bytes, more than the limit of %zu for this file", path, size_of(&st),
+                     limit);
+    ok = ok && read_all(a, h->fd, path, limit, (size_t)size_of(&st), out, e);
+    if (h->fd >= 0) done_with_fd(h);
+    return ok;
+}
+
+static bool map_or_read(Arena *a, Hold *h, const char *path, Str *out, Err *e)
+{
+    struct stat st;
+    if (!open_to_read(h, path, &st, e)) return false;
+    uint64_t n = size_of(&st);
+    if (n < MAP_FROM) return read_all(a, h->fd, path, SIZE_MAX / 4, (size_t)n, out, e);
+    if (n > SIZE_MAX / 4) return err_set(e, "%.500s: %" PRIu64 " bytes do not fit into memory", path, n);
+    void *p = sys_map(h->fd, (size_t)n);
+    if (p == MAP_FAILED) return said(e, path, "cannot map");
+    h->map = p, h->n = (size_t)n;
+    *out = (Str){p, (size_t)n};
+    return true;
+}
+
+bool file_map(Arena *a, const char *path, Str *out, Err *e)
+{
+    Hold *h = hold(a);
+    bool ok = map_or_read(a, h, path, out, e);
+    if (h->fd >= 0) done_with_fd(h);
+    return ok;
+}
+
+bool file_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+}
+
+bool dir_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+// ---------------------------------------------------------------------------------------------------- writing
+
+bool out_write(int fd, Str bytes)
+{
+    for (size_t at = 0; at < bytes.n;) {
+        ssize_t put = sys_write(fd, bytes.s + at, bytes.n - at);
+        if (put < 0 && again(fd, POLLOUT)) continue;
+        if (put == 0) errno = EIO;
+        if (put <= 0) return false;
+        at += (size_t)put;
+    }
+    return true;
+}
+
+static bool write_in_place(const char *path, Str bytes, Err *e)
+{
+    int fd = sys_open(path, O_WRONLY | O_NOCTTY, 0);
+    if (fd < 0) return said(e, path, "cannot open to write");
+    bool ok = out_write(fd, bytes) || said(e, path, "cannot write");
+    return (sys_close(fd) || said(e, path, "cannot finish writing")) && ok;
+}
+
+// A leftover of the same name can only be from a dead process of the same number: it is removed. O_EXCL then makes
+// sure that the file is new and ours.
+static bool write_new(const char *path, Str bytes, const struct stat *old, Err *e)
+{
+    unlink(path);
+    int fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd < 0) return said(e, path, "cannot create");
+    if (old && fchmod(fd, old->st_mode & 0777)) errno = 0; // keep the old permissions if the file system has any
+    bool ok = (out_write(fd, bytes) || said(e, path, "cannot write")) &&
+              (sys_sync(fd) || said(e, path, "cannot write to disk"));
+    return (sys_close(fd) || said(e, path, "cannot finish writing")) && ok;
+}
+
+// Makes the rename last. A folder that we may write to but not read cannot be synced; that is no error.
+static bool sync_folder(char *path, Err *e)
+{
+    char *slash = strrchr(path, '/');
+    const char *folder = !slash ? "." : slash == path ? "/" : path;
+    if (slash && slash != path) *slash = 0;
+    int fd = sys_open(folder, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) return errno == EACCES || said(e, folder, "cannot open the folder");
+    bool ok = sys_sync(fd) || said(e, folder, "cannot write the folder to disk");
+    return (sys_close(fd) || said(e, folder, "cannot finish writing")) && ok;
+}
+
+bool file_write(const char *path, Str bytes, Err *e)
+{
+    if (!strcmp(path, "-")) return out_write(1, bytes) || said(e, "(standard output)", "cannot write");
+    struct stat old;
+    bool exists = stat(path, &old) == 0;
+    if (exists && S_ISDIR(old.st_mode)) return errno = EISDIR, said(e, path, "cannot write");
+    if (exists && !S_ISREG(old.st_mode)) return write_in_place(path, bytes, e); // /dev/null, a pipe
+
+    char target[PATH_MAX], temp[PATH_MAX + 32];
+    if (!exists || !realpath(path, target)) { // through a symbolic link, the file it names is replaced
+        if (strlen(path) >= sizeof target) return errno = ENAMETOOLONG, said(e, path, "cannot write");
+        strcpy(target, path);
+    }
+    snprintf(temp, sizeof temp, "%s.tmp.%ld", target, (long)getpid());
+    bool ok = write_new(temp, bytes, exists ? &old : NULL, e) &&
+              (sys_rename(temp, target) || said(e, path, "cannot rename the finished file to this name"));
+    if (!ok) {
+        unlink(temp);
+        return false;
+    }
+    return sync_folder(target, e);
+}
