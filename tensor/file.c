@@ -151,7 +151,8 @@ static bool read_all(Arena *a, int fd, const char *path, size_t limit, size_t ex
         if (got < 0 && again(fd, POLLIN)) continue;
         if (got < 0) return said(e, path, "cannot read");
         if (got == 0) break;
-        if (n == limit) return err_set(e, "%.500s: longer than %zu bytes, the limit for this file", path, limit);
+        if (n == limit)
+            return err_set(e, "%.500s: longer than %zu bytes, the limit for this file", path, limit);
         n += (size_t)got;
         if (n < cap || cap == limit) continue;
         size_t more = cap < FIRST_READ ? FIRST_READ : cap;
@@ -179,8 +180,8 @@ bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
     struct stat st;
     bool ok = open_to_read(h, path, &st, e);
     if (ok && size_of(&st) > limit)
-        ok = err_set(e, "%.500s: %" PRIu64 " bytes, more than the limit of %zu for this file", path, size_of(&st),
-                     limit);
+        ok = err_set(e, "%.500s: %" PRIu64 " bytes, more than the limit of %zu for this file", path,
+                     size_of(&st), limit);
     ok = ok && read_all(a, h->fd, path, limit, (size_t)size_of(&st), out, e);
     if (h->fd >= 0) done_with_fd(h);
     return ok;
@@ -249,7 +250,7 @@ static bool write_new(const char *path, Str bytes, const struct stat *old, Err *
     unlink(path);
     int fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
     if (fd < 0) return said(e, path, "cannot create");
-    if (old && fchmod(fd, old->st_mode & 0777)) errno = 0; // keep the old permissions if the file system has any
+    if (old && fchmod(fd, old->st_mode & 0777)) errno = 0; // the old permissions, where they can be kept
     bool ok = (out_write(fd, bytes) || said(e, path, "cannot write")) &&
               (sys_sync(fd) || said(e, path, "cannot write to disk"));
     return (sys_close(fd) || said(e, path, "cannot finish writing")) && ok;

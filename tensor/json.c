@@ -191,7 +191,8 @@ static double to_double(Decimal *d)
 {
     if (!d->n) return 0;
     int64_t e = d->exponent;
-    if (!d->more && d->n <= 15 && e >= -22 && e <= 22) { // both factors and so one rounding: exact (Clinger 1990)
+    if (!d->more && d->n <= 15 && e >= -22 &&
+        e <= 22) { // both factors are exact: one rounding (Clinger 1990)
         static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
         int64_t x = 0;
@@ -247,7 +248,6 @@ static bool read_number(Parser *p, Json *v)
     size_t start = p->at;
     bool minus = p->s[start] == '-', integer = true;
     if (minus) p->at++;
-    v->kind = J_NUMBER;
     if (word(p, "Infinity")) v->number = (double)INFINITY, integer = false;
     else if (!minus && word(p, "NaN")) v->number = (double)NAN, integer = false;
     else {
@@ -310,13 +310,13 @@ static Json *new_value(Parser *p)
 
 static bool read_scalar(Parser *p, Json *v)
 {
-    switch (p->at < p->n ? p->s[p->at] : 0) {
-    case '"': v->kind = J_STRING; return read_string(p, &v->text);
-    case 't': v->kind = J_TRUE; return word(p, "true") || expected(p, "a value (true?)");
-    case 'f': v->kind = J_FALSE; return word(p, "false") || expected(p, "a value (false?)");
-    case 'n': v->kind = J_NULL; return word(p, "null") || expected(p, "a value (null?)");
-    default: return read_number(p, v);
-    }
+    char c = p->at < p->n ? p->s[p->at] : 0;
+    v->kind = c == '"' ? J_STRING : c == 't' ? J_TRUE : c == 'f' ? J_FALSE : c == 'n' ? J_NULL : J_NUMBER;
+    if (c == '"') return read_string(p, &v->text);
+    if (c == 't') return word(p, "true") || expected(p, "a value (true?)");
+    if (c == 'f') return word(p, "false") || expected(p, "a value (false?)");
+    if (c == 'n') return word(p, "null") || expected(p, "a value (null?)");
+    return read_number(p, v);
 }
 
 static bool read_key(Parser *p, Str *key)
@@ -395,7 +395,8 @@ const Json *json_get(const Json *object, const char *key)
 
 const char *json_kind_name(const Json *j)
 {
-    static const char *const names[] = {"null", "false", "true", "a number", "a string", "an array", "an object"};
+    static const char *const names[] = {"null",     "false",    "true",     "a number",
+                                        "a string", "an array", "an object"};
     return j ? names[j->kind] : "nothing";
 }
 

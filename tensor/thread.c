@@ -1,0 +1,298 @@
+// thread.c — the pool: a few threads that wait for loops to share.
+//
+// There is one job at a time, and one atomic word that says it all: its number in the high half, how many of its items
+// nobody took yet in the low half. To take an item is to lower the word by one with compare-and-swap. If that succeeds,
+// the word did not change since it was read, so the job is still open and its fields, read in between, are the right
+// ones; a thread that slept through a job and wakes in a later one can't take an item of the wrong one. (The number
+// repeats after 2^32 jobs, hours of sleep in the middle of three instructions.)
+//
+// The caller works too and then waits for the items others took, never for threads that have not woken up: with more
+// threads than processors the pool is slower, not stuck. Both sides spin a little before they sleep, as a model
+// forward is thousands of short loops in a row.
+#include "base.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MOST_THREADS = 256, SPINS = 2000, STACK = 4 << 20 };
+
+typedef void (*Work)(int64_t i, void *context);
+
+static struct {
+    int threads; // with the caller; 0: never started
+    int spins;
+    pthread_t thread[MOST_THREADS];
+
+    atomic_flag busy;          // a job is running (and so what runs inside it runs in line)
+    atomic_uint_fast64_t word; // job number << 32 | items that nobody took yet
+    _Atomic(Work) work;        // the job; changed only while no item is open
+    _Atomic(void *) context;
+    atomic_int_fast64_t first;  // index of the job's first item
+    atomic_uint_fast64_t items; // how many
+    atomic_uint_fast64_t done;  // how many are finished
+
+    atomic_int sleeping; // workers on `wake`
+    atomic_bool waiting; // the caller is on `finished`
+    atomic_bool stop;
+    pthread_mutex_t mutex; // for sleeping only
+    pthread_cond_t wake, finished;
+} pool = {.busy = ATOMIC_FLAG_INIT,
+          .mutex = PTHREAD_MUTEX_INITIALIZER,
+          .wake = PTHREAD_COND_INITIALIZER,
+          .finished = PTHREAD_COND_INITIALIZER};
+
+static inline void pause_a_little(void)
+{
+#if defined __x86_64__ || defined __i386__
+    __builtin_ia32_pause();
+#elif defined __aarch64__
+    __asm__ volatile("yield");
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------------- work
+
+static uint32_t open_items(void) { return (uint32_t)atomic_load(&pool.word); }
+
+// Takes items until none is left. True if it finished the last one of a job.
+static bool share(void)
+{
+    bool last = false;
+    uint_fast64_t word = atomic_load(&pool.word);
+    while ((uint32_t)word) {
+        Work work = atomic_load_explicit(&pool.work, memory_order_relaxed);
+        void *context = atomic_load_explicit(&pool.context, memory_order_relaxed);
+        int64_t first = atomic_load_explicit(&pool.first, memory_order_relaxed);
+        uint64_t items = atomic_load_explicit(&pool.items, memory_order_relaxed);
+        if (!atomic_compare_exchange_weak(&pool.word, &word, word - 1)) continue;
+        work(first + (int64_t)(items - (uint32_t)word), context);
+        last = atomic_fetch_add(&pool.done, 1) + 1 == items;
+        word = atomic_load(&pool.word);
+    }
+    return last;
+}
+
+static void *worker(void *unused)
+{
+    while (!atomic_load(&pool.stop)) {
+        if (share() && atomic_load(&pool.waiting)) {
+            pthread_mutex_lock(&pool.mutex);
+            pthread_cond_signal(&pool.finished);
+            pthread_mutex_unlock(&pool.mutex);
+        }
+        for (int i = 0; i < pool.spins && !open_items(); i++) pause_a_little();
+        if (open_items()) continue;
+        pthread_mutex_lock(&pool.mutex);
+        atomic_fetch_add(&pool.sleeping,
+                         1); // first this, then the look at the word: the caller goes the other way
+        while (!open_items() && !atomic_load(&pool.stop)) pthread_cond_wait(&pool.wake, &pool.mutex);
+        atomic_fetch_sub(&pool.sleeping, 1);
+        pthread_mutex_unlock(&pool.mutex);
+    }
+    return unused;
+}
+
+static void wake_workers(uint64_t items)
+{
+    int sleeping = atomic_load(&pool.sleeping);
+    if (!sleeping) return;
+    pthread_mutex_lock(&pool.mutex);
+    if (items > (uint64_t)sleeping) pthread_cond_broadcast(&pool.wake);
+    else
+        for (uint64_t i = 1; i < items; i++) pthread_cond_signal(&pool.wake); // the caller takes one itself
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+static bool finished(uint64_t items) { return atomic_load(&pool.done) == items; }
+
+static void wait_for_others(uint64_t items)
+{
+    for (int i = 0; i < pool.spins && !finished(items); i++) pause_a_little();
+    if (finished(items)) return;
+    pthread_mutex_lock(&pool.mutex);
+    atomic_store(&pool.waiting, true); // first this, then the look at `done`: the workers go the other way
+    while (!finished(items)) pthread_cond_wait(&pool.finished, &pool.mutex);
+    atomic_store(&pool.waiting, false);
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+static void run_job(int64_t first, uint64_t items, Work work, void *context)
+{
+    uint64_t number = (atomic_load(&pool.word) >> 32) + 1;
+    atomic_store_explicit(&pool.work, work, memory_order_relaxed);
+    atomic_store_explicit(&pool.context, context, memory_order_relaxed);
+    atomic_store_explicit(&pool.first, first, memory_order_relaxed);
+    atomic_store_explicit(&pool.items, items, memory_order_relaxed);
+    atomic_store_explicit(&pool.done, 0, memory_order_relaxed);
+    atomic_store(&pool.word, number << 32 | items);
+    wake_workers(items);
+    share();
+    wait_for_others(items);
+}
+
+void pool_run(int64_t n, Work work, void *context)
+{
+    if (n <= 1 || pool.threads <= 1 || atomic_flag_test_and_set(&pool.busy)) {
+        for (int64_t i = 0; i < n; i++) work(i, context);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += UINT32_MAX)
+        run_job(i, n - i < UINT32_MAX ? (uint64_t)(n - i) : UINT32_MAX, work, context);
+    atomic_flag_clear(&pool.busy);
+}
+
+// ---------------------------------------------------------------------------------------------------- how many
+
+// A small file of the system as a C string; false if there is none. No arena: nothing here is worth keeping.
+static bool read_line_file(const char *path, char *to, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return false;
+    size_t n = 0;
+    for (ssize_t got; n < size - 1 && (got = read(fd, to + n, size - 1 - n)) > 0;) n += (size_t)got;
+    close(fd);
+    to[n] = 0;
+    return n > 0;
+}
+
+// Processors that a group may use, rounded up; 0 if there is no limit. Version 2 has "max 100000" or "150000 100000"
+// in one file, version 1 a file each, with -1 for no limit.
+static long group_quota(const char *folder, bool v2)
+{
+    char path[1200], text[64], more[64];
+    long long quota = 0, period = 0;
+    snprintf(path, sizeof path, "%s/%s", folder, v2 ? "cpu.max" : "cpu.cfs_quota_us");
+    if (!read_line_file(path, text, sizeof text)) return 0;
+    char *end;
+    quota = strtoll(text, &end, 10);
+    if (!v2) {
+        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+        if (!read_line_file(path, more, sizeof more)) return 0;
+        end = more;
+    }
+    period = strtoll(end, NULL, 10);
+    if (quota <= 0 || period <= 0) return 0;
+    long long n = quota / period + (quota % period != 0);
+    return n < MOST_THREADS ? (long)n : MOST_THREADS;
+}
+
+static bool is_cpu_controller(const char *list, size_t n)
+{
+    for (size_t i = 0, from = 0; i <= n; i++)
+        if (i == n || list[i] == ',') {
+            if (i - from == 3 && !memcmp(list + from, "cpu", 3)) return true;
+            from = i + 1;
+        }
+    return false;
+}
+
+// The tightest limit of one group and those above it. In a container the path may not exist; its root then does.
+static long quota_up_from(const char *mount, const char *path, size_t n, bool v2)
+{
+    char folder[1100];
+    long least = 0;
+    if (n > 900) n = 900;
+    size_t root = (size_t)snprintf(folder, sizeof folder, "%s%.*s", mount, (int)n, path) - n;
+    for (;;) {
+        long q = group_quota(folder, v2);
+        if (q && (!least || q < least)) least = q;
+        char *slash = strrchr(folder + root, '/');
+        if (!slash) return least;
+        *slash = 0;
+    }
+}
+
+// Lines of /proc/self/cgroup are "number:controllers:path"; version 2 has no controllers in it.
+static long cgroup_quota(void)
+{
+    char text[4096];
+    long least = 0;
+    if (!read_line_file("/proc/self/cgroup", text, sizeof text)) return 0;
+    for (const char *line = text; *line;) {
+        size_t n = strcspn(line, "\n");
+        const char *a = memchr(line, ':', n), *b = a ? memchr(a + 1, ':', n - (size_t)(a + 1 - line)) : NULL;
+        if (b) {
+            bool v2 = b == a + 1;
+            size_t left = n - (size_t)(b + 1 - line);
+            long q = 0;
+            if (v2) q = quota_up_from("/sys/fs/cgroup", b + 1, left, true);
+            else if (is_cpu_controller(a + 1, (size_t)(b - a - 1)))
+                q = quota_up_from("/sys/fs/cgroup/cpu", b + 1, left, false);
+            if (q && (!least || q < least)) least = q;
+        }
+        line += n + (line[n] == '\n');
+    }
+    return least;
+}
+
+static int usable_processors(void)
+{
+    cpu_set_t set;
+    long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
+    long quota = cgroup_quota();
+    if (quota && quota < n) n = quota;
+    return n < 1 ? 1 : n > MOST_THREADS ? MOST_THREADS : (int)n;
+}
+
+// A wish in the environment, 0 if there is none that makes sense. OMP_NUM_THREADS may be a list: its first number.
+static int wished(const char *variable)
+{
+    const char *text = getenv(variable);
+    if (!text) return 0;
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (end == text || (*end && *end != ',') || n < 1) return 0;
+    return n < MOST_THREADS ? (int)n : MOST_THREADS;
+}
+
+// ---------------------------------------------------------------------------------------------------- start, stop
+
+// The workers see no signals: those go to the thread that main runs on. Fewer threads than asked for is no error.
+static int start_workers(int wanted)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK);
+    int n = 1;
+    while (n < wanted && pthread_create(&pool.thread[n], &attr, worker, NULL) == 0) n++;
+    pthread_attr_destroy(&attr);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n;
+}
+
+void pool_start(int threads)
+{
+    pool_stop();
+    int usable = usable_processors();
+    if (threads <= 0) threads = wished("INSEQ_THREADS");
+    if (threads <= 0) threads = wished("OMP_NUM_THREADS");
+    if (threads <= 0) threads = usable;
+    if (threads > MOST_THREADS) threads = MOST_THREADS;
+    pool.spins = threads <= usable ? SPINS : 0; // who spins on a shared processor keeps others from working
+    pool.threads = start_workers(threads);
+}
+
+void pool_stop(void)
+{
+    if (pool.threads > 1) {
+        pthread_mutex_lock(&pool.mutex);
+        atomic_store(&pool.stop, true);
+        pthread_cond_broadcast(&pool.wake);
+        pthread_mutex_unlock(&pool.mutex);
+        for (int i = 1; i < pool.threads; i++) pthread_join(pool.thread[i], NULL);
+        atomic_store(&pool.stop, false);
+    }
+    pool.threads = 0;
+}
+
+int pool_threads(void) { return pool.threads ? pool.threads : 1; }
