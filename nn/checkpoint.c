@@ -1,0 +1,269 @@
+// checkpoint.c — a folder's weights: which files, which reader, one sorted table of tensors.
+//
+// The order of readers.def is transformers' (5.23): for each format the single file, then the index of a sharded one.
+// The first that exists is the one; a bad file is an error and never a reason to try the next.
+#include "checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READER(r) extern const ReaderKind reader_##r;
+#include "readers.def"
+#undef READER
+static const ReaderKind *const readers[] = {
+#define READER(r) &reader_##r,
+#include "readers.def"
+#undef READER
+};
+enum { N_READERS = sizeof readers / sizeof *readers, MAX_SHARDS = 4096, MAX_INDEX = 16 << 20 };
+
+static const struct {
+    const char *name;
+    uint8_t size;
+} dtypes[] = {
+    [DT_F32] = {"F32", 4}, [DT_F16] = {"F16", 2}, [DT_BF16] = {"BF16", 2}, [DT_F64] = {"F64", 8},
+    [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4}, [DT_I16] = {"I16", 2},   [DT_I8] = {"I8", 1},
+    [DT_U8] = {"U8", 1},   [DT_BOOL] = {"BOOL", 1},
+};
+
+size_t dtype_size(Dtype d) { return dtypes[d].size; }
+const char *dtype_name(Dtype d) { return dtypes[d].name; }
+
+const char *shown(char out[SHOWN], Str text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        if (n > SHOWN - 8) {
+            strcpy(out + n, "...");
+            return out;
+        }
+        unsigned char c = (unsigned char)text.s[i];
+        n += (size_t)snprintf(out + n, SHOWN - n, c >= 32 && c < 127 ? "%c" : "\\x%02X", c);
+    }
+    out[n] = 0;
+    return out;
+}
+
+Stored *stored_add(StoredList *l)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 64;
+        Stored *more = arena_new(l->arena, Stored, l->cap);
+        if (l->n) memcpy(more, l->v, l->n * sizeof *more);
+        l->v = more;
+    }
+    return &l->v[l->n++];
+}
+
+// ---------------------------------------------------------------------------------------------------- the table
+
+static int by_name(const void *a, const void *b)
+{
+    const Stored *x = a, *y = b;
+    int order = str_cmp(x->name, y->name);
+    return order ? order : (x->at > y->at) - (x->at < y->at);
+}
+
+static Checkpoint *table(Arena *a, StoredList *l, Err *e)
+{
+    if (l->n) qsort(l->v, l->n, sizeof *l->v, by_name);
+    for (size_t i = 1; i < l->n; i++)
+        if (str_eq(l->v[i - 1].name, l->v[i].name)) {
+            char name[SHOWN];
+            err_at(e, l->v[i].file, l->v[i].at, "tensor '%s' is there twice (first in %s:+%" PRIu64 ")",
+                   shown(name, l->v[i].name), l->v[i - 1].file, l->v[i - 1].at);
+            return NULL;
+        }
+    Checkpoint *c = arena_new(a, Checkpoint, 1);
+    *c = (Checkpoint){.format = l->format, .tensor = l->v, .n = l->n, .bytes = l->bytes};
+    return c;
+}
+
+const Stored *checkpoint_find(const Checkpoint *c, const char *name)
+{
+    Str wanted = str_of(name);
+    for (size_t low = 0, high = c->n; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_cmp(wanted, c->tensor[middle].name);
+        if (order == 0) return &c->tensor[middle];
+        if (order < 0) high = middle;
+        else low = middle + 1;
+    }
+    return NULL;
+}
+
+Checkpoint *checkpoint_from_bytes(Arena *a, const char *file, Str bytes, Err *e)
+{
+    for (size_t i = 0; i < N_READERS; i++)
+        if (strcmp(file, readers[i]->file) == 0) {
+            StoredList l = {.arena = a, .format = readers[i]->name};
+            return readers[i]->read(bytes, readers[i]->file, &l, e) ? table(a, &l, e) : NULL;
+        }
+    BUG("no weight format is called %s", file);
+}
+
+// ---------------------------------------------------------------------------------------------------- shards
+
+typedef struct Place { // one line of an index: this tensor is in that file
+    Str tensor, shard;
+} Place;
+
+static int by_shard(const void *a, const void *b)
+{
+    const Place *x = a, *y = b;
+    int order = str_cmp(x->shard, y->shard);
+    return order ? order : str_cmp(x->tensor, y->tensor);
+}
+
+static bool plain_name(Str s)
+{
+    return s.n && s.n <= 255 && !str_is(s, ".") && !str_is(s, "..") && !memchr(s.s, '/', s.n) &&
+           !memchr(s.s, '\\', s.n) && !memchr(s.s, 0, s.n);
+}
+
+static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
+{
+    Str text;
+    if (!file_read(a, path, MAX_INDEX, &text, e)) return NULL;
+    const Json *json = json_parse(a, text, path, e), *map = json ? json_get(json, "weight_map") : NULL;
+    if (!json) return NULL;
+    if (!map || map->kind != J_OBJECT || !map->count) {
+        err_set(e, "%s: weight_map is %s; it must map tensor names to file names", path,
+                !map ? "absent" : map->kind == J_OBJECT ? "empty" : json_kind_name(map));
+        return NULL;
+    }
+    Place *v = arena_new(a, Place, map->count);
+    *n = 0;
+    for (const Json *j = map->child; j; j = j->next) {
+        char name[SHOWN], shard[SHOWN];
+        if (j->kind != J_STRING || !plain_name(j->text)) {
+            err_at(e, path, j->at, "weight_map puts '%s' into %s%s; shards must be plain names of files in the same folder",
+                   shown(name, j->key), j->kind == J_STRING ? "file " : json_kind_name(j),
+                   j->kind == J_STRING ? shown(shard, j->text) : "");
+            return NULL;
+        }
+        v[(*n)++] = (Place){j->key, j->text};
+    }
+    qsort(v, *n, sizeof *v, by_shard);
+    return v;
+}
+
+static bool read_file(const ReaderKind *kind, const char *path, StoredList *l, Err *e)
+{
+    Str bytes;
+    return file_map(l->arena, path, &bytes, e) && kind->read(bytes, path, l, e);
+}
+
+// Every tensor the index names must be where it says; what else the shards hold is kept too.
+static bool all_there(const Checkpoint *c, const Place *v, size_t n, const char *path, Err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        char name[SHOWN], shard[SHOWN];
+        size_t low = 0, high = c->n;
+        while (low < high) {
+            size_t middle = low + (high - low) / 2;
+            if (str_cmp(c->tensor[middle].name, v[i].tensor) < 0) low = middle + 1;
+            else high = middle;
+        }
+        if (low == c->n || !str_eq(c->tensor[low].name, v[i].tensor) ||
+            !str_ends(str_of(c->tensor[low].file), v[i].shard))
+            return err_set(e, "%s: weight_map says tensor '%s' is in %s, but that file lacks it", path,
+                           shown(name, v[i].tensor), shown(shard, v[i].shard));
+    }
+    return true;
+}
+
+static Checkpoint *open_shards(Arena *a, const ReaderKind *kind, const char *folder, StoredList *l, Err *e)
+{
+    const char *path = arena_printf(a, "%s/%s", folder, kind->index);
+    Arena *scratch = arena_create(a);
+    size_t n = 0, n_files = 0;
+    Checkpoint *c = NULL;
+    const Place *v = read_index(scratch, path, &n, e);
+    const char **files = v ? arena_new(a, const char *, n < MAX_SHARDS ? n : MAX_SHARDS) : NULL;
+    bool ok = v;
+    for (size_t i = 0; ok && i < n; i++) {
+        if (i && str_eq(v[i].shard, v[i - 1].shard)) continue;
+        if (n_files == MAX_SHARDS) {
+            ok = err_set(e, "%s: weight_map names more than %d files", path, MAX_SHARDS);
+            break;
+        }
+        files[n_files] = arena_printf(a, "%s/%.*s", folder, (int)v[i].shard.n, v[i].shard.s);
+        ok = read_file(kind, files[n_files++], l, e);
+    }
+    if (ok) c = table(a, l, e);
+    if (c && !all_there(c, v, n, path, e)) c = NULL;
+    if (c) c->files = files, c->n_files = n_files;
+    arena_free(scratch);
+    return c;
+}
+
+// ---------------------------------------------------------------------------------------------------- the folder
+
+// A link of the Hub's cache whose blob was never fetched.
+static bool dangling(const char *path, Err *e)
+{
+    struct stat s;
+    char target[300], name[SHOWN];
+    if (file_exists(path) || lstat(path, &s) != 0 || !S_ISLNK(s.st_mode)) return false;
+    ssize_t n = readlink(path, target, sizeof target);
+    err_set(e, "%s: cache entry incomplete: blob %s is missing; download the model again", path,
+            shown(name, (Str){target, n > 0 ? (size_t)n : 0}));
+    return true;
+}
+
+static Checkpoint *nothing_found(Arena *a, const char *folder, Err *e)
+{
+    static const struct {
+        const char *file, *what;
+    } others[] = {
+        {"tf_model.h5", "TensorFlow"},   {"flax_model.msgpack", "Flax"},   {"rust_model.ot", "rust-bert"},
+        {"model.npz", "Marian"},         {"model.bin", "CTranslate2"},     {"adapter_model.safetensors", "a LoRA adapter"},
+        {"model.onnx", "ONNX"},          {"pytorch_model.bin.incomplete", "an unfinished download"},
+    };
+    if (!dir_exists(folder)) return err_set(e, "%s: no such folder", folder), NULL;
+    Buf b = {.arena = a};
+    for (size_t i = 0; i < N_READERS; i++)
+        buf_printf(&b, "%s%s, %s", i ? ", " : "", readers[i]->file, readers[i]->index);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (file_exists(arena_printf(a, "%s/%s", folder, others[i].file)))
+            buf_printf(&b, "; found %s (%s), which we don't read: save the model with save_pretrained() from Python",
+                       others[i].file, others[i].what);
+    err_set(e, "%s: no model weights in this folder; tried %s", folder, b.s);
+    return NULL;
+}
+
+static Checkpoint *open_folder(Arena *a, const char *folder, bool verify, Err *e)
+{
+    for (size_t i = 0; i < N_READERS; i++) {
+        StoredList l = {.arena = a, .format = readers[i]->name, .verify = verify};
+        const char *single = arena_printf(a, "%s/%s", folder, readers[i]->file);
+        const char *index = arena_printf(a, "%s/%s", folder, readers[i]->index);
+        if (dangling(single, e) || dangling(index, e)) return NULL;
+        Checkpoint *c = NULL;
+        if (file_exists(single)) {
+            if (!read_file(readers[i], single, &l, e) || !(c = table(a, &l, e))) return NULL;
+            const char **files = arena_new(a, const char *, 1);
+            files[0] = single;
+            c->files = files, c->n_files = 1;
+        } else if (file_exists(index)) {
+            if (!(c = open_shards(a, readers[i], folder, &l, e))) return NULL;
+        } else continue;
+        c->folder = str_zero(a, str_of(folder));
+        return c;
+    }
+    return nothing_found(a, folder, e);
+}
+
+Checkpoint *checkpoint_open(Arena *a, const char *folder, Err *e) { return open_folder(a, folder, false, e); }
+
+bool checkpoint_verify(const char *folder, Err *e)
+{
+    Arena *a = arena_create(NULL);
+    bool ok = open_folder(a, folder, true, e) != NULL;
+    arena_free(a);
+    return ok;
+}
