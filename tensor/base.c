@@ -4,6 +4,7 @@
 // again soon stops asking the system for memory. free() is called in this file only.
 #include "base.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +57,8 @@ void bug_at(const char *file, int line, const char *format, ...)
 
 #ifdef FAULTS
 static struct {
-    long nth, seen;
+    long nth;
+    _Atomic long seen; // workers may allocate too, from arenas of their own
     bool persistent;
 } faults[FAULT_KINDS];
 
@@ -231,7 +233,7 @@ Str str_of(const char *s) { return (Str){s, strlen(s)}; }
 bool str_eq(Str a, Str b) { return a.n == b.n && (a.n == 0 || memcmp(a.s, b.s, a.n) == 0); }
 bool str_is(Str a, const char *b) { return str_eq(a, str_of(b)); }
 bool str_starts(Str a, Str p) { return a.n >= p.n && str_eq((Str){a.s, p.n}, p); }
-bool str_ends(Str a, Str p) { return a.n >= p.n && str_eq((Str){a.s + (a.n - p.n), p.n}, p); }
+bool str_ends(Str a, Str p) { return !p.n || (a.n >= p.n && str_eq((Str){a.s + (a.n - p.n), p.n}, p)); }
 
 Str str_copy(Arena *a, Str s)
 {
@@ -345,8 +347,10 @@ void buf_float(Buf *b, float x)
     if (isnan(x)) buf_str(b, STR_LIT("NaN"));
     else if (isinf(x)) buf_str(b, x < 0 ? STR_LIT("-Infinity") : STR_LIT("Infinity"));
     else {
+        // Nine digits always suffice. A normal number that six or fewer name is what six digits print, with
+        // the zeros at the end left out by %g; so shorter ones are tried for subnormals only.
         char text[40];
-        for (int digits = 1; digits <= 9; digits++) { // nine always suffice for binary32
+        for (int digits = fabsf(x) < FLT_MIN ? 1 : FLT_DIG; digits <= 9; digits++) {
             snprintf(text, sizeof text, "%.*g", digits, (double)x);
             if (strtof(text, NULL) == x) break;
         }
