@@ -1,12 +1,15 @@
 // file.c — whole files in, whole files out.
 //
-// In: a file is mapped read-only, or read at once if it is small or no regular file. Every descriptor and mapping
-// hangs on the arena (see Hold) from before it exists, so that running out of memory half-way leaks nothing.
-// Out: write beside, sync, rename, sync the folder; a reader sees the old file or all of the new one, and a crash
-// leaves at worst a NAME.tmp.PID. Devices and pipes are written in place.
+// In: a file is mapped read-only, or read at once if it is small or no regular file. Every descriptor and
+// mapping hangs on the arena (see Hold) from before it exists, so that running out of memory half-way leaks
+// nothing.
 //
-// All system calls go through the few wrappers below. They are where interrupted calls are repeated, and where builds
-// with -DFAULTS make the n-th call fail (FAULT_IO) or move one byte or be interrupted (FAULT_SHORT).
+// Out: write beside, sync, rename, sync the folder; a reader sees the old file or all of the new one, and a
+// crash leaves at worst a NAME.tmp.PID. Devices and pipes are written in place.
+//
+// All system calls go through the few wrappers below. They are where interrupted calls are repeated, and
+// where builds with -DFAULTS make the n-th call fail (FAULT_IO) or move one byte or be interrupted
+// (FAULT_SHORT).
 #include "base.h"
 
 #include <errno.h>
@@ -22,7 +25,7 @@
 
 enum { MAP_FROM = 64 * 1024, FIRST_READ = 4096, MOVE_MOST = 1 << 30 };
 
-// ---------------------------------------------------------------------------------------------------- system calls
+// ---------------------------------------------------------------------------------------------- system calls
 
 static bool fails(void)
 {
@@ -72,7 +75,8 @@ static bool sys_sync(int fd)
     return r == 0 || errno == EINVAL || errno == ENOTSUP; // this kind of file has nothing to sync
 }
 
-// Closed in any case; false if the system had bad news. After EINTR the descriptor is gone on Linux: no second try.
+// Closed in any case; false if the system had bad news. After EINTR the descriptor is gone on Linux: no
+// second try.
 static bool sys_close(int fd)
 {
     bool ok = close(fd) == 0 || errno == EINTR;
@@ -86,7 +90,8 @@ static void *sys_map(int fd, size_t n)
 
 static bool sys_rename(const char *from, const char *to) { return !fails() && rename(from, to) == 0; }
 
-// True if it makes sense to try again: interrupted, or a terminal or pipe in non-blocking mode that needs time.
+// True if it makes sense to try again: interrupted, or a terminal or pipe in non-blocking mode that needs
+// time.
 static bool again(int fd, short wish)
 {
     if (errno == EINTR) return true;
@@ -95,7 +100,7 @@ static bool again(int fd, short wish)
     return poll(&p, 1, -1) >= 0 || errno == EINTR;
 }
 
-// ---------------------------------------------------------------------------------------------------- reading
+// --------------------------------------------------------------------------------------------------- reading
 
 // What must be given back to the system, whatever happens.
 typedef struct Hold {
@@ -221,7 +226,7 @@ bool dir_exists(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-// ---------------------------------------------------------------------------------------------------- writing
+// --------------------------------------------------------------------------------------------------- writing
 
 bool out_write(int fd, Str bytes)
 {
@@ -243,8 +248,8 @@ static bool write_in_place(const char *path, Str bytes, Err *e)
     return (sys_close(fd) || said(e, path, "cannot finish writing")) && ok;
 }
 
-// A leftover of the same name can only be from a dead process of the same number: it is removed. O_EXCL then makes
-// sure that the file is new and ours.
+// A leftover of the same name can only be from a dead process of the same number: it is removed. O_EXCL then
+// makes sure that the file is new and ours.
 static bool write_new(const char *path, Str bytes, const struct stat *old, Err *e)
 {
     unlink(path);

@@ -1,9 +1,9 @@
 // json.c — JSON in (RFC 8259) and JSON strings out.
 //
-// The parser is one loop over the text with its own stack of open arrays and objects, so the depth of the input never
-// becomes depth of our stack. A string without escapes is a view into the text; one with escapes is decoded into memory
-// of the arena, which can only be shorter than what was written. Strings must be valid UTF-8: a vocabulary with broken
-// characters is a broken file, and it is better to say where than to go on.
+// The parser is one loop over the text with its own stack of open arrays and objects, so the depth of the
+// input never becomes depth of our stack. A string without escapes is a view into the text; one with escapes
+// is decoded into memory of the arena, which can only be shorter than what was written. Strings must be valid
+// UTF-8: a vocabulary with broken characters is a broken file, and it is better to say where than to go on.
 //
 // Values come in slabs from the arena, as the arena rounds each allocation up to 64 bytes.
 #include "base.h"
@@ -64,7 +64,7 @@ static bool expected(const Parser *p, const char *what)
     return wrong(p, p->at, text);
 }
 
-// ---------------------------------------------------------------------------------------------------- strings
+// --------------------------------------------------------------------------------------------------- strings
 
 // Bytes that stand for themselves inside a string: ASCII but control characters, quote and backslash.
 static bool plain(char c) { return (signed char)c >= ' ' && c != '"' && c != '\\'; }
@@ -119,8 +119,8 @@ static bool read_escape(Parser *p, char **to)
     return true;
 }
 
-// The string whose opening quote is at the cursor. First pass: find its end, check characters, see whether there are
-// escapes. Second pass, only if there are: decode.
+// The string whose opening quote is at the cursor. First pass: find its end, check characters, see whether
+// there are escapes. Second pass, only if there are: decode.
 static bool read_string(Parser *p, Str *out)
 {
     const char *s = p->s;
@@ -163,7 +163,7 @@ static bool read_string(Parser *p, Str *out)
     return true;
 }
 
-// ---------------------------------------------------------------------------------------------------- numbers
+// --------------------------------------------------------------------------------------------------- numbers
 
 // Digits of a number, split as strtod cares about them: value = (digits, as an integer) * 10^exponent.
 typedef struct Decimal {
@@ -185,14 +185,13 @@ static void add_digit(Decimal *d, char c, bool fraction)
     d->more |= c != '0';
 }
 
-// Correctly rounded, whatever the locale: strtod sees a copy without decimal point. 800 digits decide (767 would), and
-// a digit 1 behind them stands for all that were cut.
+// Correctly rounded, whatever the locale: strtod sees a copy without decimal point. 800 digits decide (767
+// would), and a digit 1 behind them stands for all that were cut.
 static double to_double(Decimal *d)
 {
     if (!d->n) return 0;
     int64_t e = d->exponent;
-    if (!d->more && d->n <= 15 && e >= -22 &&
-        e <= 22) { // both factors are exact: one rounding (Clinger 1990)
+    if (!d->more && d->n <= 15 && e >= -22 && e <= 22) { // exact factors, one rounding (Clinger 1990)
         static const double tens[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
         int64_t x = 0;
@@ -328,8 +327,8 @@ static bool read_key(Parser *p, Str *key)
     return true;
 }
 
-// One value up to its end, or, of an array or object that is not empty, its opening bracket: then the stack is deeper
-// than before.
+// One value up to its end, or, of an array or object that is not empty, its opening bracket: then the stack
+// is deeper than before.
 static bool begin_value(Parser *p, Str key, Json **root)
 {
     char c = peek(p);
@@ -400,7 +399,7 @@ const char *json_kind_name(const Json *j)
     return j ? names[j->kind] : "nothing";
 }
 
-// ---------------------------------------------------------------------------------------------------- writing
+// --------------------------------------------------------------------------------------------------- writing
 
 static void put_escape(Buf *b, uint32_t unit) { buf_printf(b, "\\u%04" PRIx32, unit); }
 

@@ -1,14 +1,15 @@
 // thread.c — the pool: a few threads that wait for loops to share.
 //
-// There is one job at a time, and one atomic word that says it all: its number in the high half, how many of its items
-// nobody took yet in the low half. To take an item is to lower the word by one with compare-and-swap. If that succeeds,
-// the word did not change since it was read, so the job is still open and its fields, read in between, are the right
-// ones; a thread that slept through a job and wakes in a later one can't take an item of the wrong one. (The number
-// repeats after 2^32 jobs, hours of sleep in the middle of three instructions.)
+// There is one job at a time, and one atomic word that says it all: its number in the high half, how many of
+// its items nobody took yet in the low half. To take an item is to lower the word by one with
+// compare-and-swap. If that succeeds, the word did not change since it was read, so the job is still open and
+// its fields, read in between, are the right ones; a thread that slept through a job and wakes in a later one
+// can't take an item of the wrong one. (The number repeats after 2^32 jobs, hours of sleep in the middle of
+// three instructions.)
 //
-// The caller works too and then waits for the items others took, never for threads that have not woken up: with more
-// threads than processors the pool is slower, not stuck. Both sides spin a little before they sleep, as a model
-// forward is thousands of short loops in a row.
+// The caller works too and then waits for the items others took, never for threads that have not woken up:
+// with more threads than processors the pool is slower, not stuck. Both sides spin a little before they
+// sleep, as a model forward is thousands of short loops in a row.
 #include "base.h"
 
 #include <fcntl.h>
@@ -148,7 +149,7 @@ void pool_run(int64_t n, Work work, void *context)
     atomic_flag_clear(&pool.busy);
 }
 
-// ---------------------------------------------------------------------------------------------------- how many
+// -------------------------------------------------------------------------------------------------- how many
 
 // A small file of the system as a C string; false if there is none. No arena: nothing here is worth keeping.
 static bool read_line_file(const char *path, char *to, size_t size)
@@ -162,8 +163,8 @@ static bool read_line_file(const char *path, char *to, size_t size)
     return n > 0;
 }
 
-// Processors that a group may use, rounded up; 0 if there is no limit. Version 2 has "max 100000" or "150000 100000"
-// in one file, version 1 a file each, with -1 for no limit.
+// Processors that a group may use, rounded up; 0 if there is no limit. Version 2 has "max 100000" or "150000
+// 100000" in one file, version 1 a file each, with -1 for no limit.
 static long group_quota(const char *folder, bool v2)
 {
     char path[1200], text[64], more[64];
@@ -193,7 +194,8 @@ static bool is_cpu_controller(const char *list, size_t n)
     return false;
 }
 
-// The tightest limit of one group and those above it. In a container the path may not exist; its root then does.
+// The tightest limit of one group and those above it. In a container the path may not exist; its root then
+// does.
 static long quota_up_from(const char *mount, const char *path, size_t n, bool v2)
 {
     char folder[1100];
@@ -241,7 +243,8 @@ static int usable_processors(void)
     return n < 1 ? 1 : n > MOST_THREADS ? MOST_THREADS : (int)n;
 }
 
-// A wish in the environment, 0 if there is none that makes sense. OMP_NUM_THREADS may be a list: its first number.
+// A wish in the environment, 0 if there is none that makes sense. OMP_NUM_THREADS may be a list: its first
+// number.
 static int wished(const char *variable)
 {
     const char *text = getenv(variable);
@@ -252,9 +255,10 @@ static int wished(const char *variable)
     return n < MOST_THREADS ? (int)n : MOST_THREADS;
 }
 
-// ---------------------------------------------------------------------------------------------------- start, stop
+// ----------------------------------------------------------------------------------------------- start, stop
 
-// The workers see no signals: those go to the thread that main runs on. Fewer threads than asked for is no error.
+// The workers see no signals: those go to the thread that main runs on. Fewer threads than asked for is no
+// error.
 static int start_workers(int wanted)
 {
     sigset_t all, before;

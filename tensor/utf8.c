@@ -1,9 +1,10 @@
-// utf8.c — UTF-8 in and out: strict, one character at a time, with the replacement rule that everybody agrees on.
+// utf8.c — UTF-8 in and out: strict, one character at a time, with the usual rule for what is invalid.
 //
-// The well-formed sequences are table 3-7 of the Unicode Standard (version 15, chapter 3.9): the first byte fixes the
-// length and the range of the second byte; all later bytes are 80..BF. That range of the second byte is what keeps out
-// overlong forms (E0, F0), surrogates (ED) and everything above U+10FFFF (F4). A decoder that stops at the first byte
-// outside its range has read exactly the "maximal subpart", which becomes one U+FFFD.
+// The well-formed sequences are table 3-7 of the Unicode Standard (version 15, chapter 3.9): the first byte
+// fixes the length and the range of the second byte; all later bytes are 80..BF. That range of the second
+// byte is what keeps out overlong forms (E0, F0), surrogates (ED) and everything above U+10FFFF (F4). A
+// decoder that stops at the first byte outside its range has read exactly the "maximal subpart", which
+// becomes one U+FFFD.
 #include "base.h"
 
 #include <string.h>
