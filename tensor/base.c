@@ -64,7 +64,9 @@ static struct {
 
 void fault_arm(FaultKind kind, long nth, bool persistent)
 {
-    faults[kind].nth = nth, faults[kind].seen = 0, faults[kind].persistent = persistent;
+    faults[kind].nth = nth;
+    faults[kind].seen = 0;
+    faults[kind].persistent = persistent;
 }
 
 long fault_count(FaultKind kind) { return faults[kind].seen; }
