@@ -245,7 +245,7 @@ static bool read_exponent(Parser *p, int64_t *exponent)
 static bool read_number(Parser *p, Json *v)
 {
     size_t start = p->at;
-    bool minus = p->s[start] == '-', integer = true;
+    bool minus = start < p->n && p->s[start] == '-', integer = true;
     if (minus) p->at++;
     if (word(p, "Infinity")) v->number = (double)INFINITY, integer = false;
     else if (!minus && word(p, "NaN")) v->number = (double)NAN, integer = false;

@@ -70,10 +70,10 @@ static void no_memory(size_t wanted)
 
 bool test_no_memory(Arena *A, void (*run)(Arena *, void *), void *context)
 {
-    Arena *volatile inner = arena_create(A);
+    Arena *volatile inner = NULL;
     volatile bool ran_out = false;
     may_run_out = true;
-    if (setjmp(out_of_memory) == 0) run(inner, context);
+    if (setjmp(out_of_memory) == 0) run(inner = arena_create(A), context);
     else ran_out = true;
     may_run_out = false;
     arena_free(inner);
