@@ -1,0 +1,430 @@
+// aggregate.c — from many numbers per token to one: the "scores" aggregator, pipelines, weighting.
+//
+// A gradient method gives H numbers for every pair (attributed token, generated token); people want one. A stage
+// reduces the last dimension of both blocks, then divides each column by the sum of its absolute values:
+//
+//   r[i,c]  = ||x[i,c,:]||                    source rows i = 0..S-1, then target rows: one stacked matrix
+//   a[i,c]  = r[i,c] / max(sum_j |r[j,c]|, 1e-12)
+//
+// so a column says which share of the step's attribution each token has. NaN marks "no value here" (a prefix token
+// that did not exist yet): it counts as 0 in sums and stays NaN. Sums are made in double in index order and rounded
+// once, so the bits depend on nothing but the numbers.
+//
+// Adding an aggregator or a reducing function: write it, add a row to the table at the end of this file.
+#include "aggregate.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+// ------------------------------------------------------------------------------------------ arrays
+
+Scores scores_new(Arena *a, int rank, const int64_t *dim)
+{
+    Scores s = {.rank = rank};
+    uint64_t n = 1;
+    for (int i = 0; i < rank; i++) {
+        s.dim[i] = dim[i];
+        if (dim[i] < 0 || !mul_ok(n, (uint64_t)dim[i], &n)) BUG("dimension %d is %" PRId64, i, dim[i]);
+    }
+    s.v = arena_new(a, float, n ? n : 1);
+    return s;
+}
+
+int64_t scores_count(const Scores *s, int from)
+{
+    int64_t n = 1;
+    for (int i = from; i < s->rank; i++) n *= s->dim[i];
+    return n;
+}
+
+// ------------------------------------------------------------------------------------------ functions
+
+static float mean(const float *x, int64_t n, int64_t stride, double ord)
+{
+    (void)ord;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i * stride];
+    return n ? (float)(sum / (double)n) : NAN;
+}
+
+static float sum_of(const float *x, int64_t n, int64_t stride, double ord)
+{
+    (void)ord;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) sum += (double)x[i * stride];
+    return (float)sum;
+}
+
+static float product(const float *x, int64_t n, int64_t stride, double ord)
+{
+    (void)ord;
+    double p = 1;
+    for (int64_t i = 0; i < n; i++) p *= (double)x[i * stride];
+    return (float)p;
+}
+
+static float largest(const float *x, int64_t n, int64_t stride, double ord) // a NaN anywhere is the answer
+{
+    (void)ord;
+    float m = n ? x[0] : NAN;
+    for (int64_t i = 1; i < n; i++)
+        if (x[i * stride] > m || isnan(x[i * stride])) m = x[i * stride];
+    return m;
+}
+
+static float smallest(const float *x, int64_t n, int64_t stride, double ord)
+{
+    (void)ord;
+    float m = n ? x[0] : NAN;
+    for (int64_t i = 1; i < n; i++)
+        if (x[i * stride] < m || isnan(x[i * stride])) m = x[i * stride];
+    return m;
+}
+
+// The element farthest from 0, with its sign; the first of equals. NaN counts as 0 when choosing.
+static float absmax(const float *x, int64_t n, int64_t stride, double ord)
+{
+    (void)ord;
+    float m = n ? x[0] : NAN, best = isnan(m) ? 0 : fabsf(m);
+    for (int64_t i = 1; i < n; i++)
+        if (fabsf(x[i * stride]) > best) m = x[i * stride], best = fabsf(m);
+    return m;
+}
+
+// x^(1/p) for x in [1, n] and whole p: Newton from above falls until rounding stops it.
+static double root(double x, int p)
+{
+    double y = x;
+    for (int k = 0; k < 2000; k++) {
+        double power = 1;
+        for (int i = 1; i < p; i++) power *= y;
+        double next = ((double)(p - 1) * y + x / power) / (double)p;
+        if (!(next < y)) break;
+        y = next;
+    }
+    return y;
+}
+
+// (sum |x|^p)^(1/p); p = infinity: the largest |x|; p = 0: how many are not 0.
+static float vnorm(const float *x, int64_t n, int64_t stride, double ord)
+{
+    double top = 0, sum = 0;
+    if (ord == 2) {
+        for (int64_t i = 0; i < n; i++) sum += (double)x[i * stride] * (double)x[i * stride];
+        return (float)sqrt(sum);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        double v = fabs((double)x[i * stride]);
+        if (isnan(v)) return NAN;
+        if (v > top) top = v;
+        sum += ord == 0 ? v != 0 : v;
+    }
+    if (ord <= 1) return (float)sum;
+    if (isinf(ord) || isinf(top) || top == 0) return (float)top;
+    sum = 0; // other orders: scaled by the largest, so that powers neither overflow nor all vanish
+    for (int64_t i = 0; i < n; i++) {
+        double v = fabs((double)x[i * stride]) / top, power = 1;
+        for (int k = 0; k < (int)ord; k++) power *= v;
+        sum += power;
+    }
+    return (float)(top * root(sum, (int)ord));
+}
+
+static bool ord_ok(double ord) { return ord == INFINITY || (ord >= 0 && ord <= 16 && ord == (double)(int)ord); }
+
+// ------------------------------------------------------------------------------------------ one stage of scores
+
+// The indices of the last dimension that a stage keeps, as from, from + 1, ... or as a list.
+typedef struct Selection {
+    int64_t from, n;
+    const int64_t *list;
+} Selection;
+
+static bool at_or_from_end(int64_t i, int64_t n, int64_t *out, Err *e)
+{
+    if (i < -n || i >= n)
+        return err_set(e, "select_idx: index %" PRId64 " is out of range; the last dimension has %" PRId64
+                       " entries (%" PRId64 " to %" PRId64 ")", i, n, -n, n - 1);
+    *out = i < 0 ? i + n : i;
+    return true;
+}
+
+static bool select_indices(Arena *a, const Stage *stage, int64_t n, Selection *out, Err *e)
+{
+    *out = (Selection){0, n, NULL};
+    if (stage->select == SELECT_ONE) {
+        out->n = 1;
+        return at_or_from_end(stage->select_from, n, &out->from, e);
+    }
+    if (stage->select == SELECT_SPAN) {
+        int64_t from = stage->select_from < 0 ? stage->select_from + n : stage->select_from;
+        int64_t to = stage->select_to < 0 ? stage->select_to + n : stage->select_to;
+        if (from < 0 || to > n || from >= to)
+            return err_set(e, "select_idx: the span %" PRId64 ":%" PRId64 " does not lie within 0:%" PRId64,
+                           stage->select_from, stage->select_to, n);
+        out->from = from, out->n = to - from;
+    }
+    if (stage->select == SELECT_LIST) {
+        if (!stage->n_select) return err_set(e, "select_idx: the list is empty; name at least one index");
+        int64_t *list = arena_new(a, int64_t, stage->n_select);
+        for (size_t i = 0; i < stage->n_select; i++)
+            if (!at_or_from_end(stage->select_list[i], n, &list[i], e)) return false;
+        *out = (Selection){0, (int64_t)stage->n_select, list};
+    }
+    return true;
+}
+
+static bool reduce_last(Arena *a, const Scores *x, const Stage *stage, const Reduce *f, Scores *out, Err *e)
+{
+    if (!x->v) return *out = *x, true;
+    if (x->rank <= 2)
+        return err_set(e, "scores: there is one number per token already (%d dimensions); nothing is left to reduce",
+                       x->rank);
+    Selection pick;
+    int64_t width = x->dim[x->rank - 1];
+    if (!select_indices(a, stage, width, &pick, e)) return false;
+    Scores r = scores_new(a, x->rank - 1, x->dim);
+    int64_t cells = scores_count(&r, 0);
+    float *row = pick.list ? arena_new(a, float, pick.n) : NULL;
+    for (int64_t i = 0; i < cells; i++) {
+        const float *cell = x->v + i * width + pick.from;
+        if (pick.list) {
+            for (int64_t k = 0; k < pick.n; k++) row[k] = cell[pick.list[k]];
+            cell = row;
+        }
+        r.v[i] = stage->select == SELECT_ONE ? cell[0] : f->run(cell, pick.n, 1, stage->vnorm_ord);
+    }
+    *out = r;
+    return true;
+}
+
+// Columns of the stacked blocks divided by their sum of absolute values; trailing dimensions are columns of their own.
+static void normalize(Scores *source, Scores *target)
+{
+    const Scores *any = source->v ? source : target;
+    int64_t columns = scores_count(any, 1);
+    for (int64_t c = 0; c < columns; c++) {
+        double sum = 0;
+        for (int64_t i = 0; source->v && i < source->dim[0]; i++) {
+            float v = source->v[i * columns + c];
+            if (!isnan(v)) sum += fabs((double)v);
+        }
+        for (int64_t i = 0; target->v && i < target->dim[0]; i++) {
+            float v = target->v[i * columns + c];
+            if (!isnan(v)) sum += fabs((double)v);
+        }
+        float by = (float)sum > 1e-12f ? (float)sum : 1e-12f;
+        for (int64_t i = 0; source->v && i < source->dim[0]; i++) source->v[i * columns + c] /= by;
+        for (int64_t i = 0; target->v && i < target->dim[0]; i++) target->v[i * columns + c] /= by;
+    }
+}
+
+static float farthest(const Scores *x)
+{
+    float m = 0;
+    for (int64_t i = 0; x->v && i < scores_count(x, 0); i++)
+        if (fabsf(x->v[i]) > m) m = fabsf(x->v[i]);
+    return m;
+}
+
+// Everything divided by the largest absolute value of both blocks; all zero stays all zero.
+static void rescale(Scores *source, Scores *target)
+{
+    float a = farthest(source), b = farthest(target), by = a > b ? a : b;
+    for (int64_t i = 0; by > 0 && source->v && i < scores_count(source, 0); i++) source->v[i] /= by;
+    for (int64_t i = 0; by > 0 && target->v && i < scores_count(target, 0); i++) target->v[i] /= by;
+}
+
+static bool aggregate_scores(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e)
+{
+    const Reduce *f;
+    if (!stage_function(stage, in->kind == OUT_GRANULAR ? "vnorm" : "mean", &f, e)) return false;
+    if (!ord_ok(stage->vnorm_ord))
+        return err_set(e, "vnorm_ord: %g is not supported; use a whole number from 0 to 16 or infinity",
+                       stage->vnorm_ord);
+    Scores *source = &out->source_attributions, *target = &out->target_attributions;
+    if (!reduce_last(a, &in->source_attributions, stage, f, source, e)) return false;
+    if (!reduce_last(a, &in->target_attributions, stage, f, target, e)) return false;
+    if (source->v && target->v && scores_count(source, 1) != scores_count(target, 1))
+        return err_set(e, "scores: source and target attributions have different numbers of columns");
+    if (!source->v && !target->v) return true;
+
+    if (stage->rescale)
+        rescale(source, target);
+    else if (stage->normalize)
+        normalize(source, target);
+
+    out->sequence_scores = arena_new(a, NamedScores, in->n_sequence_scores);
+    for (size_t i = 0; i < in->n_sequence_scores; i++) {
+        out->sequence_scores[i] = in->sequence_scores[i];
+        const Scores *x = &in->sequence_scores[i].scores;
+        if (x->rank > 2 && !reduce_last(a, x, stage, f, &out->sequence_scores[i].scores, e)) return false;
+    }
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------ pipelines
+
+static int rank_of(const Sequence *s)
+{
+    return s->source_attributions.v ? s->source_attributions.rank
+                                    : s->target_attributions.v ? s->target_attributions.rank : 0;
+}
+
+size_t attr_default_pipeline(const Sequence *s, Stage out[4])
+{
+    const char *f = s->kind == OUT_GRANULAR ? "vnorm" : s->kind == OUT_MULTI ? "mean" : NULL;
+    size_t n = 0;
+    for (int rank = rank_of(s); f && rank > 2; rank--) out[n++] = attr_stage(f);
+    return n;
+}
+
+static const Aggregator *aggregator_named(const char *name);
+
+static bool unknown(const char *what, const char *name, Err *e)
+{
+    const char *const *names;
+    size_t n = attr_aggregator_names(&names);
+    const char *near = str_nearest(str_of(name), names, n);
+    if (near) return err_set(e, "unknown %s '%.100s', did you mean %s?", what, name, near);
+    char list[300] = "";
+    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
+    return err_set(e, "unknown %s '%.100s'; known are %s", what, name, list);
+}
+
+bool stage_function(const Stage *stage, const char *or_else, const Reduce **out, Err *e)
+{
+    const char *name = stage->function ? stage->function : or_else;
+    *out = reduce_named(name);
+    return *out || unknown("aggregation function", name, e);
+}
+
+bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n, Sequence *out, Err *e)
+{
+    Sequence now = *in;
+    for (size_t i = 0; i < n; i++) {
+        const Aggregator *g = aggregator_named(stages[i].aggregator);
+        if (!g) return unknown("aggregator", stages[i].aggregator, e);
+        Sequence next = now;
+        if (!g->run(a, &now, &stages[i], &next, e)) return false;
+        now = next;
+    }
+    if (n && rank_of(&now) == 2) now.kind = OUT_COARSE; // one number per token: final, for us and for Inseq
+    *out = now;
+    return true;
+}
+
+bool attr_aggregate_default(Arena *a, const Attribution *in, Attribution *out, Err *e)
+{
+    Attribution r = *in;
+    r.sequence = arena_new(a, Sequence, in->n);
+    for (size_t i = 0; i < in->n; i++) {
+        Stage pipeline[4];
+        size_t n = attr_default_pipeline(&in->sequence[i], pipeline);
+        if (!attr_aggregate(a, &in->sequence[i], pipeline, n, &r.sequence[i], e)) return false;
+    }
+    *out = r;
+    return true;
+}
+
+static Scores times_columns(Arena *a, const Scores *x, const float *by)
+{
+    if (!x->v) return *x;
+    Scores r = scores_new(a, x->rank, x->dim);
+    for (int64_t i = 0; i < x->dim[0]; i++)
+        for (int64_t c = 0; c < x->dim[1]; c++) r.v[i * x->dim[1] + c] = x->v[i * x->dim[1] + c] * by[c];
+    return r;
+}
+
+bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence *out, Err *e)
+{
+    const Scores *by = NULL;
+    for (size_t i = 0; i < in->n_step_scores; i++)
+        if (str_is(in->step_scores[i].name, step_score)) by = &in->step_scores[i].scores;
+    if (!by)
+        return err_set(e, "there is no step score '%s' to weight by; ask for it with the step scores", step_score);
+    Stage pipeline[4];
+    Sequence r;
+    if (!attr_aggregate(a, in, pipeline, attr_default_pipeline(in, pipeline), &r, e)) return false;
+    const Scores *s = &r.source_attributions, *t = &r.target_attributions;
+    if ((s->v && (s->rank != 2 || s->dim[1] != by->dim[0])) || (t->v && (t->rank != 2 || t->dim[1] != by->dim[0])))
+        return err_set(e, "weighting by '%s' needs one number per token and step", step_score);
+    r.source_attributions = times_columns(a, s, by->v);
+    r.target_attributions = times_columns(a, t, by->v);
+    r.sequence_scores = in->sequence_scores, r.n_sequence_scores = in->n_sequence_scores;
+    *out = r;
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------ the tables
+
+#define AGGREGATORS(ROW)                                                                                     \
+    ROW("scores", aggregate_scores, "one number per token from the last dimension, columns normalised")      \
+    ROW("subwords", aggregate_subwords, "pieces of a word merged, words found by their first character")     \
+    ROW("spans", aggregate_spans, "given ranges of tokens merged")                                           \
+    ROW("slices", aggregate_slices, "only given ranges of tokens kept")                                      \
+    ROW("split", aggregate_split, "tokens merged between the matches of a pattern")                          \
+    ROW("pair", aggregate_pair, "difference of two results of the same shape")
+
+#define FUNCTIONS(ROW)                                                                                       \
+    ROW("vnorm", vnorm, "length of the vector (vnorm_ord 2)")                                                \
+    ROW("mean", mean, "mean")                                                                                \
+    ROW("sum", sum_of, "sum, signs cancel")                                                                  \
+    ROW("max", largest, "largest")                                                                           \
+    ROW("min", smallest, "smallest")                                                                         \
+    ROW("prod", product, "product")                                                                          \
+    ROW("absmax", absmax, "farthest from zero, with its sign")
+
+#define ROW(name, run, summary) {name, summary, run},
+static const Aggregator aggregators[] = {AGGREGATORS(ROW)};
+static const Reduce functions[] = {FUNCTIONS(ROW)};
+#undef ROW
+#define ROW(name, run, summary) name,
+static const char *const all_names[] = {AGGREGATORS(ROW) FUNCTIONS(ROW)};
+#undef ROW
+enum { N_AGGREGATORS = sizeof aggregators / sizeof aggregators[0], N_FUNCTIONS = sizeof functions / sizeof functions[0] };
+
+static const Aggregator *aggregator_named(const char *name)
+{
+    for (size_t i = 0; i < N_AGGREGATORS; i++)
+        if (!strcmp(name, aggregators[i].name)) return &aggregators[i];
+    return NULL;
+}
+
+const Reduce *reduce_named(const char *name)
+{
+    for (size_t i = 0; i < N_FUNCTIONS; i++)
+        if (!strcmp(name, functions[i].name)) return &functions[i];
+    return NULL;
+}
+
+const char *attr_aggregator(size_t i, const char **summary)
+{
+    if (i < N_AGGREGATORS) return *summary = aggregators[i].summary, aggregators[i].name;
+    i -= N_AGGREGATORS;
+    if (i < N_FUNCTIONS) return *summary = functions[i].summary, functions[i].name;
+    return NULL;
+}
+
+size_t attr_aggregator_names(const char *const **names)
+{
+    *names = all_names;
+    return N_AGGREGATORS + N_FUNCTIONS;
+}
+
+Stage attr_stage(const char *aggregator)
+{
+    bool is_function = reduce_named(aggregator) != NULL;
+    return (Stage){
+        .aggregator = is_function ? "scores" : aggregator,
+        .function = is_function ? aggregator : NULL,
+        .normalize = true,
+        .vnorm_ord = 2,
+        .aggregate_source = true,
+        .aggregate_target = true,
+        .special_chars = "\xe2\x96\x81",
+        .split_mode = "single",
+    };
+}

@@ -1,0 +1,126 @@
+// attr.h — what an attribution is, how it is made smaller (aggregated), and how it is shown and saved.
+//
+// The names are Inseq's (FeatureAttributionOutput and friends), so that files and scripts carry over.
+// Letters: S source tokens, T target tokens including the start token, n attributed steps (columns), H width.
+#pragma once
+#include "../tensor/base.h"
+
+typedef struct Token {
+    int32_t id;  // -1: merged from several, or a "foil → token" label
+    Str text;    // raw vocabulary string
+} Token;
+
+// A dense row-major array of rank 1..5. v NULL: there is none. NaN: no value (a future prefix token).
+typedef struct Scores {
+    int rank;
+    int64_t dim[5];
+    float *v;
+} Scores;
+
+typedef struct NamedScores {
+    Str name;
+    bool is_int;     // values are whole numbers (top_p_size): saved as I64, never rounded when shown
+    Scores scores;
+} NamedScores;
+
+// Decides the class in files and the default aggregation (aggregate.c has the pipelines).
+typedef enum {
+    OUT_GRANULAR,    // gradient methods: [.., .., H]          vnorm, normalised
+    OUT_MULTI,       // attention: [.., .., L(, A)]            mean per extra dimension, normalised after each
+    OUT_COARSE,      // occlusion, or anything aggregated      none
+    OUT_STEPS,       // step scores only (method dummy)        none
+} OutputClass;
+
+// One sentence. Column c is step attr_pos_start + c.
+typedef struct Sequence {
+    Token *source;                 // [S]; decoder-only models: the prompt
+    Token *target;                 // [T]
+    int64_t n_source, n_target;
+    int64_t attr_pos_start, attr_pos_end;
+    Scores source_attributions;    // [S, n, ...] or none
+    Scores target_attributions;    // [min(T, end), n, ...] or none; NaN at and below the diagonal
+    NamedScores *step_scores;      // each [n]
+    size_t n_step_scores;
+    NamedScores *sequence_scores;  // attention's [n, n, L, A] and the like
+    size_t n_sequence_scores;
+    OutputClass kind;
+} Sequence;
+
+typedef struct InfoField {
+    Str key, json;   // the value as JSON text, written back as it is
+} InfoField;
+
+typedef struct Attribution {
+    InfoField *info; // sorted by key when written
+    size_t n_info;
+    Sequence *sequence;
+    size_t n;
+} Attribution;
+
+const char *attr_info(Arena *a, const Attribution *t, const char *key); // a string field's value; NULL if absent
+
+// ------------------------------------------------------------------------------------------ aggregation
+
+// One stage, as Inseq's aggregate(aggregator, aggregate_fn, **options); semantics 4.2, 4.3.
+typedef struct Span { int64_t from, to; } Span; // end exclusive
+
+typedef struct Stage {
+    const char *aggregator; // "scores", "subwords", "spans", "slices", "split", "pair", or a function name
+    const char *function;   // of "scores": "vnorm", "mean", "sum", "max", "min", "prod", "absmax"; NULL: its default
+    bool normalize, rescale; // columns sum to 1; or all divided by the largest (rescale wins)
+    double vnorm_ord;       // 2
+    // select_idx on the last dimension: none, one index (no function applied), from..to, or a list
+    enum { SELECT_ALL, SELECT_ONE, SELECT_SPAN, SELECT_LIST } select;
+    int64_t select_from, select_to;
+    const int64_t *select_list;
+    size_t n_select;
+    const Span *source_spans, *target_spans;
+    size_t n_source_spans, n_target_spans;
+    bool aggregate_source, aggregate_target; // subwords, split
+    const char *special_chars;               // "▁"; several with a space between them: "Ġ Ċ"
+    bool is_suffix_symbol;
+    const char *split_pattern, *split_mode;  // POSIX extended expression; "single", "start", "end"
+    const Sequence *paired;                  // pair
+} Stage;
+
+Stage attr_stage(const char *aggregator); // with the defaults; aggregator may be a function's name
+// The default pipeline of an output class; returns the number of stages (0, 1 or 2).
+size_t attr_default_pipeline(const Sequence *s, Stage out[4]);
+bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n, Sequence *out, Err *e);
+// Every sequence by its own default pipeline (already 2-D ones unchanged).
+bool attr_aggregate_default(Arena *a, const Attribution *in, Attribution *out, Err *e);
+// Columns multiplied by the step score of that name (semantics 4.4), after the default pipeline.
+bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence *out, Err *e);
+size_t attr_aggregator_names(const char *const **names); // for --help, inseq list and suggestions
+const char *attr_aggregator(size_t i, const char **summary); // the i-th of them and what it does; NULL: no more
+
+// ------------------------------------------------------------------------------------------ files
+
+// Inseq's own JSON ("inseq" format): what FeatureAttributionOutput.load reads. Scores as base64 safetensors.
+void attr_to_json(Arena *a, const Attribution *t, Buf *out);
+bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err *e); // files of Inseq 0.6 and 0.7 too
+
+// ------------------------------------------------------------------------------------------ reports
+
+typedef enum { COLOR_NONE, COLOR_16, COLOR_256, COLOR_TRUE } ColorDepth;
+
+typedef struct ReportOptions {
+    ColorDepth color;
+    int width;               // columns of the terminal
+    bool plain;              // no box drawing, TAB separated
+    bool unicode;            // false: ASCII shades and rules only
+    double min_val, max_val; // colour range; NaN: symmetric about 0 by the largest score (semantics 7.3)
+    const char *title;       // may be NULL
+} ReportOptions;
+
+// One report format: a row in reports.def and a file that ends with `const Report report_NAME`.
+typedef struct Report {
+    const char *name;        // "terminal", "html", "json", "csv"
+    const char *extension;   // ".html"; NULL if it is for the terminal only
+    const char *summary;
+    bool aggregated;         // wants 2-D scores: the caller applies the default pipeline first
+    bool (*write)(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e);
+} Report;
+
+const Report *const *attr_reports(size_t *n);
+const Report *attr_report(const char *name); // NULL if unknown

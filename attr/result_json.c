@@ -1,0 +1,333 @@
+// result_json.c — writes Inseq's own file: what FeatureAttributionOutput.save() writes and load() reads, byte for byte.
+//
+// Format (semantics: Inseq 0.7, inseq/utils/serialization.py): JSON with four spaces of indent, keys sorted, all but
+// ASCII escaped. An object of a class is {"__instance_type__": [module, class], "attributes": {...}}; a tensor is a
+// whole safetensors file in base64. One thing is ours: an unaggregated result of several extra dimensions (attention)
+// also gets "_num_dimensions", without which Inseq itself cannot show what it saved.
+#include "aggregate.h"
+#include "result.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ------------------------------------------------------------------------------------------ layout
+
+// Deeper than any real result goes, values follow each other on one line: indenting 500 levels would make a file of
+// 10 MB one of 10 GB. json_pretty with depth COMPACT writes everything on one line.
+enum { DEEPEST_INDENT = 20 };
+
+static void newline(Buf *b, int depth)
+{
+    if (depth > DEEPEST_INDENT) return;
+    buf_char(b, '\n');
+    for (int i = 0; i < depth; i++) buf_str(b, STR_LIT("    "));
+}
+
+static void open_box(Buf *b, char bracket, int *depth)
+{
+    buf_char(b, bracket);
+    newline(b, ++*depth);
+}
+
+static void close_box(Buf *b, char bracket, int *depth)
+{
+    newline(b, --*depth);
+    buf_char(b, bracket);
+}
+
+static void next(Buf *b, int depth)
+{
+    buf_char(b, ',');
+    newline(b, depth);
+}
+
+static void key(Buf *b, Str name)
+{
+    buf_json_ascii(b, name);
+    buf_str(b, STR_LIT(": "));
+}
+
+// ------------------------------------------------------------------------------------------ any JSON value
+
+typedef struct Member {
+    const Json *value;
+    size_t order;
+} Member;
+
+static int by_key(const void *x, const void *y)
+{
+    const Member *p = x, *q = y;
+    int c = str_cmp(p->value->key, q->value->key);
+    return c ? c : p->order < q->order ? -1 : 1;
+}
+
+// Children in the order of output: an object's sorted by key, the last of equal keys only.
+static const Json **children(Arena *a, const Json *box, size_t *n)
+{
+    const Json **out = arena_new(a, const Json *, box->count ? box->count : 1);
+    Member *m = arena_new(a, Member, box->count ? box->count : 1);
+    size_t k = 0;
+    for (const Json *c = box->child; c; c = c->next, k++) m[k] = (Member){c, k};
+    if (box->kind == J_OBJECT && k) qsort(m, k, sizeof *m, by_key);
+    *n = 0;
+    for (size_t i = 0; i < k; i++)
+        if (box->kind == J_ARRAY || i + 1 == k || !str_eq(m[i].value->key, m[i + 1].value->key))
+            out[(*n)++] = m[i].value;
+    return out;
+}
+
+static void put_scalar(Buf *b, const Json *j)
+{
+    switch (j->kind) {
+    case J_NULL: buf_str(b, STR_LIT("null")); break;
+    case J_FALSE: buf_str(b, STR_LIT("false")); break;
+    case J_TRUE: buf_str(b, STR_LIT("true")); break;
+    case J_NUMBER: buf_str(b, j->text); break;
+    case J_STRING: buf_json_ascii(b, j->text); break;
+    default: buf_str(b, j->kind == J_ARRAY ? STR_LIT("[]") : STR_LIT("{}"));
+    }
+}
+
+typedef struct Level {
+    const Json **child;
+    size_t n, at;
+    bool object;
+} Level;
+
+void json_pretty(Arena *a, Buf *b, const Json *j, int depth)
+{
+    enum { DEEPEST = 512 }; // json_parse goes no deeper
+    Level level[DEEPEST];
+    int n = 0;
+    for (;;) {
+        if (j->count && (j->kind == J_ARRAY || j->kind == J_OBJECT) && n < DEEPEST) { // step in
+            bool object = j->kind == J_OBJECT;
+            level[n].child = children(a, j, &level[n].n);
+            level[n].object = object, level[n].at = 0;
+            n++;
+            open_box(b, object ? '{' : '[', &depth);
+        } else {
+            put_scalar(b, j);
+            while (n && level[n - 1].at == level[n - 1].n) { // step out of all that are done
+                n--;
+                close_box(b, level[n].object ? '}' : ']', &depth);
+            }
+            if (!n) return;
+            next(b, depth);
+        }
+        Level *top = &level[n - 1];
+        j = top->child[top->at++];
+        if (top->object) key(b, j->key);
+    }
+}
+
+// ------------------------------------------------------------------------------------------ tensors
+
+static int64_t whole(float x)
+{
+    return x >= -9e18f && x <= 9e18f ? (int64_t)x : 0; // NaN too
+}
+
+static void put_tensor(Arena *a, Buf *b, const Scores *x, bool is_int)
+{
+    if (!x->v) {
+        buf_str(b, STR_LIT("null"));
+        return;
+    }
+    size_t n = (size_t)scores_count(x, 0), size = is_int ? 8 : 4;
+    Buf head = {.arena = a};
+    buf_printf(&head, "{\"attribution\":{\"dtype\":\"%s\",\"shape\":[", is_int ? "I64" : "F32");
+    for (int i = 0; i < x->rank; i++) buf_printf(&head, "%s%" PRId64, i ? "," : "", x->dim[i]);
+    buf_printf(&head, "],\"data_offsets\":[0,%zu]}}", n * size);
+    while (head.n % 8) buf_char(&head, ' ');
+
+    uint8_t *file = arena_new_raw(a, uint8_t, 8 + head.n + n * size), *p = file;
+    for (int i = 0; i < 8; i++) *p++ = (uint8_t)(head.n >> (8 * i));
+    memcpy(p, head.s, head.n);
+    p += head.n;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x->v[i], sizeof u);
+        uint64_t v = is_int ? (uint64_t)whole(x->v[i]) : u;
+        for (size_t k = 0; k < size; k++) *p++ = (uint8_t)(v >> (8 * k));
+    }
+    buf_char(b, '"');
+    buf_base64(b, file, (size_t)(p - file));
+    buf_char(b, '"');
+}
+
+static void put_named(Arena *a, Buf *b, const NamedScores *x, size_t n, int depth)
+{
+    if (!n) {
+        buf_str(b, STR_LIT("{}"));
+        return;
+    }
+    open_box(b, '{', &depth);
+    const NamedScores *before = NULL;
+    for (size_t i = 0; i < n; i++) { // sorted by name: each time the least that is greater than the one before
+        const NamedScores *least = NULL;
+        for (size_t k = 0; k < n; k++)
+            if ((!before || str_cmp(x[k].name, before->name) > 0) &&
+                (!least || str_cmp(x[k].name, least->name) < 0))
+                least = &x[k];
+        if (!least) break; // two of the same name: the first only
+        if (before) next(b, depth);
+        key(b, least->name);
+        put_tensor(a, b, &least->scores, least->is_int);
+        before = least;
+    }
+    close_box(b, '}', &depth);
+}
+
+// ------------------------------------------------------------------------------------------ objects
+
+static void begin_object(Buf *b, const char *module, const char *class, int *depth)
+{
+    open_box(b, '{', depth);
+    key(b, STR_LIT("__instance_type__"));
+    open_box(b, '[', depth);
+    buf_json_ascii(b, str_of(module));
+    next(b, *depth);
+    buf_json_ascii(b, str_of(class));
+    close_box(b, ']', depth);
+    next(b, *depth);
+    key(b, STR_LIT("attributes"));
+    open_box(b, '{', depth);
+}
+
+static void end_object(Buf *b, int *depth)
+{
+    close_box(b, '}', depth);
+    close_box(b, '}', depth);
+}
+
+static void put_tokens(Buf *b, const Token *t, int64_t n, int depth)
+{
+    if (!n) {
+        buf_str(b, STR_LIT("[]"));
+        return;
+    }
+    open_box(b, '[', &depth);
+    for (int64_t i = 0; i < n; i++) {
+        if (i) next(b, depth);
+        begin_object(b, "inseq.utils.typing", "TokenWithId", &depth);
+        key(b, STR_LIT("id"));
+        buf_printf(b, "%" PRId32, t[i].id);
+        next(b, depth);
+        key(b, STR_LIT("token"));
+        buf_json_ascii(b, t[i].text);
+        end_object(b, &depth);
+    }
+    close_box(b, ']', &depth);
+}
+
+static const char *const class_names[] = {
+    [OUT_GRANULAR] = "GranularFeatureAttributionSequenceOutput",
+    [OUT_MULTI] = "MultiDimensionalFeatureAttributionSequenceOutput",
+    [OUT_COARSE] = "CoarseFeatureAttributionSequenceOutput",
+    [OUT_STEPS] = "FeatureAttributionSequenceOutput",
+};
+
+bool output_class_named(Str name, OutputClass *out)
+{
+    for (size_t i = 0; i < sizeof class_names / sizeof class_names[0]; i++)
+        if (str_is(name, class_names[i])) return *out = (OutputClass)i, true;
+    return false;
+}
+
+static void put_sequence(Arena *a, Buf *b, const Sequence *s, int depth)
+{
+    begin_object(b, "inseq.data.attribution", class_names[s->kind], &depth);
+    const Scores *any = s->source_attributions.v ? &s->source_attributions : &s->target_attributions;
+    if (s->kind == OUT_MULTI && any->v && any->rank > 2) {
+        key(b, STR_LIT("_num_dimensions"));
+        buf_printf(b, "%d", any->rank - 2);
+        next(b, depth);
+    }
+    key(b, STR_LIT("attr_pos_end"));
+    buf_printf(b, "%" PRId64, s->attr_pos_end);
+    next(b, depth);
+    key(b, STR_LIT("attr_pos_start"));
+    buf_printf(b, "%" PRId64, s->attr_pos_start);
+    next(b, depth);
+    key(b, STR_LIT("sequence_scores"));
+    put_named(a, b, s->sequence_scores, s->n_sequence_scores, depth);
+    next(b, depth);
+    key(b, STR_LIT("source"));
+    put_tokens(b, s->source, s->n_source, depth);
+    next(b, depth);
+    key(b, STR_LIT("source_attributions"));
+    put_tensor(a, b, &s->source_attributions, false);
+    next(b, depth);
+    key(b, STR_LIT("step_scores"));
+    put_named(a, b, s->step_scores, s->n_step_scores, depth);
+    next(b, depth);
+    key(b, STR_LIT("target"));
+    put_tokens(b, s->target, s->n_target, depth);
+    next(b, depth);
+    key(b, STR_LIT("target_attributions"));
+    put_tensor(a, b, &s->target_attributions, false);
+    end_object(b, &depth);
+}
+
+static int by_name(const void *x, const void *y)
+{
+    const InfoField *const *p = x, *const *q = y;
+    int c = str_cmp((*p)->key, (*q)->key);
+    return c ? c : *p < *q ? -1 : *p > *q;
+}
+
+static void put_info(Arena *a, Buf *b, const Attribution *t, int depth)
+{
+    const InfoField **field = arena_new(a, const InfoField *, t->n_info ? t->n_info : 1);
+    for (size_t i = 0; i < t->n_info; i++) field[i] = &t->info[i];
+    if (!t->n_info) {
+        buf_str(b, STR_LIT("{}"));
+        return;
+    }
+    qsort(field, t->n_info, sizeof *field, by_name);
+    open_box(b, '{', &depth);
+    for (size_t i = 0; i < t->n_info; i++) {
+        if (i + 1 < t->n_info && str_eq(field[i]->key, field[i + 1]->key)) continue; // the last of equal keys counts
+        Err e = {0};
+        const Json *j = json_parse(a, field[i]->json, "info", &e);
+        if (!j) BUG("an info field is not JSON: %s", e.text);
+        key(b, field[i]->key);
+        json_pretty(a, b, j, depth);
+        if (i + 1 < t->n_info) next(b, depth);
+    }
+    close_box(b, '}', &depth);
+}
+
+void attr_to_json(Arena *a, const Attribution *t, Buf *out)
+{
+    int depth = 0;
+    begin_object(out, "inseq.data.attribution", "FeatureAttributionOutput", &depth);
+    key(out, STR_LIT("info"));
+    put_info(a, out, t, depth);
+    next(out, depth);
+    key(out, STR_LIT("sequence_attributions"));
+    if (!t->n) buf_str(out, STR_LIT("[]"));
+    else open_box(out, '[', &depth);
+    for (size_t i = 0; i < t->n; i++) {
+        if (i) next(out, depth);
+        Arena *scratch = arena_create(a);
+        put_sequence(scratch, out, &t->sequence[i], depth);
+        arena_free(scratch);
+    }
+    if (t->n) close_box(out, ']', &depth);
+    next(out, depth);
+    key(out, STR_LIT("step_attributions"));
+    buf_str(out, STR_LIT("null"));
+    end_object(out, &depth);
+}
+
+const char *attr_info(Arena *a, const Attribution *t, const char *name)
+{
+    for (size_t i = 0; i < t->n_info; i++)
+        if (str_is(t->info[i].key, name)) {
+            const Json *j = json_parse(a, t->info[i].json, "info", NULL);
+            return j && j->kind == J_STRING ? str_zero(a, j->text) : NULL;
+        }
+    return NULL;
+}
