@@ -1,0 +1,458 @@
+// kern.c — the inner loops, written once in V16 and compiled once per instruction set (-DISA=name).
+//
+// The bits agree everywhere because the order of every sum is part of the definition, not of the machine:
+//   products   each output is one chain of fused multiply-adds in k order per block of 512; blocks add up in order
+//   row sums   sixteen lanes, element i in lane i % 16, folded 8-4-2-1
+// Everything is static; the one symbol that leaves is the table at the end.
+#include "kern.h"
+#include "vec.h"
+
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+#define STR_(a) #a
+#define STR(a) STR_(a)
+#define UNROLL _Pragma("GCC unroll 16")
+
+enum { F32, F16, BF16 }; // KEEP: wtype (WType in tensor.h)
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Runs a block over n elements: i is the first index, m how many (16, and less at the end).
+#define EACH16(n, ...)                                                                                       \
+    do {                                                                                                     \
+        int64_t i = 0;                                                                                       \
+        for (; i + 16 <= (n); i += 16) {                                                                     \
+            enum { m = 16 };                                                                                 \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+        if (i < (n)) {                                                                                       \
+            const int64_t m = (n) - i;                                                                       \
+            __VA_ARGS__                                                                                      \
+        }                                                                                                    \
+    } while (0)
+#define GET(p) (m == 16 ? v_load((p) + i) : v_load_n((p) + i, m))
+#define PUT(p, x) (m == 16 ? v_store((p) + i, (x)) : v_store_n((p) + i, (x), m))
+
+// --------------------------------------------------------------------------------------- elementary functions
+
+// e^x: x = n ln 2 + r, |r| <= ln 2 / 2; e^r by its Taylor series to r^7 (remainder 7e-9); 2^n in two factors so
+// that subnormal results and the largest ones come out right. 0 below -104, infinity above 89, NaN stays.
+INLINE V16 v_exp(V16 x)
+{
+    const V16 magic = v_set(12582912.0f); // 1.5 * 2^23: adding it rounds to an integer
+    x = v_max(v_set(-110.0f), x);         // in this order a NaN passes
+    V16 over = x;
+    x = v_if_gt(x, v_set(90.0f), v_set(90.0f), x);
+    V16 n = v_sub(v_fma(x, v_set(1.44269504f), magic), magic);
+    V16 r = v_fma(n, v_set(-0.693359375f), x); // ln 2 in two parts; the first times n is exact
+    r = v_fma(n, v_set(2.12194440e-4f), r);
+    V16 p = v_set(1.0f / 5040);
+    p = v_fma(p, r, v_set(1.0f / 720));
+    p = v_fma(p, r, v_set(1.0f / 120));
+    p = v_fma(p, r, v_set(1.0f / 24));
+    p = v_fma(p, r, v_set(1.0f / 6));
+    p = v_fma(p, r, v_set(0.5f));
+    p = v_add(v_fma(v_mul(r, r), p, r), v_set(1.0f));
+    V16 half = v_sub(v_fma(n, v_set(0.5f), magic), magic);
+    p = v_mul(v_mul(p, v_pow2(half)), v_pow2(v_sub(n, half)));
+    return v_if_gt(over, v_set(89.0f), v_set(__builtin_inff()), p);
+}
+
+// tanh: an odd polynomial below 0.625 (tools/minimax.py), 1 - 2 / (e^2x + 1) above.
+INLINE V16 v_tanh(V16 x)
+{
+    V16 t = v_mul(x, x), a = v_abs(x);
+    V16 p = v_set(-8.413194386e-04f);
+    p = v_fma(p, t, v_set(3.283166530e-03f));
+    p = v_fma(p, t, v_set(-8.781515196e-03f));
+    p = v_fma(p, t, v_set(2.185811358e-02f));
+    p = v_fma(p, t, v_set(-5.396748997e-02f));
+    p = v_fma(p, t, v_set(1.333333139e-01f));
+    p = v_fma(p, t, v_set(-3.333333333e-01f));
+    V16 small = v_fma(v_mul(x, t), p, x);
+    V16 large = v_sub(v_set(1.0f), v_div(v_set(2.0f), v_add(v_exp(v_add(a, a)), v_set(1.0f))));
+    large = v_if_gt(v_set(0.0f), x, v_sub(v_set(0.0f), large), large);
+    return v_if_gt(a, v_set(0.625f), large, small);
+}
+
+// erf: x + x p(x^2) below 1, 1 - e^(-x^2) q(1/x) above, 1 from 4 on.
+INLINE V16 v_erf(V16 x)
+{
+    static const float near[] = {-1.046911033e-07f, 1.530637316e-06f, -1.479503140e-05f, 1.204626127e-04f, -8.547933737e-04f,
+                                 5.223967194e-03f, -2.686616905e-02f, 1.128379166e-01f, -3.761263890e-01f, 1.283791671e-01f};
+    static const float far[] = {2.503254319e-02f, -1.478984446e-01f, 3.608618604e-01f, -4.298337486e-01f, 1.454773476e-01f,
+                                2.825897937e-01f, -3.948595879e-01f, 2.484752126e-02f, 5.612146380e-01f, 1.516556858e-04f};
+    V16 a = v_abs(x), t = v_mul(x, x), p = v_set(near[0]);
+    for (int i = 1; i < 10; i++) p = v_fma(p, t, v_set(near[i]));
+    V16 small = v_fma(x, p, x);
+    V16 b = v_if_gt(a, v_set(4.0f), v_set(4.0f), a), u = v_div(v_set(1.0f), v_max(b, v_set(1.0f))), q = v_set(far[0]);
+    for (int i = 1; i < 10; i++) q = v_fma(q, u, v_set(far[i]));
+    V16 large = v_sub(v_set(1.0f), v_mul(v_exp(v_sub(v_set(0.0f), v_mul(b, b))), q));
+    large = v_if_gt(v_set(0.0f), x, v_sub(v_set(0.0f), large), large);
+    return v_if_gt(a, v_set(1.0f), large, small);
+}
+
+// 1 / (1 + e^-x), written so that the exponential never overflows.
+INLINE V16 v_sigmoid(V16 x)
+{
+    V16 e = v_exp(v_sub(v_set(0.0f), v_abs(x))), d = v_add(v_set(1.0f), e);
+    return v_div(v_if_gt(v_set(0.0f), x, e, v_set(1.0f)), d);
+}
+
+static void k_exp(float *y, const float *x, int64_t n) { EACH16(n, { PUT(y, v_exp(GET(x))); }); }
+static void k_tanh(float *y, const float *x, int64_t n) { EACH16(n, { PUT(y, v_tanh(GET(x))); }); }
+static void k_erf(float *y, const float *x, int64_t n) { EACH16(n, { PUT(y, v_erf(GET(x))); }); }
+
+// --------------------------------------------------------------------------------------- elementwise
+
+static void k_add(float *y, const float *a, const float *b, int64_t n) { EACH16(n, { PUT(y, v_add(GET(a), GET(b))); }); }
+static void k_mul(float *y, const float *a, const float *b, int64_t n) { EACH16(n, { PUT(y, v_mul(GET(a), GET(b))); }); }
+
+static void k_axpy(float *y, float a, const float *x, int64_t n)
+{
+    V16 f = v_set(a);
+    EACH16(n, { PUT(y, v_fma(f, GET(x), GET(y))); });
+}
+
+static void k_scale(float *y, float a, const float *x, int64_t n)
+{
+    V16 f = v_set(a);
+    EACH16(n, { PUT(y, v_mul(f, GET(x))); });
+}
+
+static void k_mul_add(float *y, const float *a, const float *b, int64_t n)
+{
+    EACH16(n, { PUT(y, v_fma(GET(a), GET(b), GET(y))); });
+}
+
+static float k_dot(const float *a, const float *b, int64_t n)
+{
+    V16 s = v_set(0);
+    EACH16(n, { s = v_fma(GET(a), GET(b), s); });
+    return v_sum(s);
+}
+
+static float k_sum(const float *x, int64_t n)
+{
+    V16 s = v_set(0);
+    EACH16(n, { s = v_add(s, GET(x)); });
+    return v_sum(s);
+}
+
+static float k_max(const float *x, int64_t n)
+{
+    float tail = -__builtin_inff();
+    V16 s = v_set(tail);
+    int64_t i = 0;
+    for (; i + 16 <= n; i += 16) s = v_max(v_load(x + i), s);
+    for (; i < n; i++) tail = x[i] > tail ? x[i] : tail;
+    float whole = v_largest(s);
+    return whole > tail ? whole : tail;
+}
+
+// One vector of m elements at element `at` of a row of any type.
+INLINE V16 v_any(const void *row, int type, int64_t at, int64_t m)
+{
+    if (type == F32) {
+        const char *p = (const char *)row + at * 4;
+        return m == 16 ? v_load(p) : v_load_n(p, m);
+    }
+    uint16_t part[16] = {0};
+    const char *p = (const char *)row + at * 2;
+    if (m < 16) {
+        memcpy(part, p, (size_t)m * 2);
+        p = (const char *)part;
+    }
+    return type == F16 ? v_from_f16(p) : v_from_bf16(p);
+}
+
+static void k_widen(float *y, const void *x, int type, int64_t n) { EACH16(n, { PUT(y, v_any(x, type, i, m)); }); }
+
+// KEEP: act (Act in tensor.h). y and its derivative d, from x.
+static void k_act(float *y, float *d, const float *x, int64_t n, int kind)
+{
+    const V16 zero = v_set(0), one = v_set(1), half = v_set(0.5f);
+    EACH16(n, {
+        V16 u = GET(x), f, g;
+        if (kind == 0) { // relu
+            f = v_if_gt(u, zero, u, zero);
+            g = v_if_gt(u, zero, one, zero);
+        } else if (kind == 1) { // silu: x s(x); s + x s (1 - s)
+            V16 s = v_sigmoid(u);
+            f = v_mul(u, s);
+            g = v_fma(f, v_sub(one, s), s);
+        } else if (kind == 2) { // gelu: x P(x), P the normal distribution; P + x p
+            V16 cdf = v_fma(half, v_erf(v_mul(u, v_set(0.707106781f))), half);
+            V16 pdf = v_mul(v_set(0.398942280f), v_exp(v_mul(v_mul(u, u), v_set(-0.5f))));
+            f = v_mul(u, cdf);
+            g = v_fma(u, pdf, cdf);
+        } else if (kind == 3) { // gelu by tanh: x/2 (1 + tanh(c (x + a x^3)))
+            const V16 c = v_set(0.797884561f), a = v_set(0.044715f);
+            V16 u2 = v_mul(u, u), t = v_tanh(v_mul(c, v_fma(v_mul(a, u2), u, u)));
+            V16 h = v_fma(half, t, half);
+            f = v_mul(u, h);
+            V16 inner = v_mul(c, v_fma(v_mul(v_set(3.0f), a), u2, one));
+            g = v_fma(v_mul(v_mul(half, u), v_sub(one, v_mul(t, t))), inner, h);
+        } else { // tanh
+            f = v_tanh(u);
+            g = v_sub(one, v_mul(f, f));
+        }
+        PUT(y, f);
+        if (d) PUT(d, g);
+    });
+}
+
+// --------------------------------------------------------------------------------------- softmax and norms
+
+static void k_softmax(float *p, const float *z, int64_t n, float *max, float *sum)
+{
+    float top = k_max(z, n);
+    V16 shift = v_set(top), s = v_set(0);
+    EACH16(n, {
+        V16 e = v_exp(v_sub(GET(z), shift));
+        PUT(p, e);
+        s = v_add(s, GET(p)); // again from memory, so that the lanes beyond the row count as 0
+    });
+    float total = v_sum(s);
+    k_scale(p, 1.0f / total, p, n);
+    if (max) *max = top;
+    if (sum) *sum = total;
+}
+
+// dz += p (dp - sum(dp p))
+static void k_softmax_dx(float *dz, const float *dp, const float *p, int64_t n)
+{
+    V16 mean = v_set(k_dot(dp, p, n));
+    EACH16(n, { PUT(dz, v_fma(GET(p), v_sub(GET(dp), mean), GET(dz))); });
+}
+
+static void k_layernorm(float *y, float *stat, const float *x, const float *g, const float *b, int64_t n, float eps)
+{
+    float mean = k_sum(x, n) / (float)n;
+    V16 shift = v_set(mean), s = v_set(0);
+    EACH16(n, {
+        V16 u = v_sub(GET(x), shift);
+        if (m < 16) { // lanes beyond the row must not count
+            float t[16];
+            v_store(t, u);
+            u = v_load_n(t, m);
+        }
+        s = v_fma(u, u, s);
+    });
+    float r = 1.0f / __builtin_sqrtf(v_sum(s) / (float)n + eps);
+    V16 scale = v_set(r);
+    EACH16(n, { PUT(y, v_fma(v_mul(v_sub(GET(x), shift), scale), GET(g), GET(b))); });
+    stat[0] = mean, stat[1] = r;
+}
+
+// dx += r (g dy - mean(g dy) - u mean(g dy u)),  u = (x - mean) r
+static void k_layernorm_dx(float *dx, const float *dy, const float *x, const float *stat, const float *g, int64_t n)
+{
+    V16 shift = v_set(stat[0]), r = v_set(stat[1]), s = v_set(0), t = v_set(0);
+    EACH16(n, {
+        V16 w = v_mul(GET(g), GET(dy));
+        s = v_add(s, w);
+        t = v_fma(w, v_mul(v_sub(GET(x), shift), r), t);
+    });
+    V16 mean = v_set(v_sum(s) / (float)n), along = v_set(v_sum(t) / (float)n);
+    EACH16(n, {
+        V16 u = v_mul(v_sub(GET(x), shift), r), w = v_sub(v_mul(GET(g), GET(dy)), mean);
+        w = v_sub(w, v_mul(u, along));
+        PUT(dx, v_fma(r, w, GET(dx)));
+    });
+}
+
+static void k_layernorm_dg(float *dg, float *db, const float *dy, const float *x, const float *stat, int64_t n)
+{
+    V16 shift = v_set(stat[0]), r = v_set(stat[1]);
+    EACH16(n, {
+        V16 d = GET(dy);
+        if (dg) PUT(dg, v_fma(d, v_mul(v_sub(GET(x), shift), r), GET(dg)));
+        if (db) PUT(db, v_add(GET(db), d));
+    });
+}
+
+static void k_rmsnorm(float *y, float *stat, const float *x, const float *g, int64_t n, float eps)
+{
+    float r = 1.0f / __builtin_sqrtf(k_dot(x, x, n) / (float)n + eps);
+    V16 scale = v_set(r);
+    EACH16(n, { PUT(y, v_mul(v_mul(GET(x), scale), GET(g))); });
+    stat[0] = r;
+}
+
+// dx += r (g dy - u mean(g dy u)),  u = x r
+static void k_rmsnorm_dx(float *dx, const float *dy, const float *x, const float *stat, const float *g, int64_t n)
+{
+    V16 r = v_set(stat[0]), t = v_set(0);
+    EACH16(n, { t = v_fma(v_mul(GET(g), GET(dy)), v_mul(GET(x), r), t); });
+    V16 along = v_set(v_sum(t) / (float)n);
+    EACH16(n, {
+        V16 w = v_sub(v_mul(GET(g), GET(dy)), v_mul(v_mul(GET(x), r), along));
+        PUT(dx, v_fma(r, w, GET(dx)));
+    });
+}
+
+static void k_rmsnorm_dg(float *dg, const float *dy, const float *x, const float *stat, int64_t n)
+{
+    V16 r = v_set(stat[0]);
+    EACH16(n, { PUT(dg, v_fma(GET(dy), v_mul(GET(x), r), GET(dg))); });
+}
+
+// --------------------------------------------------------------------------------------- matrix products
+//
+// Both products are the same register tile: TILE_M broadcast streams a(i, k) times TILE_V vectors b[k][..].
+// gemm_nt broadcasts the weights and keeps sixteen rows of x in a vector, so a weight matrix [out, in] is read as it
+// lies in the file, once per panel of rows, with no packing; its tile comes out transposed and is turned in
+// registers. gemm_nn broadcasts the left side and reads vectors of b; rows of b are copied to a panel that stays in
+// the cache when several tiles share it.
+
+// acc[i][v] = sum over k of a(i,k) * b[k][16 v ..]; M, V compile-time constants, so acc lives in registers.
+INLINE void tile(V16 acc[][TILE_V], int M, int V, const AnyFloat *a, int64_t ai, int64_t ak, const AnyFloat *b,
+                 int64_t ldb, int64_t k)
+{
+    UNROLL for (int i = 0; i < M; i++)
+        UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_set(0);
+    for (int64_t p = 0; p < k; p++) {
+        V16 col[TILE_V];
+        UNROLL for (int v = 0; v < V; v++) col[v] = v_load(b + p * ldb + 16 * v);
+        UNROLL for (int i = 0; i < M; i++)
+        {
+            V16 x = v_set(a[i * ai + p * ak]);
+            UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_fma(x, col[v], acc[i][v]);
+        }
+    }
+}
+
+// The tile for any m <= TILE_M and v <= TILE_V: one compiled copy for each size.
+static void tile_any(V16 acc[][TILE_V], int64_t m, int v, const AnyFloat *a, int64_t ai, int64_t ak, const AnyFloat *b,
+                     int64_t ldb, int64_t k)
+{
+#define SIZE(M)                                                                                              \
+    case M:                                                                                                  \
+        if (M > TILE_M) return;                                                                              \
+        if (v == 1) tile(acc, M > TILE_M ? 1 : M, 1, a, ai, ak, b, ldb, k);                                  \
+        else tile(acc, M > TILE_M ? 1 : M, TILE_V, a, ai, ak, b, ldb, k);                                    \
+        return;
+    switch (m) {
+        SIZE(1) SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12)
+    }
+#undef SIZE
+}
+
+static void k_pack(float *out, const float *x, int64_t ldx, int64_t rows, int64_t k)
+{
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK)
+        for (int64_t r0 = 0, kn = least(K_BLOCK, k - k0); r0 < rows; r0 += PANEL, out += PANEL * kn)
+            for (int64_t p = 0; p < kn; p += 16)
+                for (int64_t half = 0; half < PANEL; half += 16) {
+                    V16 t[16];
+                    int64_t m = least(16, kn - p);
+                    for (int64_t i = 0; i < 16; i++) {
+                        int64_t r = r0 + half + i;
+                        t[i] = r >= rows ? v_set(0) : m == 16 ? v_load(x + r * ldx + k0 + p) : v_load_n(x + r * ldx + k0 + p, m);
+                    }
+                    v_transpose(t);
+                    for (int64_t i = 0; i < m; i++) v_store(out + (p + i) * PANEL + half, t[i]);
+                }
+}
+
+// Writes a finished tile of gemm_nt: acc[i][.] are sixteen rows r of column j+i. First turned, then row by row.
+INLINE void put_turned(float *c, int64_t ldc, V16 acc[][TILE_V], int64_t m, int v, int64_t rows, bool add)
+{
+    V16 t[16];
+    for (int64_t i = 0; i < 16; i++) t[i] = i < m ? acc[i][v] : v_set(0);
+    v_transpose(t);
+    for (int64_t r = 0; r < rows; r++, c += ldc) v_store_n(c, add ? v_add(v_load_n(c, m), t[r]) : t[r], m);
+}
+
+static void k_gemm_nt(float *c, int64_t ldc, const float *packed, int64_t rows, const void *w, int type, int64_t ldw, int64_t j0,
+                      int64_t j1, int64_t k, bool add)
+{
+    float wide[TILE_M * K_BLOCK];
+    int64_t panels = (rows + PANEL - 1) / PANEL;
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK, packed += panels * PANEL * K_BLOCK) {
+        int64_t kn = least(K_BLOCK, k - k0);
+        bool more = add || k0;
+        for (int64_t j = j0; j < j1; j += TILE_M) {
+            int64_t m = least(TILE_M, j1 - j), lda = ldw;
+            const AnyFloat *a = (const AnyFloat *)w + j * ldw + k0;
+            if (type != F32) { // half precision: widen this block of weights once for all rows
+                for (int64_t i = 0; i < m; i++)
+                    k_widen(wide + i * K_BLOCK, (const char *)w + ((j + i) * ldw + k0) * 2, type, kn);
+                a = wide, lda = K_BLOCK;
+            }
+            for (int64_t r = 0; r < rows; r += 16 * TILE_V) {
+                int v = rows - r <= 16 ? 1 : TILE_V;
+                const float *b = packed + r / PANEL * PANEL * kn + r % PANEL;
+                V16 acc[TILE_M][TILE_V];
+                tile_any(acc, m, v, a, lda, 1, b, PANEL, kn);
+                for (int i = 0; i < v; i++)
+                    put_turned(c + (r + 16 * i) * ldc + j, ldc, acc, m, i, least(16, rows - r - 16 * i), more);
+            }
+        }
+    }
+}
+
+static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, int type,
+                      int64_t ldb, int64_t j0, int64_t j1, int64_t k, bool add)
+{
+    enum { WIDE = 16 * TILE_V };
+    float panel[K_BLOCK * WIDE];
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
+        int64_t kn = least(K_BLOCK, k - k0);
+        bool more = add || k0;
+        for (int64_t j = j0; j < j1; j += WIDE) {
+            int64_t n = least(WIDE, j1 - j), ld = ldb;
+            const AnyFloat *from = (const AnyFloat *)b + k0 * ldb + j;
+            if (type != F32 || rows > TILE_M || n < WIDE) {
+                for (int64_t p = 0; p < kn; p++)
+                    for (int64_t v = 0; v < n; v += 16) {
+                        int64_t m = least(16, n - v), at = (k0 + p) * ldb + j + v;
+                        v_store(panel + p * WIDE + v, v_any(b, type, at, m));
+                    }
+                from = panel, ld = WIDE;
+            }
+            for (int64_t r = 0; r < rows; r += TILE_M) {
+                int64_t m = least(TILE_M, rows - r);
+                int vs = (int)((n + 15) / 16);
+                V16 acc[TILE_M][TILE_V];
+                tile_any(acc, m, vs, (const AnyFloat *)a + r * ai + k0 * ak, ai, ak, from, ld, kn);
+                for (int64_t i = 0; i < m; i++)
+                    for (int v = 0; v < vs; v++) {
+                        float *to = c + (r + i) * ldc + j + 16 * v;
+                        int64_t w = least(16, n - 16 * v);
+                        v_store_n(to, more ? v_add(v_load_n(to, w), acc[i][v]) : acc[i][v], w);
+                    }
+            }
+        }
+    }
+}
+
+// --------------------------------------------------------------------------------------- how fast is this machine
+
+static float k_spin_fma(int64_t rounds)
+{
+    enum { M = 12 * TILE_V / TILE_V };
+    V16 acc[M], x = v_set(0.999f), y = v_set(1e-9f);
+    UNROLL for (int i = 0; i < M; i++) acc[i] = v_set((float)i);
+    for (int64_t r = 0; r < rounds * (24 / M); r++) UNROLL for (int i = 0; i < M; i++) acc[i] = v_fma(acc[i], x, y);
+    for (int i = 1; i < M; i++) acc[0] = v_add(acc[0], acc[i]);
+    return v_sum(acc[0]);
+}
+
+static float k_spin_read(const float *x, int64_t n)
+{
+    V16 s[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
+    for (int64_t i = 0; i + 64 <= n; i += 64)
+        UNROLL for (int v = 0; v < 4; v++) s[v] = v_add(s[v], v_load(x + i + 16 * v));
+    return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
+}
+
+// --------------------------------------------------------------------------------------- the table
+
+const Kern CAT(kern_, ISA) = {
+    .isa = STR(ISA),
+#define KERN(returns, name, args) .name = k_##name,
+#include "kern.def"
+#undef KERN
+};

@@ -1,0 +1,129 @@
+// num.c — numbers outside the tape: softmax of a row, logarithms, position tables. Nothing here is libm's, because
+// libm's last bits differ between versions.
+#include "kern.h"
+#include "tensor.h"
+
+#include <string.h>
+
+void num_softmax(float *p, const float *z, int64_t n) { K->softmax(p, z, n, NULL, NULL); }
+void num_axpy(float *y, float a, const float *x, int64_t n) { K->axpy(y, a, x, n); }
+float num_dot(const float *x, const float *y, int64_t n) { return K->dot(x, y, n); }
+
+int64_t num_argmax(const float *z, int64_t n)
+{
+    float top = K->max(z, n);
+    for (int64_t i = 0; i < n; i++)
+        if (z[i] == top) return i;
+    return 0;
+}
+
+// log x = e ln 2 + 2 atanh((m-1)/(m+1)), m in [sqrt(1/2), sqrt(2)): the series to s^21 leaves 1e-18.
+double num_log(double x)
+{
+    if (!(x > 0)) return x == 0 ? -__builtin_inf() : __builtin_nan("");
+    if (x > 1.7976931348623157e308) return x;
+    int e = 0;
+    if (x < 0x1p-1022) x *= 0x1p54, e = -54;
+    uint64_t bits;
+    memcpy(&bits, &x, 8);
+    e += (int)(bits >> 52) - 1023;
+    bits = (bits & 0xFFFFFFFFFFFFFu) | 0x3FF0000000000000u;
+    memcpy(&x, &bits, 8);
+    if (x > 1.4142135623730951) x *= 0.5, e++;
+    double s = (x - 1) / (x + 1), s2 = s * s, sum = 0;
+    for (int k = 21; k >= 3; k -= 2) sum = (sum + 1.0 / k) * s2;
+    return e * 6.93147180369123816490e-01 + (2 * s * (1 + sum) + e * 1.90821492927058770002e-10);
+}
+
+// e^x = 2^n e^r, |r| <= ln 2 / 2; e^r by its series to r^17.
+double num_exp(double x)
+{
+    if (x != x) return x;
+    if (x > 709.7) return __builtin_inf();
+    if (x < -745) return 0;
+    double n = (x * 1.4426950408889634 + 6755399441055744.0) - 6755399441055744.0;
+    double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10, p = 1;
+    for (int k = 17; k >= 1; k--) p = 1 + p * r / k;
+    int e = (int)n;
+    for (; e < -1000; e += 500) p *= 0x1p-500;
+    uint64_t bits = (uint64_t)(e + 1023) << 52;
+    double scale;
+    memcpy(&scale, &bits, 8);
+    return p * scale;
+}
+
+double num_log_sum_exp(const float *z, int64_t n)
+{
+    float top = K->max(z, n);
+    double sum = 0;
+    float e[256];
+    for (int64_t i = 0; i < n; i += 256) {
+        int64_t m = n - i < 256 ? n - i : 256;
+        for (int64_t j = 0; j < m; j++) e[j] = z[i + j] - top;
+        K->exp(e, e, m);
+        sum += (double)K->sum(e, m);
+    }
+    return (double)top + num_log(sum);
+}
+
+void num_widen(float *out, const void *raw, WType type, int64_t at, int64_t n)
+{
+    K->widen(out, (const char *)raw + at * (type == W_F32 ? 4 : 2), (int)type, n);
+}
+
+bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at)
+{
+    float part[1024];
+    for (int64_t i = 0; i < n; i += 1024) {
+        int64_t m = n - i < 1024 ? n - i : 1024;
+        num_widen(part, raw, type, i, m);
+        for (int64_t j = 0; j < m; j++)
+            if (part[j] - part[j] != 0) return *bad_at = i + j, false;
+    }
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------ sines
+//
+// Marian's table is computed in float64 by NumPy and then rounded to float32; an error far below half a float32 ulp
+// therefore gives the same table (test/t_num.c compares it with the one stored in old checkpoints).
+
+// x in [-pi/4, pi/4]: Taylor series to x^21 / x^20, remainder below 1e-20.
+static double small_sin(double x)
+{
+    double s = 1;
+    for (int k = 20; k >= 2; k -= 2) s = 1 - s * x * x / (k * (k + 1));
+    return s * x;
+}
+
+static double small_cos(double x)
+{
+    double c = 1;
+    for (int k = 20; k >= 2; k -= 2) c = 1 - c * x * x / (k * (k - 1));
+    return c;
+}
+
+static double sine(double x, int quarter) // sin(x + quarter pi / 2), 0 <= x < 1e6
+{
+    double n = (x * 0.63661977236758134 + 6755399441055744.0) - 6755399441055744.0;
+    double r = x - n * 1.57079632673412561417e+00; // pi/2 in three parts of 33 bits: exact products
+    r -= n * 6.07710050630396597660e-11;
+    r -= n * 2.02226624879595063154e-21;
+    int q = (int)(((int64_t)n + quarter) & 3);
+    double s = q & 1 ? small_cos(r) : small_sin(r);
+    return q & 2 ? -s : s;
+}
+
+// sin in the first half, cos in the second, of position / 10000^(2 floor(j/2) / width) (j: index in the concatenation
+// sin, cos, sin, cos, ...): Marian's layout.
+void num_sinusoid(float *row, int64_t position, int64_t width)
+{
+    int64_t half = (width + 1) / 2; // an odd width has one sine more
+    for (int64_t j = 0; j < width; j++) {
+        bool cosine = j >= half;
+        int64_t i = cosine ? j - half : j;
+        double exponent = 2.0 * (double)i / (double)width;
+        double angle = (double)position / num_exp(exponent * 9.2103403719761836);
+        row[j] = (float)sine(angle, cosine);
+    }
+}

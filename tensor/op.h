@@ -1,0 +1,52 @@
+// op.h — private to tensor/: a node of the tape, and what one file per operation has to say about itself.
+#pragma once
+#include "kern.h"
+#include "tensor.h"
+
+typedef struct Node Node;
+
+// One operation: a row in ops.def and a file that ends with `const Op op_NAME`.
+typedef struct Op {
+    const char *name;
+    void (*shape)(Node *n, Tape *t);   // sets n->out (tn_new) and whatever is kept for the way back
+    void (*forward)(Node *n, Tape *t); // fills n->out->f
+    // Says which rows of the inputs the wanted rows of the output come from (tape_reach). NULL: row by row.
+    void (*reach)(Node *n, Tape *t);
+    // Adds into the gradient of every wanted input (its grad is set), never overwrites. Gradients are packed as the
+    // layouts say: K cotangents at once.
+    void (*backward)(Node *n, Tape *t);
+} Op;
+
+struct Node {
+    const Op *op;
+    Tensor *in[4], *out;
+    float *kept;             // what forward leaves for backward
+    float number;            // eps or factor
+    Act act;
+    Attention how;
+    const int64_t *index;
+    const Rows *seqs;
+    const float *table;
+};
+
+Tensor *tape_run(Tape *t, Node n);                       // shape, forward, record; returns the output
+const Node *tape_maker(const Tape *t, const Tensor *out);  // the node that made it, NULL if not recorded
+void shape_of_first(Node *n, Tape *t);                   // an output like the first input
+float *tape_scratch(Tape *t, int64_t n);                 // floats that live until the op returns
+void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n, const Layout *like); // widen cotangent k's rows
+void tape_reach_rows(Node *n, Tape *t);                  // the default: each activation input like the output
+
+// Where row i of a packed gradient (layout `out`) stands in a wider layout of the same rows.
+static inline int64_t layout_place(const Layout *in, const Layout *out, int64_t i)
+{
+    int32_t k = out->of[i];
+    return in->at[k] + out->row[i] - in->row0[k];
+}
+
+// Cuts [0, rows) into parts of some 16,000 elements and runs them on the pool.
+void each_rows(Node *n, int64_t rows, int64_t cols, void (*part)(Node *n, int64_t from, int64_t to));
+
+// c [rows, N] (=, or += if add) x w^T and a b, on all threads; scratch from the tape.
+void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w, const float *bias, bool add);
+void product_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, WType type,
+                int64_t ldb, int64_t n, int64_t k, bool add);

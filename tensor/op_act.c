@@ -1,0 +1,45 @@
+// op_act.c — the activation functions of feed-forward layers, element by element.     back:  dx += dy act'(x)
+// Keeps act'(x) [R,C]: computed once on the way forward, shared by all K cotangents on the way back.
+#include "op.h"
+
+static void shape(Node *n, Tape *t)
+{
+    shape_of_first(n, t);
+    if (n->in[0]->wanted) n->kept = arena_new_raw(tape_arena(t), float, n->out->rows * n->out->cols);
+}
+
+static void rows_forward(Node *n, int64_t from, int64_t to)
+{
+    int64_t at = from * n->out->cols;
+    K->act(n->out->f + at, n->kept ? n->kept + at : NULL, n->in[0]->f + at, (to - from) * n->out->cols, (int)n->act);
+}
+
+static void forward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->rows, n->out->cols, rows_forward); }
+
+static void rows_backward(Node *n, int64_t from, int64_t to)
+{
+    const Layout *l = n->out->layout;
+    int64_t cols = n->out->cols;
+    for (int64_t i = from; i < to; i++)
+        K->mul_add(n->in[0]->grad + layout_place(n->in[0]->layout, l, i) * cols, n->out->grad + i * cols,
+                   n->kept + l->row[i] * cols, cols);
+}
+
+static void backward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward); }
+
+const Op op_act = {.name = "act", .shape = shape, .forward = forward, .backward = backward};
+
+Tensor *tn_act(Tape *t, Tensor *x, Act kind) { return tape_run(t, (Node){.op = &op_act, .in = {x}, .act = kind}); }
+
+bool act_by_name(Str name, Act *out) // KEEP: act
+{
+    static const struct {
+        const char *name;
+        Act act;
+    } known[] = {{"relu", ACT_RELU}, {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU},
+                 {"gelu_new", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH},
+                 {"tanh", ACT_TANH}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (str_is(name, known[i].name)) return *out = known[i].act, true;
+    return false;
+}

@@ -1,0 +1,201 @@
+// op_attention.c — scaled dot-product attention of many heads. Vaswani et al. 2017, arXiv:1706.03762; the relative
+// position buckets of T5: Raffel et al. 2020, arXiv:1910.10683.
+//
+//   z = scale * q k^T + bias     p = softmax(z)     y = p v            for each sequence and head
+//   back:   dv += p^T dy     dp = dy v^T     dz = p * (dp - sum(dp*p))     dq += scale * dz k     dk += scale * dz^T q
+// Keeps p [H, n_queries, n_keys] of every sequence. Masked entries hold an exact 0, and 0 adds nothing to a chain of
+// fused multiply-adds, so decoding one row at a time gives the bits of the whole pass.
+//
+// Keys may be longer than their sequences' values in use (a decoding cache): `seqs` of k says how many rows count.
+#include "op.h"
+
+#include <string.h>
+
+typedef struct Kept { // what forward leaves
+    int64_t *at;      // [sequences] where p of each begins
+    float *p;
+    int32_t *bucket;  // of relative position key - query, from -limit to limit
+    int64_t limit;
+} Kept;
+
+static Kept *kept(const Node *n) { return (Kept *)(void *)n->kept; }
+
+static int32_t keys_of(const Node *n, int64_t seq) { return n->how.keys_of ? n->how.keys_of[seq] : (int32_t)seq; }
+
+// T5's bucket of a relative position: exact for small distances, logarithmic beyond, in float32 as PyTorch does it.
+static int32_t bucket(int64_t relative, bool bidirectional, int64_t buckets, int64_t max_distance)
+{
+    int64_t base = 0, distance;
+    if (bidirectional) {
+        buckets /= 2;
+        if (relative > 0) base = buckets;
+        distance = relative < 0 ? -relative : relative;
+    } else distance = relative < 0 ? -relative : 0;
+    int64_t exact = buckets / 2;
+    if (distance < exact) return (int32_t)(base + distance);
+    float ratio = (float)num_log((double)((float)distance / (float)exact)) /
+                  (float)num_log((double)max_distance / (double)exact);
+    int64_t far = exact + (int64_t)(ratio * (float)(buckets - exact));
+    return (int32_t)(base + (far < buckets - 1 ? far : buckets - 1));
+}
+
+static void shape(Node *n, Tape *t)
+{
+    const Tensor *q = n->in[0], *k = n->in[1], *v = n->in[2];
+    if (q->cols != k->cols || q->cols % n->how.heads || v->cols % n->how.heads) BUG("attention: shapes do not match");
+    n->out = tn_new(t, q->rows, v->cols, q->seqs);
+    Kept *s = arena_new(tape_arena(t), Kept, 1);
+    s->at = arena_new(tape_arena(t), int64_t, q->seqs->n);
+    int64_t total = 0;
+    for (int64_t i = 0; i < q->seqs->n; i++) {
+        int64_t keys = k->seqs->len[keys_of(n, i)];
+        s->at[i] = total;
+        total += n->how.heads * q->seqs->len[i] * keys;
+        s->limit = keys > s->limit ? keys : s->limit;
+    }
+    s->p = arena_new_raw(tape_arena(t), float, total);
+    n->kept = (float *)(void *)s;
+    if (!n->how.bias) return;
+    s->bucket = arena_new(tape_arena(t), int32_t, 2 * s->limit + 1);
+    for (int64_t i = -s->limit; i <= s->limit; i++)
+        s->bucket[s->limit + i] = bucket(i, n->how.bidirectional, n->how.bias->rows, n->how.max_distance);
+}
+
+typedef struct Job {
+    Node *n;
+    float *scratch;
+    int64_t each, items, step; // floats of scratch for each part; heads x sequences (or cotangents); items a part
+} Job;
+
+// How many keys query row i (of nq) sees.
+static int64_t visible(const Node *n, int64_t i, int64_t nq, int64_t nk) { return n->how.causal ? nk - nq + i + 1 : nk; }
+
+static void one_head(const Node *n, int64_t seq, int64_t h, float *packed)
+{
+    const Tensor *q = n->in[0], *k = n->in[1], *v = n->in[2];
+    int32_t ks = keys_of(n, seq);
+    int64_t nq = q->seqs->len[seq], nk = k->seqs->len[ks], d = q->cols / n->how.heads, dv = v->cols / n->how.heads;
+    const float *qh = q->f + q->seqs->start[seq] * q->cols + h * d, *kh = k->f + k->seqs->start[ks] * k->cols + h * d;
+    float *p = kept(n)->p + kept(n)->at[seq] + h * nq * nk;
+    K->pack(packed, qh, q->cols, nq, d);
+    K->gemm_nt(p, nk, packed, nq, kh, W_F32, k->cols, 0, nk, d, false);
+    for (int64_t i = 0; i < nq; i++, p += nk) {
+        int64_t seen = visible(n, i, nq, nk);
+        K->scale(p, n->how.scale, p, seen);
+        if (n->how.bias)
+            for (int64_t j = 0; j < seen; j++)
+                p[j] += n->how.bias->f[kept(n)->bucket[kept(n)->limit + j - (nk - nq + i)] * n->how.heads + h];
+        K->softmax(p, p, seen, NULL, NULL);
+        memset(p + seen, 0, (size_t)(nk - seen) * sizeof(float));
+    }
+    p -= nq * nk;
+    K->gemm_nn(n->out->f + q->seqs->start[seq] * v->cols + h * dv, v->cols, p, nk, 1, nq,
+               v->f + v->seqs->start[ks] * v->cols + h * dv, W_F32, v->cols, 0, dv, nk, false);
+}
+
+static void forward_part(int64_t part, void *context)
+{
+    Job *j = context;
+    for (int64_t i = part * j->step; i < j->items && i < (part + 1) * j->step; i++)
+        one_head(j->n, i / j->n->how.heads, i % j->n->how.heads, j->scratch + part * j->each);
+}
+
+// Items are dealt in parts, so that scratch is needed for each part and not for each item.
+static void deal(Job *j, Tape *t, void (*part)(int64_t, void *))
+{
+    int64_t parts = 8 * pool_threads();
+    j->step = (j->items + parts - 1) / parts;
+    if (j->step < 1) j->step = 1;
+    parts = (j->items + j->step - 1) / j->step;
+    j->scratch = tape_scratch(t, parts * j->each);
+    pool_run(parts, part, j);
+}
+
+static void forward(Node *n, Tape *t)
+{
+    const Tensor *q = n->in[0];
+    int64_t longest = 0;
+    for (int64_t i = 0; i < q->seqs->n; i++) longest = q->seqs->len[i] > longest ? q->seqs->len[i] : longest;
+    Job j = {.n = n, .each = packed_size(longest, q->cols / n->how.heads), .items = q->seqs->n * n->how.heads};
+    deal(&j, t, forward_part);
+}
+
+static void reach(Node *n, Tape *t)
+{
+    const Layout *l = n->out->layout;
+    const Rows *qs = n->in[0]->seqs, *ks = n->in[1]->seqs;
+    for (int64_t k = 0; k < l->K; k++) {
+        int32_t seq = l->seq[k], of = keys_of(n, seq);
+        int64_t last = l->row0[k] - qs->start[seq] + l->n[k] - 1;
+        int64_t keys = l->n[k] ? visible(n, last, qs->len[seq], ks->len[of]) : 0;
+        if (n->in[0]->wanted) tape_reach(t, n->in[0], k, l->row0[k], l->n[k], l);
+        if (n->in[1]->wanted) tape_reach(t, n->in[1], k, ks->start[of], keys, l);
+        if (n->in[2]->wanted) tape_reach(t, n->in[2], k, ks->start[of], keys, l);
+    }
+}
+
+// Where the gradient of row `row` for cotangent k begins in x, or NULL if none is wanted.
+static float *grad_row(const Tensor *x, int64_t k, int64_t row)
+{
+    return x->wanted ? x->grad + (x->layout->at[k] + row - x->layout->row0[k]) * x->cols : NULL;
+}
+
+static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch)
+{
+    const Tensor *q = n->in[0], *key = n->in[1], *v = n->in[2], *y = n->out;
+    const Layout *l = y->layout;
+    if (!l->n[k]) return;
+    int32_t seq = l->seq[k], ks = keys_of(n, seq);
+    int64_t nq = q->seqs->len[seq], nk = key->seqs->len[ks], rows = l->n[k], first = l->row0[k] - q->seqs->start[seq];
+    int64_t seen = visible(n, first + rows - 1, nq, nk), d = q->cols / n->how.heads, dv = v->cols / n->how.heads;
+    const float *p = kept(n)->p + kept(n)->at[seq] + (h * nq + first) * nk;
+    const float *dy = y->grad + l->at[k] * y->cols + h * dv;
+    const float *qh = q->f + l->row0[k] * q->cols + h * d, *kh = key->f + key->seqs->start[ks] * key->cols + h * d;
+    const float *vh = v->f + v->seqs->start[ks] * v->cols + h * dv;
+    float *dp = scratch, *dz = dp + rows * seen, *packed = dz + rows * seen;
+    float *dq = grad_row(q, k, l->row0[k]), *dk = grad_row(key, k, key->seqs->start[ks]);
+    float *dvh = grad_row(v, k, v->seqs->start[ks]);
+
+    if (dvh) K->gemm_nn(dvh + h * dv, v->cols, p, 1, nk, seen, dy, W_F32, y->cols, 0, dv, rows, true);
+    if (!dq && !dk) return;
+    K->pack(packed, dy, y->cols, rows, dv);
+    K->gemm_nt(dp, seen, packed, rows, vh, W_F32, v->cols, 0, seen, dv, false);
+    memset(dz, 0, (size_t)(rows * seen) * sizeof(float));
+    for (int64_t i = 0; i < rows; i++) K->softmax_dx(dz + i * seen, dp + i * seen, p + i * nk, seen);
+    K->scale(dz, n->how.scale, dz, rows * seen);
+    if (dq) K->gemm_nn(dq + h * d, q->cols, dz, seen, 1, rows, kh, W_F32, key->cols, 0, d, seen, true);
+    if (dk) K->gemm_nn(dk + h * d, key->cols, dz, 1, seen, seen, qh, W_F32, q->cols, 0, d, rows, true);
+}
+
+static void backward_part(int64_t part, void *context)
+{
+    Job *j = context;
+    for (int64_t i = part * j->step; i < j->items && i < (part + 1) * j->step; i++)
+        one_head_back(j->n, i / j->n->how.heads, i % j->n->how.heads, j->scratch + part * j->each);
+}
+
+static void backward(Node *n, Tape *t)
+{
+    const Layout *l = n->out->layout;
+    int64_t rows = 0;
+    for (int64_t k = 0; k < l->K; k++) rows = l->n[k] > rows ? l->n[k] : rows;
+    int64_t each = 2 * rows * kept(n)->limit + packed_size(rows, n->in[2]->cols / n->how.heads);
+    Job j = {.n = n, .each = each, .items = l->K * n->how.heads};
+    deal(&j, t, backward_part);
+}
+
+const Op op_attention = {
+    .name = "attention", .shape = shape, .forward = forward, .reach = reach, .backward = backward};
+
+Tensor *tn_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, const Attention *how)
+{
+    return tape_run(t, (Node){.op = &op_attention, .in = {q, k, v}, .how = *how});
+}
+
+const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys)
+{
+    const Node *n = tape_maker(t, out);
+    if (!n || n->op != &op_attention) BUG("attention weights of something else");
+    *n_queries = out->seqs->len[seq], *n_keys = n->in[1]->seqs->len[keys_of(n, seq)];
+    return kept(n)->p + kept(n)->at[seq];
+}

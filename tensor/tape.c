@@ -1,0 +1,352 @@
+// tape.c — records operations as they run, and goes back through them for K cotangents at once.
+//
+// Going back has two walks over the nodes, last to first. The first finds out which rows of every tensor each
+// cotangent can reach (causality leaves decoder rows 0..t, an attention to the source all source rows, the top layer
+// row t alone), so that only those are stored and computed. The second runs the operations' backward on gradients
+// that are packed end to end. A gradient's memory is handed to the next one as soon as it has been used.
+#include "op.h"
+
+#include <string.h>
+
+typedef struct Spare { // memory of a gradient that has done its work
+    float *f;
+    int64_t n;
+    struct Spare *next;
+} Spare;
+
+struct Tape {
+    Arena *values, *back, *scratch; // back: layouts and gradients of the last backward
+    Node *node;
+    int64_t n_nodes, cap;
+    Spare *spare;
+    bool recording;
+    size_t peak;
+    bool planning;          // backward only counts bytes
+    size_t planned, planned_peak;
+};
+
+Tape *tape_create(Arena *a)
+{
+    Tape *t = arena_new(a, Tape, 1);
+    t->values = arena_create(a), t->back = arena_create(a), t->scratch = arena_create(a);
+    t->recording = true;
+    return t;
+}
+
+void tape_reset(Tape *t)
+{
+    arena_reset(t->values), arena_reset(t->back), arena_reset(t->scratch);
+    t->node = NULL, t->n_nodes = t->cap = 0, t->spare = NULL;
+}
+
+void tape_record(Tape *t, bool on) { t->recording = on; }
+Arena *tape_arena(Tape *t) { return t->values; }
+size_t tape_peak(const Tape *t) { return t->peak; }
+
+static void note_peak(Tape *t)
+{
+    size_t now = arena_used(t->values) + arena_used(t->back) + arena_used(t->scratch);
+    if (now > t->peak) t->peak = now;
+}
+
+float *tape_scratch(Tape *t, int64_t n) { return arena_new_raw(t->scratch, float, n); }
+
+// ---------------------------------------------------------------------------------------------------- tensors
+
+Rows *rows_make(Arena *a, int64_t n, const int64_t *len)
+{
+    int64_t *start = arena_new(a, int64_t, n), *copy = arena_new(a, int64_t, n), at = 0;
+    for (int64_t i = 0; i < n; i++) start[i] = at, copy[i] = len[i], at += len[i];
+    Rows *r = arena_new(a, Rows, 1);
+    *r = (Rows){.n = n, .start = start, .len = copy};
+    return r;
+}
+
+Tensor *tn_new(Tape *t, int64_t rows, int64_t cols, const Rows *seqs)
+{
+    Tensor *x = arena_new(t->values, Tensor, 1);
+    *x = (Tensor){.rows = rows, .cols = cols, .seqs = seqs, .f = arena_new_raw(t->values, float, rows * cols)};
+    return x;
+}
+
+Tensor *tn_leaf(Tape *t, const float *f, int64_t rows, int64_t cols, const Rows *seqs, bool wanted)
+{
+    Tensor *x = tn_new(t, rows, cols, seqs);
+    memcpy(x->f, f, (size_t)(rows * cols) * sizeof(float));
+    x->wanted = wanted;
+    return x;
+}
+
+Tensor *tn_weight(Arena *a, const void *raw, WType type, int64_t rows, int64_t cols, const char *name)
+{
+    Tensor *w = arena_new(a, Tensor, 1);
+    *w = (Tensor){.rows = rows, .cols = cols, .raw = raw, .type = type, .name = name};
+    return w;
+}
+
+// ---------------------------------------------------------------------------------------------------- recording
+
+void shape_of_first(Node *n, Tape *t) { n->out = tn_new(t, n->in[0]->rows, n->in[0]->cols, n->in[0]->seqs); }
+
+Tensor *tape_run(Tape *t, Node n)
+{
+    n.op->shape(&n, t);
+    for (int i = 0; i < 4; i++) n.out->wanted |= n.in[i] && n.in[i]->wanted;
+    n.op->forward(&n, t);
+    if (t->recording) {
+        if (t->n_nodes == t->cap) {
+            int64_t cap = t->cap ? 2 * t->cap : 64;
+            Node *more = arena_new(t->values, Node, cap);
+            if (t->n_nodes) memcpy(more, t->node, (size_t)t->n_nodes * sizeof(Node));
+            t->node = more, t->cap = cap;
+        }
+        t->node[t->n_nodes++] = n;
+    }
+    note_peak(t);
+    arena_reset(t->scratch);
+    return n.out;
+}
+
+const Node *tape_maker(const Tape *t, const Tensor *out)
+{
+    for (int64_t i = t->n_nodes - 1; i >= 0; i--)
+        if (t->node[i].out == out) return &t->node[i];
+    return NULL;
+}
+
+typedef struct RowJob {
+    Node *node;
+    void (*part)(Node *, int64_t, int64_t);
+    int64_t rows, step;
+} RowJob;
+
+static void row_part(int64_t i, void *context)
+{
+    RowJob *j = context;
+    int64_t from = i * j->step, to = from + j->step;
+    j->part(j->node, from, to < j->rows ? to : j->rows);
+}
+
+void each_rows(Node *n, int64_t rows, int64_t cols, void (*part)(Node *, int64_t, int64_t))
+{
+    int64_t step = (16384 + cols) / (cols + 1);
+    RowJob j = {n, part, rows, step > 0 ? step : 1};
+    pool_run((rows + j.step - 1) / j.step, row_part, &j);
+}
+
+// ---------------------------------------------------------------------------------------------------- products
+
+typedef struct Product {
+    float *c;
+    const float *a;
+    const void *b;
+    const float *bias;
+    int64_t ldc, ai, ak, rows, ldb, n, k, cols, block;
+    int type;
+    bool add;
+} Product;
+
+static void part_nt(int64_t i, void *context)
+{
+    Product *p = context;
+    int64_t j0 = i * p->cols, j1 = j0 + p->cols < p->n ? j0 + p->cols : p->n;
+    K->gemm_nt(p->c, p->ldc, p->a, p->rows, p->b, p->type, p->ldb, j0, j1, p->k, p->add);
+    for (int64_t r = 0; p->bias && r < p->rows; r++)
+        K->add(p->c + r * p->ldc + j0, p->c + r * p->ldc + j0, p->bias + j0, j1 - j0);
+}
+
+// Columns for each piece of work: a multiple of every register tile, some pieces for each thread.
+static int64_t piece(int64_t n, int64_t multiple)
+{
+    int64_t want = n / (pool_threads() == 1 ? 1 : 4 * pool_threads());
+    return want < multiple ? multiple : (want + multiple - 1) / multiple * multiple;
+}
+
+void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w, const float *bias, bool add)
+{
+    float *packed = tape_scratch(t, packed_size(rows, w->cols));
+    K->pack(packed, x, w->cols, rows, w->cols);
+    Product p = {.c = c, .ldc = ldc, .a = packed, .rows = rows, .b = w->raw ? w->raw : w->f, .type = (int)w->type,
+                 .ldb = w->cols, .n = w->rows, .k = w->cols, .bias = bias, .add = add, .cols = piece(w->rows, 48)};
+    pool_run((p.n + p.cols - 1) / p.cols, part_nt, &p);
+}
+
+static void part_nn(int64_t i, void *context)
+{
+    Product *p = context;
+    int64_t across = (p->n + p->cols - 1) / p->cols;
+    int64_t j0 = i % across * p->cols, j1 = j0 + p->cols < p->n ? j0 + p->cols : p->n;
+    int64_t r0 = i / across * p->block, r1 = r0 + p->block < p->rows ? r0 + p->block : p->rows;
+    K->gemm_nn(p->c + r0 * p->ldc, p->ldc, p->a + r0 * p->ai, p->ai, p->ak, r1 - r0, p->b, p->type, p->ldb, j0, j1, p->k,
+               p->add);
+}
+
+void product_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, WType type,
+                int64_t ldb, int64_t n, int64_t k, bool add)
+{
+    Product p = {.c = c, .ldc = ldc, .a = a, .ai = ai, .ak = ak, .rows = rows, .b = b, .type = (int)type, .ldb = ldb,
+                 .n = n, .k = k, .add = add, .cols = piece(n, 32), .block = 240};
+    pool_run((p.n + p.cols - 1) / p.cols * ((rows + p.block - 1) / p.block), part_nn, &p);
+}
+
+// ---------------------------------------------------------------------------------------------------- layouts
+
+static void fill_layout(Arena *a, Layout *l)
+{
+    l->total = 0;
+    for (int64_t k = 0; k < l->K; k++) l->at[k] = l->total, l->total += l->n[k];
+    l->at[l->K] = l->total;
+    l->row = arena_new_raw(a, int32_t, l->total), l->of = arena_new_raw(a, int32_t, l->total);
+    for (int64_t k = 0; k < l->K; k++)
+        for (int64_t i = 0; i < l->n[k]; i++)
+            l->row[l->at[k] + i] = (int32_t)(l->row0[k] + i), l->of[l->at[k] + i] = (int32_t)k;
+}
+
+static Layout *empty_layout(Arena *a, int64_t K_, const int32_t *seq)
+{
+    Layout *l = arena_new(a, Layout, 1);
+    *l = (Layout){.K = K_, .seq = seq, .row0 = arena_new(a, int64_t, K_), .n = arena_new(a, int64_t, K_),
+                  .at = arena_new(a, int64_t, K_ + 1)};
+    return l;
+}
+
+Layout *layout_make(Arena *a, int64_t K_, const int32_t *seq, const int64_t *row0, const int64_t *n)
+{
+    int32_t *copy = arena_new(a, int32_t, K_);
+    for (int64_t k = 0; k < K_; k++) copy[k] = seq[k];
+    Layout *l = empty_layout(a, K_, copy);
+    for (int64_t k = 0; k < K_; k++) l->row0[k] = row0[k], l->n[k] = n[k];
+    fill_layout(a, l);
+    return l;
+}
+
+void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n, const Layout *like)
+{
+    if (!in->layout) in->layout = empty_layout(t->back, like->K, like->seq);
+    Layout *l = in->layout;
+    if (!n) return;
+    if (!l->n[k]) l->row0[k] = row0, l->n[k] = n;
+    else {
+        int64_t end = l->row0[k] + l->n[k], from = row0 < l->row0[k] ? row0 : l->row0[k];
+        l->row0[k] = from;
+        l->n[k] = (row0 + n > end ? row0 + n : end) - from;
+    }
+}
+
+void tape_reach_rows(Node *n, Tape *t)
+{
+    const Layout *l = n->out->layout;
+    for (int i = 0; i < 4; i++)
+        if (n->in[i] && n->in[i]->wanted && n->in[i]->seqs)
+            for (int64_t k = 0; k < l->K; k++) tape_reach(t, n->in[i], k, l->row0[k], l->n[k], l);
+}
+
+static bool same_layout(const Layout *a, const Layout *b)
+{
+    size_t bytes = (size_t)a->K * sizeof(int64_t);
+    return a->K == b->K && !memcmp(a->n, b->n, bytes) && !memcmp(a->row0, b->row0, bytes);
+}
+
+// ---------------------------------------------------------------------------------------------------- going back
+
+static float *gradient(Tape *t, int64_t n)
+{
+    if (t->planning) { // pretend: count what would be alive at once
+        t->planned += (size_t)n * sizeof(float);
+        if (t->planned > t->planned_peak) t->planned_peak = t->planned;
+        return NULL;
+    }
+    Spare **best = NULL;
+    for (Spare **s = &t->spare; *s; s = &(*s)->next)
+        if ((*s)->n >= n && (*s)->n <= 2 * n + 1024 && (!best || (*s)->n < (*best)->n)) best = s;
+    if (!best) return arena_new(t->back, float, n);
+    float *f = (*best)->f;
+    *best = (*best)->next;
+    memset(f, 0, (size_t)n * sizeof(float));
+    return f;
+}
+
+static void give_back(Tape *t, float *f, int64_t n)
+{
+    if (t->planning) {
+        t->planned -= (size_t)n * sizeof(float);
+        return;
+    }
+    Spare *s = arena_new(t->back, Spare, 1);
+    *s = (Spare){.f = f, .n = n, .next = t->spare};
+    t->spare = s;
+}
+
+static void clear(Tensor *x)
+{
+    if (x && x->seqs) x->layout = NULL, x->grad = NULL;
+}
+
+static void find_layouts(Tape *t, Tensor *out, const Layout *seed)
+{
+    for (int64_t i = 0; i < t->n_nodes; i++) {
+        clear(t->node[i].out);
+        for (int j = 0; j < 4; j++) clear(t->node[i].in[j]);
+    }
+    out->layout = layout_make(t->back, seed->K, seed->seq, seed->row0, seed->n);
+    const Layout *last = out->layout; // equal layouts share one
+    for (int64_t i = t->n_nodes - 1; i >= 0; i--) {
+        Node *n = &t->node[i];
+        if (!n->out->wanted || !n->out->layout) continue;
+        if (!n->out->layout->row) {
+            if (same_layout(n->out->layout, last)) n->out->layout = (Layout *)last;
+            else fill_layout(t->back, n->out->layout);
+        }
+        last = n->out->layout;
+        (n->op->reach ? n->op->reach : tape_reach_rows)(n, t);
+    }
+}
+
+static void go_back(Tape *t, Tensor *out)
+{
+    for (int64_t i = t->n_nodes - 1; i >= 0; i--) {
+        Node *n = &t->node[i];
+        if (!n->out->wanted || !n->out->layout || !(n->out->grad || t->planning)) continue;
+        for (int j = 0; j < 4; j++) {
+            Tensor *x = n->in[j];
+            if (!x || !x->wanted || !x->seqs || x->grad) continue;
+            if (!x->layout->row) fill_layout(t->back, x->layout); // a leaf
+            x->grad = gradient(t, x->layout->total * x->cols);
+            if (t->planning) x->grad = (float *)1; // counted
+        }
+        if (!t->planning) {
+            n->op->backward(n, t);
+            note_peak(t);
+            arena_reset(t->scratch);
+        }
+        if (n->out != out) {
+            give_back(t, n->out->grad, n->out->layout->total * n->out->cols);
+            n->out->grad = NULL;
+        }
+    }
+}
+
+void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float *seed)
+{
+    arena_reset(t->back);
+    t->spare = NULL;
+    find_layouts(t, out, seed_layout);
+    out->grad = arena_new_raw(t->back, float, out->layout->total * out->cols);
+    memcpy(out->grad, seed, (size_t)(out->layout->total * out->cols) * sizeof(float));
+    go_back(t, out);
+}
+
+size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout)
+{
+    arena_reset(t->back);
+    t->spare = NULL;
+    t->planning = true, t->planned = t->planned_peak = 0;
+    find_layouts(t, out, seed_layout);
+    go_back(t, out);
+    t->planning = false;
+    for (int64_t i = 0; i < t->n_nodes; i++) {
+        clear(t->node[i].out);
+        for (int j = 0; j < 4; j++) clear(t->node[i].in[j]);
+    }
+    return t->planned_peak + (size_t)(seed_layout->total * out->cols) * 2 * sizeof(float);
+}

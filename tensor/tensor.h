@@ -1,0 +1,112 @@
+// tensor.h — matrices, the tape, and every operation that can be differentiated.
+//
+// Everything is a matrix of float32 rows. Sentences of a batch stand end to end, without padding; `Rows` says where
+// each begins. Running an op records a node on the Tape; tape_backward goes back through the nodes for K cotangents
+// at once (design.md §2): K scalar functions, each of one sentence, all of whose gradients one pass computes.
+#pragma once
+#include "base.h"
+
+// ------------------------------------------------------------------------------------------------ matrices
+
+// Where the sequences of a batch lie among a tensor's rows.
+typedef struct Rows {
+    int64_t n;              // sequences
+    const int64_t *start;   // [n] first row
+    const int64_t *len;     // [n] rows
+} Rows;
+
+Rows *rows_make(Arena *a, int64_t n, const int64_t *len); // end to end
+
+// Which rows of a tensor each cotangent k can reach: rows row0[k] .. row0[k]+n[k]-1, whose gradients are stored
+// packed, end to end, from packed row at[k] on. total = at[K].
+typedef struct Layout {
+    int64_t K, total;
+    const int32_t *seq;     // [K] the sequence of cotangent k
+    int64_t *row0, *n, *at; // [K], [K], [K+1]
+    int32_t *row, *of;      // [total] the row and the cotangent of each packed row
+} Layout;
+
+typedef enum { W_F32, W_F16, W_BF16 } WType;
+
+// An activation (f is set, owned by the tape's arena) or a weight (raw is set: a view into the mapped file, of any
+// alignment and of the stored type).
+typedef struct Tensor {
+    int64_t rows, cols;
+    float *f;
+    const void *raw;
+    WType type;
+    bool wanted;            // a gradient is asked for: set on leaves, inherited by results
+    const Rows *seqs;       // NULL for weights
+    Layout *layout;         // during backward
+    float *grad;            // activations [layout->total, cols]; weights [rows, cols], summed over cotangents
+    const char *name;       // weights: as in the checkpoint, for messages
+} Tensor;
+
+// ------------------------------------------------------------------------------------------------ the tape
+
+typedef struct Tape Tape;
+
+Tape *tape_create(Arena *a);
+void tape_reset(Tape *t);                     // forgets all nodes and values, keeps the memory
+void tape_record(Tape *t, bool on);           // off: forward only, nothing kept for the way back
+Arena *tape_arena(Tape *t);                   // for values that live as long as the nodes
+size_t tape_peak(const Tape *t);              // bytes of values and gradients at most so far
+
+Tensor *tn_new(Tape *t, int64_t rows, int64_t cols, const Rows *seqs);              // zeroed
+Tensor *tn_leaf(Tape *t, const float *f, int64_t rows, int64_t cols, const Rows *seqs, bool wanted); // copies f
+Tensor *tn_weight(Arena *a, const void *raw, WType type, int64_t rows, int64_t cols, const char *name);
+
+// The gradients of K scalars with respect to every wanted leaf. seed: the K cotangents of `out`, packed as `at` says
+// (each covers rows row0[k]..+n[k] of out, all of sequence seq[k]). Afterwards leaf->grad [layout->total, cols]
+// holds the leaf's gradients; it lives until the next backward or reset. Weights that are wanted add into
+// weight->grad, which the caller has zeroed.
+void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float *seed);
+// The bytes of gradients that this call would need at its peak: what --max-memory is held against.
+size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout);
+Layout *layout_make(Arena *a, int64_t K, const int32_t *seq, const int64_t *row0, const int64_t *n);
+
+// ------------------------------------------------------------------------------------------------ the operations
+
+typedef enum { ACT_RELU, ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_TANH } Act;
+bool act_by_name(Str name, Act *out); // transformers' ACT2FN names: "relu", "swish", "silu", "gelu", "gelu_new", ...
+
+// Scaled dot-product attention. Query row i of a sequence sees key rows 0 .. n_keys - n_queries + i if causal, else all.
+typedef struct Attention {
+    int heads;
+    float scale;            // of the dot products: 1/sqrt(head width) for most, 1 for T5
+    bool causal;
+    const int32_t *keys_of; // sequence of keys for each sequence of queries; NULL: the same number
+    const Tensor *bias;     // [buckets, heads] relative position table, or NULL (T5)
+    bool bidirectional;     // of the buckets
+    int64_t max_distance;
+} Attention;
+
+#define OP(name, args) Tensor *tn_##name args;
+#include "ops.def"
+#undef OP
+
+// The softmax weights of the attention that made `out`, [heads][n_queries][n_keys] of one sequence of queries; lives
+// as long as the tape's values. Record must be on.
+const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys);
+
+// ------------------------------------------------------------------------------------------------ numbers
+
+// On rows of plain floats; same bits on every instruction set.
+void num_softmax(float *p, const float *z, int64_t n);                 // p = softmax(z)
+double num_log_sum_exp(const float *z, int64_t n);
+double num_log(double x);                                              // not libm's: the same everywhere
+double num_exp(double x);
+int64_t num_argmax(const float *z, int64_t n);                         // first among equals
+void num_axpy(float *y, float a, const float *x, int64_t n);           // y += a x
+float num_dot(const float *x, const float *y, int64_t n);
+void num_widen(float *out, const void *raw, WType type, int64_t at, int64_t n); // elements at .. at+n-1 as float32
+bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
+void num_sinusoid(float *row, int64_t position, int64_t width);        // Marian's position table, one row
+
+// ------------------------------------------------------------------------------------------------ the machine
+
+bool cpu_select(const char *isa, Err *e);  // NULL: INSEQ_ISA, else the best this machine has. Call once, first.
+const char *cpu_isa(void);
+size_t cpu_isas(const char *out[4]);       // those that this machine can run
+double cpu_peak(int threads);              // measured FMA peak, floating-point operations per second
+double cpu_bandwidth(int threads);         // measured read bandwidth, bytes per second

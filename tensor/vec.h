@@ -1,0 +1,317 @@
+// vec.h — V16: sixteen floats, and the few operations everything in kern.c is made of. The only file with intrinsics.
+//
+// Four blocks: AVX-512 (one register), AVX2 + FMA (two), NEON (four), plain C (an array). Every operation gives the
+// same bits in all of them: IEEE 754 single precision, one rounding each, fma fused. Loads and stores need no
+// alignment. TILE_M x TILE_V is the register tile of the matrix products: TILE_M broadcasts times TILE_V vectors.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+// A float at any address: weights are views into files.
+typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
+
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+// ------------------------------------------------------------------------------------------------ AVX-512
+#include <immintrin.h>
+typedef __m512 V16;
+enum { TILE_M = 12, TILE_V = 2 };
+
+INLINE V16 v_load(const void *p) { return _mm512_loadu_ps(p); }
+INLINE void v_store(void *p, V16 a) { _mm512_storeu_ps(p, a); }
+INLINE __mmask16 v_first(int64_t n) { return (__mmask16)((1u << n) - 1); }
+INLINE V16 v_load_n(const void *p, int64_t n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
+INLINE void v_store_n(void *p, V16 a, int64_t n) { _mm512_mask_storeu_ps(p, v_first(n), a); }
+INLINE V16 v_set(float x) { return _mm512_set1_ps(x); }
+INLINE V16 v_add(V16 a, V16 b) { return _mm512_add_ps(a, b); }
+INLINE V16 v_sub(V16 a, V16 b) { return _mm512_sub_ps(a, b); }
+INLINE V16 v_mul(V16 a, V16 b) { return _mm512_mul_ps(a, b); }
+INLINE V16 v_div(V16 a, V16 b) { return _mm512_div_ps(a, b); }
+INLINE V16 v_fma(V16 a, V16 b, V16 c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE V16 v_max(V16 a, V16 b) { return _mm512_max_ps(a, b); }
+INLINE V16 v_abs(V16 a) { return _mm512_abs_ps(a); }
+INLINE V16 v_if_gt(V16 a, V16 b, V16 yes, V16 no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), no, yes);
+}
+INLINE V16 v_pow2(V16 n)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+}
+INLINE V16 v_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
+INLINE V16 v_from_bf16(const void *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
+}
+INLINE void v_transpose(V16 r[16])
+{
+    V16 t[16];
+    for (int i = 0; i < 16; i += 2) {
+        t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 16; i += 4) { // r[i+c]: column 4q+c of the four rows i.., q the 128-bit lane
+        r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44), r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44), r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int c = 0; c < 4; c++) {
+        t[c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), t[4 + c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+        t[8 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
+        t[12 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
+    }
+    for (int c = 0; c < 4; c++) {
+        r[c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0x88), r[8 + c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0xdd);
+        r[4 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
+        r[12 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
+    }
+}
+
+#elif defined(__AVX2__) && defined(__FMA__)
+// ------------------------------------------------------------------------------------------------ AVX2 + FMA
+#include <immintrin.h>
+typedef struct {
+    __m256 a, b;
+} V16;
+enum { TILE_M = 6, TILE_V = 1 };
+
+INLINE V16 v_load(const void *p) { return (V16){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)}; }
+INLINE void v_store(void *p, V16 x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps((float *)p + 8, x.b); }
+INLINE __m256i v_first(int64_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+INLINE V16 v_load_n(const void *p, int64_t n)
+{
+    V16 x = {_mm256_maskload_ps(p, v_first(n)), _mm256_setzero_ps()};
+    if (n > 8) x.b = _mm256_maskload_ps((const float *)p + 8, v_first(n - 8));
+    return x;
+}
+INLINE void v_store_n(void *p, V16 x, int64_t n)
+{
+    _mm256_maskstore_ps(p, v_first(n), x.a);
+    if (n > 8) _mm256_maskstore_ps((float *)p + 8, v_first(n - 8), x.b);
+}
+INLINE V16 v_set(float x) { return (V16){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+INLINE V16 v_add(V16 x, V16 y) { return (V16){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+INLINE V16 v_sub(V16 x, V16 y) { return (V16){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+INLINE V16 v_mul(V16 x, V16 y) { return (V16){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+INLINE V16 v_div(V16 x, V16 y) { return (V16){_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
+INLINE V16 v_fma(V16 x, V16 y, V16 z)
+{
+    return (V16){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+INLINE V16 v_max(V16 x, V16 y) { return (V16){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+INLINE V16 v_abs(V16 x)
+{
+    __m256 sign = _mm256_set1_ps(-0.0f);
+    return (V16){_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+INLINE V16 v_if_gt(V16 x, V16 y, V16 yes, V16 no)
+{
+    return (V16){_mm256_blendv_ps(no.a, yes.a, _mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ)),
+                 _mm256_blendv_ps(no.b, yes.b, _mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ))};
+}
+INLINE __m256 pow2_half(__m256 n)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+}
+INLINE V16 v_pow2(V16 n) { return (V16){pow2_half(n.a), pow2_half(n.b)}; }
+INLINE V16 v_from_f16(const void *p)
+{
+    return (V16){_mm256_cvtph_ps(_mm_loadu_si128(p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
+}
+INLINE __m256 bf16_half(const void *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
+}
+INLINE V16 v_from_bf16(const void *p) { return (V16){bf16_half(p), bf16_half((const __m128i *)p + 1)}; }
+INLINE void transpose8(__m256 r[8])
+{
+    __m256 t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44), u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int c = 0; c < 4; c++) {
+        r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+        r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+    }
+}
+INLINE void v_transpose(V16 r[16])
+{
+    __m256 q[4][8]; // top left, top right, bottom left, bottom right
+    for (int i = 0; i < 8; i++) q[0][i] = r[i].a, q[1][i] = r[i].b, q[2][i] = r[8 + i].a, q[3][i] = r[8 + i].b;
+    for (int k = 0; k < 4; k++) transpose8(q[k]);
+    for (int i = 0; i < 8; i++) r[i] = (V16){q[0][i], q[2][i]}, r[8 + i] = (V16){q[1][i], q[3][i]};
+}
+
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+// ------------------------------------------------------------------------------------------------ NEON
+#include <arm_neon.h>
+typedef struct {
+    float32x4_t q[4];
+} V16;
+enum { TILE_M = 5, TILE_V = 1 };
+#define EACH(expression)                                                                                     \
+    V16 out;                                                                                                 \
+    for (int i = 0; i < 4; i++) out.q[i] = (expression);                                                     \
+    return out
+
+INLINE V16 v_load(const void *p)
+{
+    EACH(vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)p + 16 * i)));
+}
+INLINE void v_store(void *p, V16 x)
+{
+    for (int i = 0; i < 4; i++) vst1q_u8((uint8_t *)p + 16 * i, vreinterpretq_u8_f32(x.q[i]));
+}
+INLINE V16 v_load_n(const void *p, int64_t n)
+{
+    float t[16] = {0};
+    memcpy(t, p, (size_t)n * 4);
+    return v_load(t);
+}
+INLINE void v_store_n(void *p, V16 x, int64_t n)
+{
+    float t[16];
+    v_store(t, x);
+    memcpy(p, t, (size_t)n * 4);
+}
+INLINE V16 v_set(float x) { EACH(vdupq_n_f32(x)); }
+INLINE V16 v_add(V16 x, V16 y) { EACH(vaddq_f32(x.q[i], y.q[i])); }
+INLINE V16 v_sub(V16 x, V16 y) { EACH(vsubq_f32(x.q[i], y.q[i])); }
+INLINE V16 v_mul(V16 x, V16 y) { EACH(vmulq_f32(x.q[i], y.q[i])); }
+INLINE V16 v_div(V16 x, V16 y) { EACH(vdivq_f32(x.q[i], y.q[i])); }
+INLINE V16 v_fma(V16 x, V16 y, V16 z) { EACH(vfmaq_f32(z.q[i], x.q[i], y.q[i])); }
+INLINE V16 v_max(V16 x, V16 y) { EACH(vbslq_f32(vcgtq_f32(x.q[i], y.q[i]), x.q[i], y.q[i])); }
+INLINE V16 v_abs(V16 x) { EACH(vabsq_f32(x.q[i])); }
+INLINE V16 v_if_gt(V16 x, V16 y, V16 yes, V16 no)
+{
+    EACH(vbslq_f32(vcgtq_f32(x.q[i], y.q[i]), yes.q[i], no.q[i]));
+}
+INLINE V16 v_pow2(V16 n)
+{
+    EACH(vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n.q[i]), vdupq_n_s32(127)), 23)));
+}
+INLINE V16 v_from_f16(const void *p)
+{
+    EACH(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p + 8 * i))));
+}
+INLINE V16 v_from_bf16(const void *p)
+{
+    EACH(vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8((const uint8_t *)p + 8 * i)), 16)));
+}
+INLINE void v_transpose(V16 r[16])
+{
+    float t[16][16], u[16][16];
+    for (int i = 0; i < 16; i++) v_store(t[i], r[i]);
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++) u[j][i] = t[i][j];
+    for (int i = 0; i < 16; i++) r[i] = v_load(u[i]);
+}
+
+#else
+// ------------------------------------------------------------------------------------------------ plain C
+#include <math.h>
+typedef struct {
+    float f[16];
+} V16;
+enum { TILE_M = 4, TILE_V = 1 };
+#define EACH(expression)                                                                                     \
+    V16 out;                                                                                                 \
+    for (int i = 0; i < 16; i++) out.f[i] = (expression);                                                    \
+    return out
+
+INLINE V16 v_load(const void *p)
+{
+    V16 x;
+    memcpy(&x, p, 64);
+    return x;
+}
+INLINE void v_store(void *p, V16 x) { memcpy(p, &x, 64); }
+INLINE V16 v_load_n(const void *p, int64_t n)
+{
+    V16 x = {{0}};
+    memcpy(&x, p, (size_t)n * 4);
+    return x;
+}
+INLINE void v_store_n(void *p, V16 x, int64_t n) { memcpy(p, &x, (size_t)n * 4); }
+INLINE V16 v_set(float x) { EACH(x); }
+INLINE V16 v_add(V16 x, V16 y) { EACH(x.f[i] + y.f[i]); }
+INLINE V16 v_sub(V16 x, V16 y) { EACH(x.f[i] - y.f[i]); }
+INLINE V16 v_mul(V16 x, V16 y) { EACH(x.f[i] * y.f[i]); }
+INLINE V16 v_div(V16 x, V16 y) { EACH(x.f[i] / y.f[i]); }
+INLINE V16 v_fma(V16 x, V16 y, V16 z) { EACH(fmaf(x.f[i], y.f[i], z.f[i])); }
+INLINE V16 v_max(V16 x, V16 y) { EACH(x.f[i] > y.f[i] ? x.f[i] : y.f[i]); }
+INLINE V16 v_abs(V16 x) { EACH(__builtin_fabsf(x.f[i])); }
+INLINE V16 v_if_gt(V16 x, V16 y, V16 yes, V16 no) { EACH(x.f[i] > y.f[i] ? yes.f[i] : no.f[i]); }
+INLINE V16 v_pow2(V16 n)
+{
+    V16 out;
+    for (int i = 0; i < 16; i++) {
+        uint32_t bits = (uint32_t)((n.f[i] == n.f[i] ? (int32_t)n.f[i] : 0) + 127) << 23;
+        memcpy(&out.f[i], &bits, 4);
+    }
+    return out;
+}
+INLINE float half_to_float(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023, bits;
+    if (exponent == 31) bits = 0x7f800000 | fraction << 13 | (fraction ? 0x400000 : 0);
+    else if (exponent) bits = (exponent + 112) << 23 | fraction << 13;
+    else {
+        float x = (float)fraction * 0x1p-24f;
+        memcpy(&bits, &x, 4);
+    }
+    bits |= sign;
+    float x;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+INLINE V16 v_from_f16(const void *p)
+{
+    uint16_t h[16];
+    memcpy(h, p, 32);
+    EACH(half_to_float(h[i]));
+}
+INLINE V16 v_from_bf16(const void *p)
+{
+    uint16_t h[16];
+    uint32_t w[16];
+    V16 x;
+    memcpy(h, p, 32);
+    for (int i = 0; i < 16; i++) w[i] = (uint32_t)h[i] << 16;
+    memcpy(&x, w, 64);
+    return x;
+}
+INLINE void v_transpose(V16 r[16])
+{
+    V16 t[16];
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 16; j++) t[j].f[i] = r[i].f[j];
+    memcpy(r, t, sizeof t);
+}
+#endif
+
+// The sum and the largest of the sixteen, folded 8-4-2-1: the one order used everywhere.
+INLINE float v_sum(V16 a)
+{
+    float t[16];
+    v_store(t, a);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++) t[i] += t[i + half];
+    return t[0];
+}
+INLINE float v_largest(V16 a)
+{
+    float t[16];
+    v_store(t, a);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++) t[i] = t[i] > t[i + half] ? t[i] : t[i + half];
+    return t[0];
+}
