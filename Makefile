@@ -18,11 +18,11 @@ VERSION := 0.1.0
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS  ?= -O2 -g
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS   := -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -ffp-contract=off -fno-math-errno \
            -fno-unsafe-math-optimizations -ffile-prefix-map=$(CURDIR)=. -MMD -pthread \
-           $(if $(SAN),-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) \
-           $(if $(FAULTS),-DFAULTS)
-LDFLAGS := $(if $(SAN),-fsanitize=address,undefined,-static) -pthread -Wl,--build-id=none
+           $(if $(SAN),$(SANITIZE)) $(if $(FAULTS),-DFAULTS)
+LDFLAGS := $(if $(SAN),$(SANITIZE),-static) -pthread -Wl,--build-id=none
 UTF8PROC ?= -l:libutf8proc.a
 LDLIBS  := $(UTF8PROC) -lm
 
