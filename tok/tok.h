@@ -64,6 +64,16 @@ int32_t tok_eos(const Tokenizer *t);
 int32_t tok_bos(const Tokenizer *t);
 int64_t tok_max_length(const Tokenizer *t);               // model_max_length, 0: none stated
 
+// The filter of the command line: one JSON object with "text", "text_b64" or "ids" in, one JSON object out (no newline;
+// appended to out). Exactly one of sp and t is not NULL. Other members are copied to the front; then follow, for
+//   sp, text   ids, pieces (pieces_b64 if one is not UTF-8), normalized, decoded          sp, ids   ids, decoded
+//   t, text    ids, tokens, decoded, decoded_skip; decoded_clean and decoded_skip_clean where cleaning up spaces changes
+//              something; for Marian target_ids and target_tokens where they differ from the source side's,
+//              target_decoded, target_decoded_by_target_spm where it differs
+//   t, ids     ids, tokens, decoded, decoded_skip and the cleaned ones
+// Texts of more than 300 ids only get the ids. Members with these names in the line are replaced.
+bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, Buf *out, Err *e);
+
 // One tokenizer kind: a row in kinds.def and a file that ends with `const TokKind tokkind_NAME`.
 typedef struct TokKind {
     const char *name, *class_name, *summary;

@@ -1,0 +1,93 @@
+// kind.h — what the tokenizer kinds share: the folder's tokenizer, its vocabulary, added tokens, small text helpers.
+#pragma once
+#include "spm.h"
+
+// -------------------------------------------------------------------------------------------------- vocabulary
+
+// Strings and ids both ways. Strings are views (of a file or of the model); ids need not be dense.
+typedef struct Vocab {
+    Arena *arena;
+    Str *text;          // [n] by id; .s NULL: no string has this id
+    size_t n;           // ids are below n
+    size_t count;       // different strings
+    struct VocabSlot *slot;
+    size_t slots;       // a power of two
+    struct VocabEntry *entry;
+    size_t room;        // of entry
+} Vocab;
+
+void vocab_init(Arena *a, Vocab *v, size_t expected);
+void vocab_add(Vocab *v, Str text, int32_t id);       // of equal strings the last counts
+void vocab_done(Vocab *v);                            // fills text[]; of equal ids the last counts
+int32_t vocab_id(const Vocab *v, Str text);           // -1: not there
+// Reads {"string": id, ...}. Ids must be integers from 0, below four times the number of entries (a small file
+// must not ask for a large table).
+bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e);
+
+// ------------------------------------------------------------------------------------------------ added tokens
+
+// A token that is cut out of the raw text before anything else is done to it.
+typedef struct Added {
+    Str text;
+    int32_t id;
+    bool special;        // left out when decoding with skip_special
+    bool lstrip, rstrip; // also eats white space on that side
+} Added;
+
+struct Tokenizer {
+    const TokKind *kind;
+    void *state;               // of the kind
+    const Vocab *ids, *strings; // string -> id and id -> string; the same one but for Marian's separate_vocabs
+    Added *added;
+    size_t n_added, room_added;
+    Trie added_trie;           // values: index in added
+    uint32_t *by_id;           // [n_added] indices in added, by rising id
+    bool begins[256];          // an added token may begin with this byte
+    int32_t unk, pad, eos, bos; // -1: none
+    int64_t max_length;
+    bool cleanup;
+    size_t size;
+};
+
+// What the folder's JSON files say; NULL where there is no such file.
+typedef struct TokFiles {
+    const Json *tokenizer_config, *special_tokens_map;
+} TokFiles;
+
+// Adds (or, with the same text, changes) an added token.
+void added_put(Arena *a, Tokenizer *t, Added added);
+void added_done(Arena *a, Tokenizer *t);                     // builds the trie; call once, last
+const Added *added_by_id(const Tokenizer *t, int32_t id);    // NULL: none
+const Added *added_by_text(const Tokenizer *t, Str text);
+// The entries of "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}.
+bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e);
+// A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
+Str special_text(const Json *config, const char *key, const char *otherwise);
+
+// Walks a text: each call gives the plain stretch before the next added token (may be empty) and that token, NULL
+// for the last stretch. Returns false when all has been given.
+typedef struct Cutter {
+    const Tokenizer *t;
+    Str text;
+    size_t at;
+    bool keep_text, done;
+} Cutter;
+bool cutter_next(Cutter *c, Str *plain, const Added **token);
+
+// --------------------------------------------------------------------------------------------------- encodings
+
+typedef struct EncodingBuilder {
+    Arena *arena;
+    Encoding out;
+    size_t cap;
+} EncodingBuilder;
+void encoding_add(EncodingBuilder *b, int32_t id, Str token);
+
+// ----------------------------------------------------------------------------------------------------- helpers
+
+bool is_white_space(uint32_t cp);                        // Unicode's White_Space
+Str python_strip(Str s);                                 // str.strip(): White_Space and U+001C to U+001F
+Str clean_up_spaces(Arena *a, Str s);                    // clean_up_tokenization_spaces
+const char *in_folder(Arena *a, const char *folder, const char *file);
+bool folder_has(const char *folder, const char *file);
+Str replace_all(Arena *a, Str s, Str old, Str fresh);    // old is not empty
