@@ -165,7 +165,8 @@ static int count_files(Arena *A, const char *folder, const char *start)
     int n = 0;
     DIR *d = opendir(folder);
     for (const struct dirent *f; d && (f = readdir(d));)
-        if (f->d_name[0] != '.' && !strncmp(f->d_name, start, strlen(start))) judge(A, folder, f->d_name), n++;
+        if (f->d_name[0] != '.' && !strncmp(f->d_name, start, strlen(start)))
+            judge(A, folder, f->d_name), n++;
     if (d) closedir(d);
     return n;
 }
@@ -182,7 +183,8 @@ TEST(json_suite)
 
 TEST(json_values)
 {
-    const Json *j = parse(A, "\xEF\xBB\xBF {\"a\": [1, -2.5, \"x\\ny\"], \"b\":{}, \"c\" : null, \"a\":true}\n");
+    const Json *j =
+        parse(A, "\xEF\xBB\xBF {\"a\": [1, -2.5, \"x\\ny\"], \"b\":{}, \"c\" : null, \"a\":true}\n");
     CHECK(j && j->kind == J_OBJECT);
     CHECK_INT(j->count, 4);
     CHECK_INT(j->at, 4);
@@ -241,13 +243,15 @@ static char *nested(Arena *A, int depth)
 TEST(json_depth)
 {
     CHECK(parse(A, nested(A, 512)));
-    check_error(A, str_of(nested(A, 513)), "f.json:+512: line 1, column 513: arrays and objects are nested deeper");
+    check_error(A, str_of(nested(A, 513)),
+                "f.json:+512: line 1, column 513: arrays and objects are nested deeper");
 }
 
 // Every prefix of a text with all kinds of things in it is refused, without a read beyond its end.
 TEST(json_prefixes)
 {
-    static const char text[] = "{\"k\\u00e9\":[1,-2.5e+3,\"\\uD834\\uDD1E\xC3\xA9\",true,false,null],\"o\":{\"x\":0}}";
+    static const char text[] =
+        "{\"k\\u00e9\":[1,-2.5e+3,\"\\uD834\\uDD1E\xC3\xA9\",true,false,null],\"o\":{\"x\":0}}";
     for (size_t n = 0; n < sizeof text; n++) {
         Arena *a = arena_create(A);
         Err e = {0};
@@ -258,7 +262,10 @@ TEST(json_prefixes)
     }
 }
 
-static bool parse_under_faults(Arena *A, void *context, Err *e) { return json_parse(A, str_of(context), "t", e); }
+static bool parse_under_faults(Arena *A, void *context, Err *e)
+{
+    return json_parse(A, str_of(context), "t", e);
+}
 
 TEST(json_out_of_memory)
 {
@@ -427,7 +434,8 @@ TEST(json_strings_back)
         char s[200];
         size_t n = 0, most = next_random(&state) % 190;
         while (n < most) {
-            uint32_t cp = (uint32_t)(next_random(&state) >> (43 + next_random(&state) % 16)); // all magnitudes
+            uint32_t cp =
+                (uint32_t)(next_random(&state) >> (43 + next_random(&state) % 16)); // all magnitudes
             if (cp < 0xD800 || (cp > 0xDFFF && cp < 0x110000)) n += (size_t)utf8_encode(cp, s + n);
         }
         for (int ascii = 0; ascii < 2; ascii++) {

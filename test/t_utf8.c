@@ -66,7 +66,8 @@ TEST(utf8_every_character)
         char s[4];
         uint32_t back = 0;
         int n = utf8_encode(cp, s), want = cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-        if (n != want || utf8_decode(s, (size_t)n, &back, NULL) != n || back != cp) FAIL("U+%04X", (unsigned)cp);
+        if (n != want || utf8_decode(s, (size_t)n, &back, NULL) != n || back != cp)
+            FAIL("U+%04X", (unsigned)cp);
         count++;
     }
     test_count(count);
