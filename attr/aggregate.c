@@ -311,7 +311,7 @@ bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n,
         if (!g->run(a, &now, &stages[i], &next, e)) return false;
         now = next;
     }
-    if (n && rank_of(&now) == 2) now.kind = OUT_COARSE; // one number per token: final, for us and for Inseq
+    if (rank_of(&now) == 2) now.kind = OUT_COARSE; // one number per token: final, for us and for Inseq
     *out = now;
     return true;
 }
