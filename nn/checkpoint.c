@@ -24,8 +24,8 @@ static const struct {
     const char *name;
     uint8_t size;
 } dtypes[] = {
-    [DT_F32] = {"F32", 4}, [DT_F16] = {"F16", 2}, [DT_BF16] = {"BF16", 2}, [DT_F64] = {"F64", 8},
-    [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4}, [DT_I16] = {"I16", 2},   [DT_I8] = {"I8", 1},
+    [DT_F32] = {"F32", 4}, [DT_F16] = {"F16", 2},   [DT_BF16] = {"BF16", 2}, [DT_F64] = {"F64", 8},
+    [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4},   [DT_I16] = {"I16", 2},   [DT_I8] = {"I8", 1},
     [DT_U8] = {"U8", 1},   [DT_BOOL] = {"BOOL", 1},
 };
 
@@ -132,7 +132,9 @@ static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
     if (!json) return NULL;
     if (!map || map->kind != J_OBJECT || !map->count) {
         err_set(e, "%s: weight_map is %s; it must map tensor names to file names", path,
-                !map ? "absent" : map->kind == J_OBJECT ? "empty" : json_kind_name(map));
+                !map                    ? "absent"
+                : map->kind == J_OBJECT ? "empty"
+                                        : json_kind_name(map));
         return NULL;
     }
     Place *v = arena_new(a, Place, map->count);
@@ -140,7 +142,8 @@ static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
     for (const Json *j = map->child; j; j = j->next) {
         char name[SHOWN], shard[SHOWN];
         if (j->kind != J_STRING || !plain_name(j->text)) {
-            err_at(e, path, j->at, "weight_map puts '%s' into %s%s; shards must be plain names of files in the same folder",
+            err_at(e, path, j->at,
+                   "weight_map puts '%s' into %s%s; shards must be plain names of files in the same folder",
                    shown(name, j->key), j->kind == J_STRING ? "file " : json_kind_name(j),
                    j->kind == J_STRING ? shown(shard, j->text) : "");
             return NULL;
@@ -220,9 +223,10 @@ static Checkpoint *nothing_found(Arena *a, const char *folder, Err *e)
     static const struct {
         const char *file, *what;
     } others[] = {
-        {"tf_model.h5", "TensorFlow"},   {"flax_model.msgpack", "Flax"},   {"rust_model.ot", "rust-bert"},
-        {"model.npz", "Marian"},         {"model.bin", "CTranslate2"},     {"adapter_model.safetensors", "a LoRA adapter"},
-        {"model.onnx", "ONNX"},          {"pytorch_model.bin.incomplete", "an unfinished download"},
+        {"tf_model.h5", "TensorFlow"},  {"flax_model.msgpack", "Flax"},
+        {"rust_model.ot", "rust-bert"}, {"model.npz", "Marian"},
+        {"model.bin", "CTranslate2"},   {"adapter_model.safetensors", "a LoRA adapter"},
+        {"model.onnx", "ONNX"},         {"pytorch_model.bin.incomplete", "an unfinished download"},
     };
     if (!dir_exists(folder)) return err_set(e, "%s: no such folder", folder), NULL;
     Buf b = {.arena = a};
@@ -230,8 +234,9 @@ static Checkpoint *nothing_found(Arena *a, const char *folder, Err *e)
         buf_printf(&b, "%s%s, %s", i ? ", " : "", readers[i]->file, readers[i]->index);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (file_exists(arena_printf(a, "%s/%s", folder, others[i].file)))
-            buf_printf(&b, "; found %s (%s), which we don't read: save the model with save_pretrained() from Python",
-                       others[i].file, others[i].what);
+            buf_printf(
+                &b, "; found %s (%s), which we don't read: save the model with save_pretrained() from Python",
+                others[i].file, others[i].what);
     err_set(e, "%s: no model weights in this folder; tried %s", folder, b.s);
     return NULL;
 }

@@ -24,13 +24,13 @@ typedef struct Stored {
 } Stored;
 
 typedef struct Checkpoint {
-    const char *format;  // "safetensors", "pickle (zip)", "pickle (legacy)"
+    const char *format; // "safetensors", "pickle (zip)", "pickle (legacy)"
     const char *folder;
     const char *const *files; // weight files in the order read
     size_t n_files;
-    Stored *tensor;      // sorted by name
+    Stored *tensor; // sorted by name
     size_t n;
-    uint64_t bytes;      // of tensor data, shared storages counted once
+    uint64_t bytes; // of tensor data, shared storages counted once
 } Checkpoint;
 
 // Opens the folder's weights, trying the rows of readers.def in order: model.safetensors, model.safetensors.index.json,
@@ -39,14 +39,14 @@ typedef struct Checkpoint {
 Checkpoint *checkpoint_open(Arena *a, const char *folder, Err *e);
 const Stored *checkpoint_find(const Checkpoint *c, const char *name); // NULL if absent
 
-bool checkpoint_verify(const char *folder, Err *e);                   // also every CRC that the files carry
+bool checkpoint_verify(const char *folder, Err *e); // also every CRC that the files carry
 // One weight file in memory, for tests and fuzzers; file picks the format as on disk ("pytorch_model.bin").
 Checkpoint *checkpoint_from_bytes(Arena *a, const char *file, Str bytes, Err *e);
 
 typedef struct StoredList {
     Stored *v;
     size_t n, cap;
-    Arena *arena;       // where names and copies go
+    Arena *arena; // where names and copies go
     uint64_t bytes;
     bool verify;        // check CRCs of the data too
     const char *format; // set by the reader
@@ -80,7 +80,8 @@ typedef struct Config {
     Err *e;
 } Config;
 
-bool config_open(Arena *a, const char *folder, const char *file, Config *out, Err *e); // file must be a JSON object
+bool config_open(Arena *a, const char *folder, const char *file, Config *out,
+                 Err *e); // file must be a JSON object
 int64_t cfg_int(const Config *c, const char *key, int64_t absent, int64_t least, int64_t most);
 int64_t cfg_need_int(const Config *c, const char *key, int64_t least, int64_t most); // an error if absent
 double cfg_real(const Config *c, const char *key, double absent, double least, double most);

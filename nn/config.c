@@ -13,14 +13,16 @@ bool config_open(Arena *a, const char *folder, const char *file, Config *out, Er
     *out = (Config){.path = arena_printf(a, "%s/%s", folder, file), .e = e};
     struct stat s;
     if (!file_exists(out->path) && lstat(out->path, &s) == 0)
-        return err_set(e, "%s: cache entry incomplete: the blob it links to is missing; download the model again",
-                       out->path);
+        return err_set(
+            e, "%s: cache entry incomplete: the blob it links to is missing; download the model again",
+            out->path);
     Str text;
     if (!file_read(a, out->path, MAX_CONFIG, &text, e)) return false;
     out->json = json_parse(a, text, out->path, e);
     if (!out->json) return false;
     if (out->json->kind != J_OBJECT)
-        return err_set(e, "%s: the file is %s; it must be a JSON object", out->path, json_kind_name(out->json));
+        return err_set(e, "%s: the file is %s; it must be a JSON object", out->path,
+                       json_kind_name(out->json));
     return true;
 }
 
@@ -36,7 +38,8 @@ static const char *value(char out[2 * SHOWN], const Json *j)
     char text[SHOWN];
     if (j->kind == J_NUMBER) snprintf(out, 2 * SHOWN, "%s", shown(text, j->text));
     else if (j->kind == J_STRING) snprintf(out, 2 * SHOWN, "\"%s\" (a string)", shown(text, j->text));
-    else if (j->kind == J_ARRAY) snprintf(out, 2 * SHOWN, "a list of %zu value%s", j->count, j->count == 1 ? "" : "s");
+    else if (j->kind == J_ARRAY)
+        snprintf(out, 2 * SHOWN, "a list of %zu value%s", j->count, j->count == 1 ? "" : "s");
     else snprintf(out, 2 * SHOWN, "%s", json_kind_name(j));
     return out;
 }
@@ -47,15 +50,16 @@ int64_t cfg_int(const Config *c, const char *key, int64_t absent, int64_t least,
     if (!j) return absent;
     if (j->kind == J_NUMBER && j->is_int && j->i >= least && j->i <= most) return j->i;
     char found[2 * SHOWN];
-    err_set(c->e, "%s: %s is %s; it must be an integer from %" PRId64 " to %" PRId64, c->path, key, value(found, j),
-            least, most);
+    err_set(c->e, "%s: %s is %s; it must be an integer from %" PRId64 " to %" PRId64, c->path, key,
+            value(found, j), least, most);
     return absent;
 }
 
 int64_t cfg_need_int(const Config *c, const char *key, int64_t least, int64_t most)
 {
     if (!get(c, key))
-        err_set(c->e, "%s: %s is absent; it must be an integer from %" PRId64 " to %" PRId64, c->path, key, least, most);
+        err_set(c->e, "%s: %s is absent; it must be an integer from %" PRId64 " to %" PRId64, c->path, key,
+                least, most);
     return cfg_int(c, key, least, least, most);
 }
 
@@ -65,7 +69,8 @@ double cfg_real(const Config *c, const char *key, double absent, double least, d
     if (!j) return absent;
     if (j->kind == J_NUMBER && j->number >= least && j->number <= most) return j->number; // not for NaN
     char found[2 * SHOWN];
-    err_set(c->e, "%s: %s is %s; it must be a number from %g to %g", c->path, key, value(found, j), least, most);
+    err_set(c->e, "%s: %s is %s; it must be a number from %g to %g", c->path, key, value(found, j), least,
+            most);
     return absent;
 }
 
@@ -100,7 +105,8 @@ const int32_t *cfg_ids(Arena *a, const Config *c, const char *key, int64_t below
         char found[2 * SHOWN];
         if (one->kind != J_NUMBER || !one->is_int || one->i < 0 || one->i >= below) {
             err_set(c->e, "%s: %s %s %s; it must be a token id from 0 to %" PRId64 "%s", c->path, key,
-                    j == one ? "is" : "holds", value(found, one), below - 1, j == one ? " or a list of them" : "");
+                    j == one ? "is" : "holds", value(found, one), below - 1,
+                    j == one ? " or a list of them" : "");
             return NULL;
         }
         ids[i] = (int32_t)one->i;

@@ -10,41 +10,85 @@
 enum { MOST = 1 << 24, MOST_BEAMS = 4096, MOST_BAD_WORDS = 1 << 20 };
 
 static const GenConfig library_defaults = {
-    .max_length = 20,          .num_beams = 1,      .num_return_sequences = 1, .length_penalty = 1,
-    .repetition_penalty = 1,   .encoder_repetition_penalty = 1,                .early_stopping = STOP_FALSE,
-    .decoder_start = -1,       .bos = -1,           .pad = -1,                 .forced_bos = -1,
+    .max_length = 20,
+    .num_beams = 1,
+    .num_return_sequences = 1,
+    .length_penalty = 1,
+    .repetition_penalty = 1,
+    .encoder_repetition_penalty = 1,
+    .early_stopping = STOP_FALSE,
+    .decoder_start = -1,
+    .bos = -1,
+    .pad = -1,
+    .forced_bos = -1,
 };
 
 // Arguments of generate() that we obey; "use_cache" changes nothing but speed.
 static const char *const done[] = {
-    "max_length", "max_new_tokens", "min_length", "min_new_tokens", "num_beams", "num_return_sequences",
-    "length_penalty", "repetition_penalty", "encoder_repetition_penalty", "early_stopping", "no_repeat_ngram_size",
-    "encoder_no_repeat_ngram_size", "renormalize_logits", "remove_invalid_values", "do_sample",
-    "decoder_start_token_id", "bos_token_id", "pad_token_id", "eos_token_id", "forced_bos_token_id",
-    "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids", "use_cache",
+    "max_length",
+    "max_new_tokens",
+    "min_length",
+    "min_new_tokens",
+    "num_beams",
+    "num_return_sequences",
+    "length_penalty",
+    "repetition_penalty",
+    "encoder_repetition_penalty",
+    "early_stopping",
+    "no_repeat_ngram_size",
+    "encoder_no_repeat_ngram_size",
+    "renormalize_logits",
+    "remove_invalid_values",
+    "do_sample",
+    "decoder_start_token_id",
+    "bos_token_id",
+    "pad_token_id",
+    "eos_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "bad_words_ids",
+    "use_cache",
 };
 
 // Those that we don't, and why.
 static const struct {
     const char *name, *why;
 } undone[] = {
-    {"temperature", "it only acts when sampling"},       {"top_k", "it only acts when sampling"},
-    {"top_p", "it only acts when sampling"},             {"min_p", "it only acts when sampling"},
-    {"top_h", "it only acts when sampling"},             {"typical_p", "it only acts when sampling"},
-    {"epsilon_cutoff", "it only acts when sampling"},    {"eta_cutoff", "it only acts when sampling"},
-    {"sequence_bias", NULL},                             {"exponential_decay_length_penalty", NULL},
-    {"token_healing", NULL},                             {"guidance_scale", NULL},
-    {"watermarking_config", NULL},                       {"stop_strings", NULL},
-    {"penalty_alpha", NULL},                             {"dola_layers", NULL},
-    {"diversity_penalty", NULL},                         {"num_beam_groups", NULL},
-    {"constraints", NULL},                               {"force_words_ids", NULL},
+    {"temperature", "it only acts when sampling"},
+    {"top_k", "it only acts when sampling"},
+    {"top_p", "it only acts when sampling"},
+    {"min_p", "it only acts when sampling"},
+    {"top_h", "it only acts when sampling"},
+    {"typical_p", "it only acts when sampling"},
+    {"epsilon_cutoff", "it only acts when sampling"},
+    {"eta_cutoff", "it only acts when sampling"},
+    {"sequence_bias", NULL},
+    {"exponential_decay_length_penalty", NULL},
+    {"token_healing", NULL},
+    {"guidance_scale", NULL},
+    {"watermarking_config", NULL},
+    {"stop_strings", NULL},
+    {"penalty_alpha", NULL},
+    {"dola_layers", NULL},
+    {"diversity_penalty", NULL},
+    {"num_beam_groups", NULL},
+    {"constraints", NULL},
+    {"force_words_ids", NULL},
     {"max_time", "its results depend on the machine's speed"},
-    {"assistant_model", NULL},                           {"prompt_lookup_num_tokens", NULL},
-    {"logits_processor", "it is Python code"},           {"stopping_criteria", "it is Python code"},
-    {"prefix_allowed_tokens_fn", "it is Python code"},   {"streamer", "it is Python code"},
-    {"cache_implementation", "there is one cache"},      {"output_scores", "scores come with step functions"},
-    {"output_attentions", "use the attention method"},   {"output_hidden_states", NULL},
-    {"output_logits", NULL},                             {"return_dict_in_generate", NULL},
+    {"assistant_model", NULL},
+    {"prompt_lookup_num_tokens", NULL},
+    {"logits_processor", "it is Python code"},
+    {"stopping_criteria", "it is Python code"},
+    {"prefix_allowed_tokens_fn", "it is Python code"},
+    {"streamer", "it is Python code"},
+    {"cache_implementation", "there is one cache"},
+    {"output_scores", "scores come with step functions"},
+    {"output_attentions", "use the attention method"},
+    {"output_hidden_states", NULL},
+    {"output_logits", NULL},
+    {"return_dict_in_generate", NULL},
 };
 enum { N_DONE = sizeof done / sizeof *done, N_UNDONE = sizeof undone / sizeof *undone };
 
@@ -137,8 +181,10 @@ static void bad_words(Arena *a, const Keys *k, GenConfig *g)
         for (const Json *x = j->child; x; x = x->next) {
             if (!x->is_int || x->i < 0 || x->i >= k->vocab) {
                 err_set(k->c.e, "%s: %s holds %.40s; token ids are from 0 to %" PRId64, k->c.path, key,
-                        x->kind == J_NUMBER && x->is_int ? x->i < 0 ? "a negative number" : "an id that is too large"
-                                                         : json_kind_name(x), k->vocab - 1);
+                        x->kind == J_NUMBER && x->is_int
+                            ? x->i < 0 ? "a negative number" : "an id that is too large"
+                            : json_kind_name(x),
+                        k->vocab - 1);
                 return;
             }
             v[n++] = (int32_t)x->i;
@@ -191,13 +237,16 @@ static void resolve(GenConfig *g)
 // don't count: greedy and beam search ignore them.
 static const char *first_undone(const Json *json)
 {
-    static const char *const names[] = {"sequence_bias", "exponential_decay_length_penalty", "token_healing",
-                                        "stop_strings", "penalty_alpha", "dola_layers", "constraints",
-                                        "force_words_ids", "watermarking_config", "guidance_scale",
-                                        "diversity_penalty", "num_beam_groups"};
+    static const char *const names[] = {"sequence_bias",       "exponential_decay_length_penalty",
+                                        "token_healing",       "stop_strings",
+                                        "penalty_alpha",       "dola_layers",
+                                        "constraints",         "force_words_ids",
+                                        "watermarking_config", "guidance_scale",
+                                        "diversity_penalty",   "num_beam_groups"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const Json *j = json_get(json, names[i]);
-        bool idle = !j || j->kind == J_NULL || j->kind == J_FALSE || (j->kind == J_NUMBER && j->number == 0) ||
+        bool idle = !j || j->kind == J_NULL || j->kind == J_FALSE ||
+                    (j->kind == J_NUMBER && j->number == 0) ||
                     (j->kind == J_NUMBER && j->number == 1 && i + 3 >= sizeof names / sizeof *names);
         if (!idle) return names[i];
     }

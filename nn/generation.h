@@ -11,28 +11,30 @@ typedef struct IdList {
 
 // Everything generate() obeys, resolved. Source: transformers 5.23 GenerationConfig; spec/checkpoints.md 2d.
 typedef struct GenConfig {
-    int64_t max_length;          // decoder ids including the start token (and a given prefix)
-    bool max_length_given;       // false: the library's default of 20 new tokens
-    int64_t max_new_tokens;      // 0: not given; wins over max_length
+    int64_t max_length;     // decoder ids including the start token (and a given prefix)
+    bool max_length_given;  // false: the library's default of 20 new tokens
+    int64_t max_new_tokens; // 0: not given; wins over max_length
     int64_t min_length, min_new_tokens;
     int64_t num_beams, num_return_sequences;
     double length_penalty, repetition_penalty, encoder_repetition_penalty;
     EarlyStopping early_stopping;
     int64_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
     bool renormalize_logits, remove_invalid_values, do_sample;
-    int32_t decoder_start, bos, pad; // -1: none; as transformers resolves them: start <- bos, pad <- first eos
-    IdList eos;                      // n = 0: none
-    int32_t forced_bos;              // -1: none
-    IdList forced_eos;               // n = 0: none
+    int32_t decoder_start, bos,
+        pad;            // -1: none; as transformers resolves them: start <- bos, pad <- first eos
+    IdList eos;         // n = 0: none
+    int32_t forced_bos; // -1: none
+    IdList forced_eos;  // n = 0: none
     IdList suppress, begin_suppress;
-    IdList *bad_words;               // n_bad_words sequences of ids
+    IdList *bad_words; // n_bad_words sequences of ids
     size_t n_bad_words;
-    const char *undone;              // a key the model sets that would change results and we don't do; NULL: none
+    const char *undone; // a key the model sets that would change results and we don't do; NULL: none
 } GenConfig;
 
 // From generation_config.json if the folder has one (then generation keys of config.json are ignored), else from
 // config.json. vocab bounds every id; unknown keys are ignored; null means unset.
-bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t vocab, GenConfig *out, Err *e);
+bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t vocab, GenConfig *out,
+                     Err *e);
 // One JSON object of overrides as --generation_kwargs gives it (generate()'s argument names). Unknown names are an
 // error that suggests the nearest; names transformers knows and we do not do (do_sample, temperature, ...) are refused.
 bool gen_config_override(Arena *a, const Json *kwargs, int64_t vocab, GenConfig *g, Err *e);

@@ -10,12 +10,26 @@
 #include <string.h>
 
 enum {
-    MAX_PICKLE = 64 << 20, MAX_MEMO = 1 << 20, MAX_STACK = 1 << 16, MAX_MARKS = 64, MAX_DEPTH = 64,
-    MAX_TENSORS = 1 << 16, MAX_VALUES = 1 << 21, MAX_TEXT = 1 << 20, MAX_LINE = 128, CHUNK = 4096,
+    MAX_PICKLE = 64 << 20,
+    MAX_MEMO = 1 << 20,
+    MAX_STACK = 1 << 16,
+    MAX_MARKS = 64,
+    MAX_DEPTH = 64,
+    MAX_TENSORS = 1 << 16,
+    MAX_VALUES = 1 << 21,
+    MAX_TEXT = 1 << 20,
+    MAX_LINE = 128,
+    CHUNK = 4096,
 };
 
 typedef enum {
-    G_ORDERED_DICT, G_REBUILD_V2, G_REBUILD_V1, G_REBUILD_PARAMETER, G_PARAMETER, G_STORAGE, G_REFUSED
+    G_ORDERED_DICT,
+    G_REBUILD_V2,
+    G_REBUILD_V1,
+    G_REBUILD_PARAMETER,
+    G_PARAMETER,
+    G_STORAGE,
+    G_REFUSED
 } GlobalKind;
 
 static const struct {
@@ -43,23 +57,79 @@ enum { N_GLOBALS = sizeof globals / sizeof *globals };
 
 // The opcodes, with Python's letters.
 enum {
-    MARK = '(', STOP = '.', BINFLOAT = 'G', BININT = 'J', BININT1 = 'K', BININT2 = 'M', NONE = 'N', BINPERSID = 'Q',
-    REDUCE = 'R', BINUNICODE = 'X', APPEND = 'a', BUILD = 'b', GLOBAL = 'c', EMPTY_DICT = '}', APPENDS = 'e',
-    BINGET = 'h', LONG_BINGET = 'j', EMPTY_LIST = ']', BINPUT = 'q', LONG_BINPUT = 'r', SETITEM = 's', TUPLE = 't',
-    EMPTY_TUPLE = ')', SETITEMS = 'u', SHORT_BINSTRING = 'U', PROTO = 0x80, TUPLE1 = 0x85, TUPLE2 = 0x86,
-    TUPLE3 = 0x87, NEWTRUE = 0x88, NEWFALSE = 0x89, LONG1 = 0x8a,
+    MARK = '(',
+    STOP = '.',
+    BINFLOAT = 'G',
+    BININT = 'J',
+    BININT1 = 'K',
+    BININT2 = 'M',
+    NONE = 'N',
+    BINPERSID = 'Q',
+    REDUCE = 'R',
+    BINUNICODE = 'X',
+    APPEND = 'a',
+    BUILD = 'b',
+    GLOBAL = 'c',
+    EMPTY_DICT = '}',
+    APPENDS = 'e',
+    BINGET = 'h',
+    LONG_BINGET = 'j',
+    EMPTY_LIST = ']',
+    BINPUT = 'q',
+    LONG_BINPUT = 'r',
+    SETITEM = 's',
+    TUPLE = 't',
+    EMPTY_TUPLE = ')',
+    SETITEMS = 'u',
+    SHORT_BINSTRING = 'U',
+    PROTO = 0x80,
+    TUPLE1 = 0x85,
+    TUPLE2 = 0x86,
+    TUPLE3 = 0x87,
+    NEWTRUE = 0x88,
+    NEWFALSE = 0x89,
+    LONG1 = 0x8a,
 };
 
 static const char *opcode_name(uint8_t op)
 {
-    static const char *const names[256] = { // those we refuse
-        ['0'] = "POP", ['1'] = "POP_MARK", ['2'] = "DUP", ['F'] = "FLOAT", ['I'] = "INT", ['L'] = "LONG",
-        ['P'] = "PERSID", ['S'] = "STRING", ['T'] = "BINSTRING", ['V'] = "UNICODE", ['d'] = "DICT", ['g'] = "GET",
-        ['i'] = "INST", ['l'] = "LIST", ['o'] = "OBJ", ['p'] = "PUT", [0x81] = "NEWOBJ", [0x82] = "EXT1",
-        [0x83] = "EXT2", [0x84] = "EXT4", [0x8b] = "LONG4", ['B'] = "BINBYTES", ['C'] = "SHORT_BINBYTES",
-        [0x8c] = "SHORT_BINUNICODE", [0x8d] = "BINUNICODE8", [0x8e] = "BINBYTES8", [0x8f] = "EMPTY_SET",
-        [0x90] = "ADDITEMS", [0x91] = "FROZENSET", [0x92] = "NEWOBJ_EX", [0x93] = "STACK_GLOBAL",
-        [0x94] = "MEMOIZE", [0x95] = "FRAME", [0x96] = "BYTEARRAY8", [0x97] = "NEXT_BUFFER",
+    static const char *const names[256] = {
+        // those we refuse
+        ['0'] = "POP",
+        ['1'] = "POP_MARK",
+        ['2'] = "DUP",
+        ['F'] = "FLOAT",
+        ['I'] = "INT",
+        ['L'] = "LONG",
+        ['P'] = "PERSID",
+        ['S'] = "STRING",
+        ['T'] = "BINSTRING",
+        ['V'] = "UNICODE",
+        ['d'] = "DICT",
+        ['g'] = "GET",
+        ['i'] = "INST",
+        ['l'] = "LIST",
+        ['o'] = "OBJ",
+        ['p'] = "PUT",
+        [0x81] = "NEWOBJ",
+        [0x82] = "EXT1",
+        [0x83] = "EXT2",
+        [0x84] = "EXT4",
+        [0x8b] = "LONG4",
+        ['B'] = "BINBYTES",
+        ['C'] = "SHORT_BINBYTES",
+        [0x8c] = "SHORT_BINUNICODE",
+        [0x8d] = "BINUNICODE8",
+        [0x8e] = "BINBYTES8",
+        [0x8f] = "EMPTY_SET",
+        [0x90] = "ADDITEMS",
+        [0x91] = "FROZENSET",
+        [0x92] = "NEWOBJ_EX",
+        [0x93] = "STACK_GLOBAL",
+        [0x94] = "MEMOIZE",
+        [0x95] = "FRAME",
+        [0x96] = "BYTEARRAY8",
+        [0x97] = "NEXT_BUFFER",
         [0x98] = "READONLY_BUFFER",
     };
     return names[op];
@@ -70,9 +140,9 @@ static const char *opcode_name(uint8_t op)
 typedef struct Machine {
     Arena *arena;
     Reader *r;
-    uint64_t base;   // added to offsets in messages
-    size_t start;    // where the pickle starts in r
-    uint32_t at;     // of the opcode at work, from start
+    uint64_t base; // added to offsets in messages
+    size_t start;  // where the pickle starts in r
+    uint32_t at;   // of the opcode at work, from start
     Err *e;
     PickleValue *stack, *memo;
     size_t n, cap, n_memo;
@@ -95,8 +165,9 @@ __attribute__((format(printf, 2, 3))) static bool bad(Machine *m, const char *fo
 
 const char *pickle_kind_name(const PickleValue *v)
 {
-    static const char *const names[] = {"None", "a bool", "an integer", "a float", "a string", "a tuple", "a list",
-                                        "a dict", "a global name", "a storage", "a tensor"};
+    static const char *const names[] = {"None",          "a bool",    "an integer", "a float",
+                                        "a string",      "a tuple",   "a list",     "a dict",
+                                        "a global name", "a storage", "a tensor"};
     return names[v->kind];
 }
 
@@ -178,8 +249,11 @@ static bool push_tuple(Machine *m, const PickleValue *v, size_t n)
         if (!deepen(m, &v[i], &depth)) return false;
         items[i] = v[i];
     }
-    return push(m, (PickleValue){.kind = P_TUPLE, .at = m->at & 0xFFFFFFF, .n = (uint32_t)n & 0xFFFFFF,
-                                 .depth = depth & 0xFF, .u.items = items});
+    return push(m, (PickleValue){.kind = P_TUPLE,
+                                 .at = m->at & 0xFFFFFFF,
+                                 .n = (uint32_t)n & 0xFFFFFF,
+                                 .depth = depth & 0xFF,
+                                 .u.items = items});
 }
 
 static bool push_box(Machine *m, PickleKind kind, bool ordered)
@@ -244,7 +318,8 @@ static bool put(Machine *m, uint32_t index, const char *op)
 {
     size_t floor = m->n_marks ? m->mark[m->n_marks - 1] : 0;
     if (m->n == floor) return bad(m, "opcode %s with nothing on the stack", op);
-    if (index >= MAX_MEMO) return bad(m, "opcode %s: memo index %u; the largest is %d", op, index, MAX_MEMO - 1);
+    if (index >= MAX_MEMO)
+        return bad(m, "opcode %s: memo index %u; the largest is %d", op, index, MAX_MEMO - 1);
     if (index >= m->n_memo) {
         size_t cap = m->n_memo ? m->n_memo : 256;
         while (cap <= index) cap *= 2;
@@ -268,12 +343,17 @@ static bool get(Machine *m, uint32_t index, const char *op)
 
 static bool push_text(Machine *m, uint64_t n, const char *op)
 {
-    if (n > MAX_TEXT) return bad(m, "opcode %s: a string of %" PRIu64 " bytes; at most %d are possible", op, n, MAX_TEXT);
+    if (n > MAX_TEXT)
+        return bad(m, "opcode %s: a string of %" PRIu64 " bytes; at most %d are possible", op, n, MAX_TEXT);
     const char *s = (const char *)rd_bytes(m->r, n);
-    if (!s) return bad(m, "opcode %s: a string of %" PRIu64 " bytes goes past the end; is the download complete?", op, n);
+    if (!s)
+        return bad(m, "opcode %s: a string of %" PRIu64 " bytes goes past the end; is the download complete?",
+                   op, n);
     size_t where;
-    if (!utf8_valid((Str){s, (size_t)n}, &where)) return bad(m, "opcode %s: the string is not UTF-8 at its byte %zu", op, where);
-    return push(m, (PickleValue){.kind = P_STRING, .at = m->at & 0xFFFFFFF, .n = (uint32_t)n & 0xFFFFFF, .u.s = s});
+    if (!utf8_valid((Str){s, (size_t)n}, &where))
+        return bad(m, "opcode %s: the string is not UTF-8 at its byte %zu", op, where);
+    return push(
+        m, (PickleValue){.kind = P_STRING, .at = m->at & 0xFFFFFFF, .n = (uint32_t)n & 0xFFFFFF, .u.s = s});
 }
 
 static bool push_long(Machine *m) // little-endian two's complement
@@ -303,15 +383,20 @@ static bool push_global(Machine *m)
     Str module, name;
     if (!read_line(m, &module) || !read_line(m, &name)) return false;
     for (int i = 0; i < N_GLOBALS; i++)
-        if (str_is(module, globals[i].module) && str_is(name, globals[i].name)) return push_kind(m, P_GLOBAL, i);
+        if (str_is(module, globals[i].module) && str_is(name, globals[i].name))
+            return push_kind(m, P_GLOBAL, i);
     char a[SHOWN], b[SHOWN];
-    return bad(m, "opcode GLOBAL names %s.%s, which a file of weights has no need for: refused, it could run code",
-               shown(a, module), shown(b, name));
+    return bad(
+        m, "opcode GLOBAL names %s.%s, which a file of weights has no need for: refused, it could run code",
+        shown(a, module), shown(b, name));
 }
 
 // ---------------------------------------------------------------------------------------------------- torch
 
-static GlobalKind global_of(const PickleValue *v) { return v->kind == P_GLOBAL ? globals[v->u.i].kind : G_REFUSED; }
+static GlobalKind global_of(const PickleValue *v)
+{
+    return v->kind == P_GLOBAL ? globals[v->u.i].kind : G_REFUSED;
+}
 static Str text_of(const PickleValue *v) { return (Str){v->u.s, v->n}; }
 
 // ('storage', torch.FloatStorage, key, location, count[, view]); view: None or (key, offset, count) in old files.
@@ -320,21 +405,33 @@ static bool push_storage(Machine *m)
     const PickleValue *t = pop(m, 1, "BINPERSID"), *v = t && t->kind == P_TUPLE ? t->u.items : NULL;
     if (!t) return false;
     if (!v || t->n < 5 || t->n > 6 || v[0].kind != P_STRING || !str_is(text_of(&v[0]), "storage"))
-        return bad(m, "opcode BINPERSID needs a tuple ('storage', type, key, location, count), here is %s of another form",
+        return bad(m,
+                   "opcode BINPERSID needs a tuple ('storage', type, key, location, count), here is %s of "
+                   "another form",
                    pickle_kind_name(t));
     if (global_of(&v[1]) != G_STORAGE || v[2].kind != P_STRING || v[3].kind != P_STRING || v[4].kind != P_INT)
-        return bad(m, "opcode BINPERSID: 'storage' must be followed by a torch storage type, two strings and an integer");
+        return bad(m, "opcode BINPERSID: 'storage' must be followed by a torch storage type, two strings and "
+                      "an integer");
     if (v[4].u.i < 0) return bad(m, "opcode BINPERSID: the storage has %" PRId64 " elements", v[4].u.i);
-    if (v[2].n > MAX_LINE) return bad(m, "opcode BINPERSID: the storage's key has %u bytes; at most %d are possible", (unsigned)v[2].n, MAX_LINE);
-    PickleStorage s = {.key = text_of(&v[2]), .dtype = globals[v[1].u.i].dtype, .count = (uint64_t)v[4].u.i,
+    if (v[2].n > MAX_LINE)
+        return bad(m, "opcode BINPERSID: the storage's key has %u bytes; at most %d are possible",
+                   (unsigned)v[2].n, MAX_LINE);
+    PickleStorage s = {.key = text_of(&v[2]),
+                       .dtype = globals[v[1].u.i].dtype,
+                       .count = (uint64_t)v[4].u.i,
                        .at = m->base + m->start + m->at};
     if (t->n == 6 && v[5].kind != P_NONE) {
         const PickleValue *w = v[5].u.items;
-        if (v[5].kind != P_TUPLE || v[5].n != 3 || w[0].kind != P_STRING || w[1].kind != P_INT || w[2].kind != P_INT)
-            return bad(m, "opcode BINPERSID: view metadata is %s; it must be None or (key, offset, count)", pickle_kind_name(&v[5]));
+        if (v[5].kind != P_TUPLE || v[5].n != 3 || w[0].kind != P_STRING || w[1].kind != P_INT ||
+            w[2].kind != P_INT)
+            return bad(m, "opcode BINPERSID: view metadata is %s; it must be None or (key, offset, count)",
+                       pickle_kind_name(&v[5]));
         uint64_t end;
-        if (w[1].u.i < 0 || w[2].u.i < 0 || !add_ok((uint64_t)w[1].u.i, (uint64_t)w[2].u.i, &end) || end > s.count)
-            return bad(m, "opcode BINPERSID: a view of %" PRId64 " elements from %" PRId64 " leaves its storage of %" PRIu64,
+        if (w[1].u.i < 0 || w[2].u.i < 0 || !add_ok((uint64_t)w[1].u.i, (uint64_t)w[2].u.i, &end) ||
+            end > s.count)
+            return bad(m,
+                       "opcode BINPERSID: a view of %" PRId64 " elements from %" PRId64
+                       " leaves its storage of %" PRIu64,
                        w[2].u.i, w[1].u.i, s.count);
         s.offset = (uint64_t)w[1].u.i;
     }
@@ -352,10 +449,14 @@ static bool push_storage(Machine *m)
 
 static bool read_sizes(Machine *m, const PickleValue *v, const char *what, int64_t *out)
 {
-    if (v->kind != P_TUPLE) return bad(m, "a tensor's %s is %s; it must be a tuple", what, pickle_kind_name(v));
-    if (v->n > MAX_RANK) return bad(m, "a tensor's %s has %u dimensions; at most %d are possible", what, (unsigned)v->n, MAX_RANK);
+    if (v->kind != P_TUPLE)
+        return bad(m, "a tensor's %s is %s; it must be a tuple", what, pickle_kind_name(v));
+    if (v->n > MAX_RANK)
+        return bad(m, "a tensor's %s has %u dimensions; at most %d are possible", what, (unsigned)v->n,
+                   MAX_RANK);
     for (size_t i = 0; i < v->n; i++) {
-        if (v->u.items[i].kind != P_INT) return bad(m, "a tensor's %s holds %s", what, pickle_kind_name(&v->u.items[i]));
+        if (v->u.items[i].kind != P_INT)
+            return bad(m, "a tensor's %s holds %s", what, pickle_kind_name(&v->u.items[i]));
         out[i] = v->u.items[i].u.i;
         if (out[i] < 0) return bad(m, "a tensor's %s holds %" PRId64 "; it can't be negative", what, out[i]);
     }
@@ -366,8 +467,10 @@ static bool read_sizes(Machine *m, const PickleValue *v, const char *what, int64
 static bool push_tensor(Machine *m, const PickleValue *v, size_t n, bool v2)
 {
     const char *f = v2 ? "_rebuild_tensor_v2" : "_rebuild_tensor";
-    if (n != (v2 ? 6 : 4)) return bad(m, "opcode REDUCE: %s takes %d arguments, here are %zu", f, v2 ? 6 : 4, n);
-    if (v[0].kind != P_STORAGE) return bad(m, "opcode REDUCE: %s needs a storage first, here is %s", f, pickle_kind_name(&v[0]));
+    if (n != (v2 ? 6 : 4))
+        return bad(m, "opcode REDUCE: %s takes %d arguments, here are %zu", f, v2 ? 6 : 4, n);
+    if (v[0].kind != P_STORAGE)
+        return bad(m, "opcode REDUCE: %s needs a storage first, here is %s", f, pickle_kind_name(&v[0]));
     if (v[1].kind != P_INT || v[1].u.i < 0)
         return bad(m, "opcode REDUCE: a tensor's storage offset is %s; it must be an integer from 0 up",
                    v[1].kind == P_INT ? "negative" : pickle_kind_name(&v[1]));
@@ -382,7 +485,8 @@ static bool push_tensor(Machine *m, const PickleValue *v, size_t n, bool v2)
         return bad(m, "a tensor has %u sizes but %u strides", (unsigned)v[2].n, (unsigned)v[3].n);
     t->rank = (int)v[2].n;
     const PickleStorage *s = &m->out->storage[t->storage];
-    if (!add_ok((uint64_t)v[1].u.i, s->offset, &t->offset)) return bad(m, "a tensor's storage offset overflows");
+    if (!add_ok((uint64_t)v[1].u.i, s->offset, &t->offset))
+        return bad(m, "a tensor's storage offset overflows");
     return push(m, (PickleValue){.kind = P_TENSOR, .at = m->at & 0xFFFFFFF, .u.tensor = t});
 }
 
@@ -390,21 +494,28 @@ static bool reduce(Machine *m)
 {
     const PickleValue *v = pop(m, 2, "REDUCE");
     if (!v) return false;
-    if (v[0].kind != P_GLOBAL) return bad(m, "opcode REDUCE calls %s; only known names of torch can be", pickle_kind_name(&v[0]));
-    if (v[1].kind != P_TUPLE) return bad(m, "opcode REDUCE: its arguments are %s, not a tuple", pickle_kind_name(&v[1]));
+    if (v[0].kind != P_GLOBAL)
+        return bad(m, "opcode REDUCE calls %s; only known names of torch can be", pickle_kind_name(&v[0]));
+    if (v[1].kind != P_TUPLE)
+        return bad(m, "opcode REDUCE: its arguments are %s, not a tuple", pickle_kind_name(&v[1]));
     const PickleValue *args = v[1].u.items;
     size_t n = v[1].n;
     switch (global_of(&v[0])) {
     case G_ORDERED_DICT:
         return n ? bad(m, "opcode REDUCE: OrderedDict must be made empty, here are %zu arguments", n)
                  : push_box(m, P_DICT, true);
-    case G_REBUILD_V1: return push_tensor(m, args, n, false);
-    case G_REBUILD_V2: return push_tensor(m, args, n, true);
+    case G_REBUILD_V1:
+        return push_tensor(m, args, n, false);
+    case G_REBUILD_V2:
+        return push_tensor(m, args, n, true);
     case G_REBUILD_PARAMETER:
     case G_PARAMETER:
-        if (n < 1 || n > 3 || args[0].kind != P_TENSOR) return bad(m, "opcode REDUCE: a Parameter needs a tensor first");
+        if (n < 1 || n > 3 || args[0].kind != P_TENSOR)
+            return bad(m, "opcode REDUCE: a Parameter needs a tensor first");
         return push(m, args[0]);
-    default: return bad(m, "opcode REDUCE calls torch.%s, which is a type and no function here", globals[v[0].u.i].name);
+    default:
+        return bad(m, "opcode REDUCE calls torch.%s, which is a type and no function here",
+                   globals[v[0].u.i].name);
     }
 }
 
@@ -431,38 +542,69 @@ static bool one(Machine *m, uint8_t op)
         if (m->n_marks == MAX_MARKS) return bad(m, "opcode MARK: marks nest deeper than %d", MAX_MARKS);
         m->mark[m->n_marks++] = m->n;
         return true;
-    case NONE: return push_kind(m, P_NONE, 0);
-    case NEWTRUE: return push_kind(m, P_BOOL, 1);
-    case NEWFALSE: return push_kind(m, P_BOOL, 0);
-    case BININT: return push_kind(m, P_INT, (int32_t)rd_u32(r));
-    case BININT1: return push_kind(m, P_INT, rd_u8(r));
-    case BININT2: return push_kind(m, P_INT, rd_u16(r));
-    case LONG1: return push_long(m);
-    case BINFLOAT: return rd_bytes(r, 8), push_kind(m, P_FLOAT, 0); // no weight file needs its value
-    case BINUNICODE: return push_text(m, rd_u32(r), "BINUNICODE");
-    case SHORT_BINSTRING: return push_text(m, rd_u8(r), "SHORT_BINSTRING");
-    case BINPUT: return put(m, rd_u8(r), "BINPUT");
-    case LONG_BINPUT: return put(m, rd_u32(r), "LONG_BINPUT");
-    case BINGET: return get(m, rd_u8(r), "BINGET");
-    case LONG_BINGET: return get(m, rd_u32(r), "LONG_BINGET");
-    case EMPTY_TUPLE: return push_tuple(m, NULL, 0);
-    case EMPTY_LIST: return push_box(m, P_LIST, false);
-    case EMPTY_DICT: return push_box(m, P_DICT, false);
-    case TUPLE: return (v = pop_to_mark(m, &k, "TUPLE")) && push_tuple(m, v, k);
-    case TUPLE1: return (v = pop(m, 1, "TUPLE1")) && push_tuple(m, v, 1);
-    case TUPLE2: return (v = pop(m, 2, "TUPLE2")) && push_tuple(m, v, 2);
-    case TUPLE3: return (v = pop(m, 3, "TUPLE3")) && push_tuple(m, v, 3);
-    case APPEND: return append(m, pop(m, 1, "APPEND"), 1, "APPEND");
-    case APPENDS: return v = pop_to_mark(m, &k, "APPENDS"), append(m, v, k, "APPENDS");
-    case SETITEM: return set_items(m, pop(m, 2, "SETITEM"), 2, "SETITEM");
-    case SETITEMS: return v = pop_to_mark(m, &k, "SETITEMS"), set_items(m, v, k, "SETITEMS");
-    case GLOBAL: return push_global(m);
-    case REDUCE: return reduce(m);
-    case BUILD: return build(m);
-    case BINPERSID: return push_storage(m);
+    case NONE:
+        return push_kind(m, P_NONE, 0);
+    case NEWTRUE:
+        return push_kind(m, P_BOOL, 1);
+    case NEWFALSE:
+        return push_kind(m, P_BOOL, 0);
+    case BININT:
+        return push_kind(m, P_INT, (int32_t)rd_u32(r));
+    case BININT1:
+        return push_kind(m, P_INT, rd_u8(r));
+    case BININT2:
+        return push_kind(m, P_INT, rd_u16(r));
+    case LONG1:
+        return push_long(m);
+    case BINFLOAT:
+        return rd_bytes(r, 8), push_kind(m, P_FLOAT, 0); // no weight file needs its value
+    case BINUNICODE:
+        return push_text(m, rd_u32(r), "BINUNICODE");
+    case SHORT_BINSTRING:
+        return push_text(m, rd_u8(r), "SHORT_BINSTRING");
+    case BINPUT:
+        return put(m, rd_u8(r), "BINPUT");
+    case LONG_BINPUT:
+        return put(m, rd_u32(r), "LONG_BINPUT");
+    case BINGET:
+        return get(m, rd_u8(r), "BINGET");
+    case LONG_BINGET:
+        return get(m, rd_u32(r), "LONG_BINGET");
+    case EMPTY_TUPLE:
+        return push_tuple(m, NULL, 0);
+    case EMPTY_LIST:
+        return push_box(m, P_LIST, false);
+    case EMPTY_DICT:
+        return push_box(m, P_DICT, false);
+    case TUPLE:
+        return (v = pop_to_mark(m, &k, "TUPLE")) && push_tuple(m, v, k);
+    case TUPLE1:
+        return (v = pop(m, 1, "TUPLE1")) && push_tuple(m, v, 1);
+    case TUPLE2:
+        return (v = pop(m, 2, "TUPLE2")) && push_tuple(m, v, 2);
+    case TUPLE3:
+        return (v = pop(m, 3, "TUPLE3")) && push_tuple(m, v, 3);
+    case APPEND:
+        return append(m, pop(m, 1, "APPEND"), 1, "APPEND");
+    case APPENDS:
+        return v = pop_to_mark(m, &k, "APPENDS"), append(m, v, k, "APPENDS");
+    case SETITEM:
+        return set_items(m, pop(m, 2, "SETITEM"), 2, "SETITEM");
+    case SETITEMS:
+        return v = pop_to_mark(m, &k, "SETITEMS"), set_items(m, v, k, "SETITEMS");
+    case GLOBAL:
+        return push_global(m);
+    case REDUCE:
+        return reduce(m);
+    case BUILD:
+        return build(m);
+    case BINPERSID:
+        return push_storage(m);
     default:
-        return opcode_name(op) ? bad(m, "opcode %s (0x%02x) is refused: a file of weights has no need for it", opcode_name(op), op)
-                               : bad(m, "0x%02x is no opcode of a pickle; the file is damaged or no pickle", op);
+        return opcode_name(op)
+                   ? bad(m, "opcode %s (0x%02x) is refused: a file of weights has no need for it",
+                         opcode_name(op), op)
+                   : bad(m, "0x%02x is no opcode of a pickle; the file is damaged or no pickle", op);
     }
 }
 
@@ -478,7 +620,9 @@ static bool run(Machine *m)
         uint8_t op = rd_u8(r);
         if (r->bad) break;
         if (op == STOP) {
-            if (m->n != 1 || m->n_marks) return bad(m, "opcode STOP with %zu values and %zu marks on the stack; it must be one value", m->n, m->n_marks);
+            if (m->n != 1 || m->n_marks)
+                return bad(m, "opcode STOP with %zu values and %zu marks on the stack; it must be one value",
+                           m->n, m->n_marks);
             m->out->top = m->stack[0];
             return true;
         }

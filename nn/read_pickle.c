@@ -66,15 +66,17 @@ static bool collect_stores(Load *l)
         Store *x = &l->store[i];
         *x = (Store){.key = s->key, .dtype = s->dtype, .count = s->count, .mention = s->at};
         if (!mul_ok(s->count, dtype_size(s->dtype), &x->bytes))
-            return err_at(l->e, l->path, s->at, "a storage of %" PRIu64 " elements does not fit 64 bits", s->count);
+            return err_at(l->e, l->path, s->at, "a storage of %" PRIu64 " elements does not fit 64 bits",
+                          s->count);
     }
     if (p->n_storages) qsort(l->store, p->n_storages, sizeof *l->store, by_key);
     for (size_t i = 0; i < p->n_storages; i++) {
         const Store *x = &l->store[i], *last = l->n_stores ? &l->store[l->n_stores - 1] : NULL;
         if (!last || !str_eq(last->key, x->key)) l->store[l->n_stores++] = *x;
         else if (last->dtype != x->dtype || last->count != x->count)
-            return err_at(l->e, l->path, x->mention, "a storage has %" PRIu64 " %s here but %" PRIu64 " %s at +%" PRIu64,
-                          x->count, dtype_name(x->dtype), last->count, dtype_name(last->dtype), last->mention);
+            return err_at(l->e, l->path, x->mention,
+                          "a storage has %" PRIu64 " %s here but %" PRIu64 " %s at +%" PRIu64, x->count,
+                          dtype_name(x->dtype), last->count, dtype_name(last->dtype), last->mention);
     }
     return true;
 }
@@ -93,7 +95,8 @@ static bool contiguous(const PickleTensor *t)
 }
 
 // Elements of the tensor, and the proof that the last of them is inside the storage.
-static bool count_elements(const Load *l, const PickleTensor *t, const Store *s, const char *name, uint64_t *count)
+static bool count_elements(const Load *l, const PickleTensor *t, const Store *s, const char *name,
+                           uint64_t *count)
 {
     uint64_t last = t->offset, step;
     *count = 1;
@@ -102,15 +105,17 @@ static bool count_elements(const Load *l, const PickleTensor *t, const Store *s,
         empty |= t->dim[i] == 0;
         ok = ok && mul_ok(*count, (uint64_t)t->dim[i], count);
         if (t->dim[i] > 0)
-            ok = ok && mul_ok((uint64_t)t->dim[i] - 1, (uint64_t)t->stride[i], &step) && add_ok(last, step, &last);
+            ok = ok && mul_ok((uint64_t)t->dim[i] - 1, (uint64_t)t->stride[i], &step) &&
+                 add_ok(last, step, &last);
     }
     if (empty) *count = 0;
     uint64_t bytes;
     if (!(ok || empty) || !mul_ok(*count, dtype_size(s->dtype), &bytes) || *count > INT64_MAX)
         return err_at(l->e, l->path, t->at, "tensor '%s': its sizes and strides overflow 64 bits", name);
     if (empty ? t->offset > s->count : last >= s->count)
-        return err_at(l->e, l->path, t->at, "tensor '%s' reaches element %" PRIu64 " of a storage that has %" PRIu64,
-                      name, empty ? t->offset : last, s->count);
+        return err_at(l->e, l->path, t->at,
+                      "tensor '%s' reaches element %" PRIu64 " of a storage that has %" PRIu64, name,
+                      empty ? t->offset : last, s->count);
     return true;
 }
 
@@ -144,8 +149,12 @@ static bool add_tensor(Load *l, Str key, const PickleTensor *t)
     if (!count_elements(l, t, s, name, &count)) return false;
     size_t size = dtype_size(s->dtype);
     Stored *x = stored_add(l->out);
-    *x = (Stored){.name = str_copy(l->out->arena, key), .dtype = s->dtype, .rank = t->rank,
-                  .bytes = (size_t)(count * size), .file = l->path, .at = s->at + t->offset * size};
+    *x = (Stored){.name = str_copy(l->out->arena, key),
+                  .dtype = s->dtype,
+                  .rank = t->rank,
+                  .bytes = (size_t)(count * size),
+                  .file = l->path,
+                  .at = s->at + t->offset * size};
     memcpy(x->dim, t->dim, sizeof x->dim);
     if (contiguous(t)) {
         x->data = s->data + t->offset * size;
@@ -153,8 +162,9 @@ static bool add_tensor(Load *l, Str key, const PickleTensor *t)
     }
     // a tiny file could claim an expanded tensor of any size: the sum of copies is bounded by the file's own
     if (!add_ok(l->copied, x->bytes, &l->copied) || l->copied > l->file.n + (uint64_t)COPY_SLACK)
-        return err_at(l->e, l->path, t->at, "tensor '%s' expands to %zu bytes, more than the file of %zu can justify",
-                      name, x->bytes, l->file.n);
+        return err_at(l->e, l->path, t->at,
+                      "tensor '%s' expands to %zu bytes, more than the file of %zu can justify", name,
+                      x->bytes, l->file.n);
     x->data = copy_strided(l, t, s, count);
     return true;
 }
@@ -164,7 +174,8 @@ static bool add_tensors(Load *l, uint64_t object_at)
 {
     const PickleValue *top = &l->p.top;
     if (top->kind != P_DICT)
-        return err_at(l->e, l->path, object_at, "the file holds %s; it must hold a dict of names and tensors", pickle_kind_name(top));
+        return err_at(l->e, l->path, object_at, "the file holds %s; it must hold a dict of names and tensors",
+                      pickle_kind_name(top));
     for (size_t i = 0; i < l->n_stores; i++) l->out->bytes += l->store[i].bytes;
     for (uint32_t i = 0; i < top->u.box->n; i += 2) {
         const PickleValue *k = &top->u.box->v[i], *v = k + 1;
@@ -173,10 +184,13 @@ static bool add_tensors(Load *l, uint64_t object_at)
         uint64_t at = object_at + k->at;
         if (v->kind != P_TENSOR) {
             bool wrapped = v->kind == P_DICT && (str_is(key, "state_dict") || str_is(key, "model"));
-            return err_at(l->e, l->path, at, "'%s' is %s; every value must be a tensor%s", shown(name, key), pickle_kind_name(v),
+            return err_at(l->e, l->path, at, "'%s' is %s; every value must be a tensor%s", shown(name, key),
+                          pickle_kind_name(v),
                           wrapped ? ": this is a training checkpoint, save only that part of it" : "");
         }
-        if (key.n > MAX_KEY) return err_at(l->e, l->path, at, "a tensor's name has %zu bytes; at most %d are possible", key.n, MAX_KEY);
+        if (key.n > MAX_KEY)
+            return err_at(l->e, l->path, at, "a tensor's name has %zu bytes; at most %d are possible", key.n,
+                          MAX_KEY);
         if (!add_tensor(l, key, v->u.tensor)) return false;
     }
     return true;
@@ -197,9 +211,11 @@ static bool resolve_in_zip(Load *l, const Zip *z, Str stem)
         Buf name = {.arena = l->scratch};
         buf_str(&name, stem), buf_str(&name, STR_LIT("/data/")), buf_str(&name, s->key);
         const ZipEntry *x = zip_find(z, buf_view(&name));
-        if (!x) return err_at(l->e, l->path, s->mention, "storage '%s' is not in the zip", shown(key, s->key));
+        if (!x)
+            return err_at(l->e, l->path, s->mention, "storage '%s' is not in the zip", shown(key, s->key));
         if (x->data.n != s->bytes)
-            return err_at(l->e, l->path, s->mention, "storage '%s' should have %" PRIu64 " bytes (%" PRIu64 " %s), the zip has %zu",
+            return err_at(l->e, l->path, s->mention,
+                          "storage '%s' should have %" PRIu64 " bytes (%" PRIu64 " %s), the zip has %zu",
                           shown(key, s->key), s->bytes, s->count, dtype_name(s->dtype), x->data.n);
         if (l->out->verify && !zip_crc_ok(x, l->path, l->e)) return false;
         s->data = (const uint8_t *)x->data.s, s->at = x->at;
@@ -211,26 +227,33 @@ static bool read_zip_layout(Load *l)
 {
     Zip z;
     if (!zip_open(l->scratch, l->file, l->path, &z, l->e)) return false;
-    Str stem = {z.v[0].name.s, (size_t)((const char *)memchr(z.v[0].name.s, '/', z.v[0].name.n) - z.v[0].name.s)};
+    Str stem = {z.v[0].name.s,
+                (size_t)((const char *)memchr(z.v[0].name.s, '/', z.v[0].name.n) - z.v[0].name.s)};
     for (size_t i = 0; i < z.n; i++)
         if (!str_starts(z.v[i].name, stem) || z.v[i].name.n <= stem.n || z.v[i].name.s[stem.n] != '/')
-            return err_at(l->e, l->path, z.v[i].header, "the zip has more than one top folder; torch writes one");
+            return err_at(l->e, l->path, z.v[i].header,
+                          "the zip has more than one top folder; torch writes one");
     const ZipEntry *order = member(l, &z, stem, "byteorder"), *object = member(l, &z, stem, "data.pkl");
-    if (!object) return err_at(l->e, l->path, 0, "the zip has no data.pkl: it was not written by torch.save%s",
-                               member(l, &z, stem, "constants.pkl") ? " (TorchScript?)" : "");
+    if (!object)
+        return err_at(l->e, l->path, 0, "the zip has no data.pkl: it was not written by torch.save%s",
+                      member(l, &z, stem, "constants.pkl") ? " (TorchScript?)" : "");
     if (order && (!zip_crc_ok(order, l->path, l->e) || !str_is(order->data, "little")))
-        return err_at(l->e, l->path, order->at, "byteorder must be 'little'; this file comes from a big-endian machine");
+        return err_at(l->e, l->path, order->at,
+                      "byteorder must be 'little'; this file comes from a big-endian machine");
     if (!zip_crc_ok(object, l->path, l->e)) return false;
     Reader r = {.p = (const uint8_t *)object->data.s, .n = object->data.n, .path = l->path};
     if (!pickle_run(l->scratch, &r, object->at, &l->p, l->e)) return false;
-    if (rd_left(&r)) return err_at(l->e, l->path, object->at + r.at, "%zu bytes follow the pickle in data.pkl", rd_left(&r));
+    if (rd_left(&r))
+        return err_at(l->e, l->path, object->at + r.at, "%zu bytes follow the pickle in data.pkl",
+                      rd_left(&r));
     l->out->format = "pickle (zip)";
     return collect_stores(l) && resolve_in_zip(l, &z, stem) && add_tensors(l, object->at);
 }
 
 // ---------------------------------------------------------------------------------------------------- legacy layout
 
-static const uint8_t magic[15] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
+static const uint8_t magic[15] = {0x80, 2,    0x8a, 10,   0x6c, 0xfc, 0x9c, 0x46,
+                                  0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'};
 static const uint8_t version_1001[6] = {0x80, 2, 'M', 0xe9, 3, '.'};
 
 static bool check_machine(Load *l, Reader *r)
@@ -238,10 +261,12 @@ static bool check_machine(Load *l, Reader *r)
     Pickle p;
     uint64_t at = r->at;
     if (!pickle_run(l->scratch, r, 0, &p, l->e)) return false;
-    const PickleValue *version = pickle_get(&p.top, "protocol_version"), *little = pickle_get(&p.top, "little_endian");
+    const PickleValue *version = pickle_get(&p.top, "protocol_version"),
+                      *little = pickle_get(&p.top, "little_endian");
     if (!version || version->kind != P_INT || version->u.i != 1001 || !little || little->kind != P_BOOL)
         return err_at(l->e, l->path, at, "here must be a dict with protocol_version 1001 and little_endian");
-    return little->u.i || err_at(l->e, l->path, at, "little_endian is False; files from big-endian machines are not read");
+    return little->u.i ||
+           err_at(l->e, l->path, at, "little_endian is False; files from big-endian machines are not read");
 }
 
 static bool resolve_in_order(Load *l, Reader *r)
@@ -249,12 +274,16 @@ static bool resolve_in_order(Load *l, Reader *r)
     Pickle keys;
     uint64_t list_at = r->at;
     if (!pickle_run(l->scratch, r, 0, &keys, l->e)) return false;
-    if (keys.top.kind != P_LIST) return err_at(l->e, l->path, list_at, "here must be the list of storage keys, it is %s", pickle_kind_name(&keys.top));
+    if (keys.top.kind != P_LIST)
+        return err_at(l->e, l->path, list_at, "here must be the list of storage keys, it is %s",
+                      pickle_kind_name(&keys.top));
     for (uint32_t i = 0; i < keys.top.u.box->n; i++) {
         const PickleValue *k = &keys.top.u.box->v[i];
         char key[SHOWN];
         uint64_t here = list_at + k->at;
-        if (k->kind != P_STRING) return err_at(l->e, l->path, here, "a storage key is %s; it must be a string", pickle_kind_name(k));
+        if (k->kind != P_STRING)
+            return err_at(l->e, l->path, here, "a storage key is %s; it must be a string",
+                          pickle_kind_name(k));
         shown(key, (Str){k->u.s, k->n});
         Store *s = find_store(l, (Str){k->u.s, k->n});
         if (!s) return err_at(l->e, l->path, here, "storage '%s' belongs to no tensor", key);
@@ -262,15 +291,22 @@ static bool resolve_in_order(Load *l, Reader *r)
         uint64_t at = r->at;
         uint64_t count = rd_u64(r);
         if (!r->bad && count != s->count)
-            return err_at(l->e, l->path, at, "storage '%s' has %" PRIu64 " elements here, its tensors say %" PRIu64, key, count, s->count);
+            return err_at(l->e, l->path, at,
+                          "storage '%s' has %" PRIu64 " elements here, its tensors say %" PRIu64, key, count,
+                          s->count);
         s->at = r->at;
         size_t left = rd_left(r);
         s->data = rd_bytes(r, s->bytes);
-        if (!s->data) return err_at(l->e, l->path, at, "storage '%s' needs %" PRIu64 " bytes, %zu remain; is the download complete?", key, s->bytes, left);
+        if (!s->data)
+            return err_at(l->e, l->path, at,
+                          "storage '%s' needs %" PRIu64 " bytes, %zu remain; is the download complete?", key,
+                          s->bytes, left);
     }
     for (size_t i = 0; i < l->n_stores; i++) {
         char key[SHOWN];
-        if (!l->store[i].data) return err_at(l->e, l->path, l->store[i].mention, "storage '%s' is not in the file", shown(key, l->store[i].key));
+        if (!l->store[i].data)
+            return err_at(l->e, l->path, l->store[i].mention, "storage '%s' is not in the file",
+                          shown(key, l->store[i].key));
     }
     return rd_left(r) == 0 || err_at(l->e, l->path, r->at, "%zu bytes follow the last storage", rd_left(r));
 }
@@ -297,7 +333,8 @@ static bool refuse(Str f, const char *path, Err *e)
         Str start;
         const char *what;
     } known[] = {
-        {{"version https://git-lfs", 23}, "this is a git-lfs pointer, not the file; run 'git lfs pull' in its folder"},
+        {{"version https://git-lfs", 23},
+         "this is a git-lfs pointer, not the file; run 'git lfs pull' in its folder"},
         {{"<", 1}, "this is a web page, not the file; download it again"},
         {{"\x1f\x8b", 2}, "this is a gzip file; unpack it first"},
         {{"\x89HDF", 4}, "this is an HDF5 file (TensorFlow weights); convert it with Python"},
@@ -307,10 +344,13 @@ static bool refuse(Str f, const char *path, Err *e)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (str_starts(f, known[i].start)) return err_at(e, path, 0, "%s", known[i].what);
     if (f.n > 262 && memcmp(f.s + 257, "ustar", 5) == 0)
-        return err_at(e, path, 0, "this is a tar checkpoint of torch before 0.1.10; save it again with a newer torch");
-    if (f.n < sizeof magic) return err_at(e, path, 0, "%zu bytes are too few for a checkpoint; is the download complete?", f.n);
+        return err_at(e, path, 0,
+                      "this is a tar checkpoint of torch before 0.1.10; save it again with a newer torch");
+    if (f.n < sizeof magic)
+        return err_at(e, path, 0, "%zu bytes are too few for a checkpoint; is the download complete?", f.n);
     if ((uint8_t)f.s[0] == 0x80)
-        return err_at(e, path, 0, "this is a bare pickle without torch's magic number; it was not written by torch.save");
+        return err_at(e, path, 0,
+                      "this is a bare pickle without torch's magic number; it was not written by torch.save");
     return err_at(e, path, 0, "this is neither a zip nor a legacy checkpoint of torch.save");
 }
 
@@ -318,7 +358,8 @@ static bool read_pickle(Str bytes, const char *path, StoredList *out, Err *e)
 {
     Err unseen = {0};
     Load l = {.file = bytes, .path = path, .out = out, .e = e ? e : &unseen};
-    bool zip = str_starts(bytes, STR_LIT("PK\3\4")), legacy = str_starts(bytes, (Str){(const char *)magic, sizeof magic});
+    bool zip = str_starts(bytes, STR_LIT("PK\3\4")),
+         legacy = str_starts(bytes, (Str){(const char *)magic, sizeof magic});
     if (!zip && !legacy) return refuse(bytes, path, l.e);
     l.scratch = arena_create(out->arena);
     bool ok = zip ? read_zip_layout(&l) : read_legacy_layout(&l);

@@ -17,9 +17,9 @@ typedef struct Members {
     Str text;
     size_t at;
     bool ended;
-    size_t base;      // where text starts in the file
+    size_t base; // where text starts in the file
     const char *path;
-    Str key, value;   // the member just found, with quotes and brackets
+    Str key, value; // the member just found, with quotes and brackets
     size_t key_at, value_at;
 } Members;
 
@@ -65,7 +65,8 @@ static bool skip_value(Members *m)
 static bool members_of(Members *m, Str object, size_t base, const char *path, Err *e)
 {
     *m = (Members){.text = object, .base = base, .path = path};
-    if (next_char(m) != '{') return err_at(e, path, base + m->at, "the header must be a JSON object: expected '{'");
+    if (next_char(m) != '{')
+        return err_at(e, path, base + m->at, "the header must be a JSON object: expected '{'");
     m->at++;
     m->ended = next_char(m) == '}';
     if (m->ended) m->at++;
@@ -79,13 +80,16 @@ static bool next_member(Members *m, Err *e)
     if (next_char(m) != '"')
         return err_at(e, m->path, m->base + m->at, "expected a name in quotes in the JSON header");
     m->key_at = m->at;
-    if (!skip_string(m)) return err_at(e, m->path, m->base + m->key_at, "a name in the JSON header has no end");
+    if (!skip_string(m))
+        return err_at(e, m->path, m->base + m->key_at, "a name in the JSON header has no end");
     m->key = (Str){m->text.s + m->key_at, m->at - m->key_at};
-    if (next_char(m) != ':') return err_at(e, m->path, m->base + m->at, "expected ':' after a name in the JSON header");
+    if (next_char(m) != ':')
+        return err_at(e, m->path, m->base + m->at, "expected ':' after a name in the JSON header");
     m->at++;
     next_char(m);
     m->value_at = m->at;
-    if (!skip_value(m)) return err_at(e, m->path, m->base + m->value_at, "a value in the JSON header has no end");
+    if (!skip_value(m))
+        return err_at(e, m->path, m->base + m->value_at, "a value in the JSON header has no end");
     m->value = (Str){m->text.s + m->value_at, m->at - m->value_at};
     char c = next_char(m);
     if (c != ',' && c != '}')
@@ -129,14 +133,16 @@ static bool read_entry(const Json *j, Str data, size_t at, const char *name, Sto
     for (int k = 0; k < 3; k++)
         if (!part[k] || part[k]->kind != (k ? J_ARRAY : J_STRING))
             return err_at(e, path, at, "tensor '%s': %s is %s; it must be %s", name, key[k],
-                          part[k] ? json_kind_name(part[k]) : "absent", k ? "a list of integers" : "a string");
+                          part[k] ? json_kind_name(part[k]) : "absent",
+                          k ? "a list of integers" : "a string");
     char text[SHOWN];
     if (!dtype_of(part[0]->text, &t->dtype))
-        return err_at(e, path, at, "tensor '%s' has dtype '%s'; we read F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL",
-                      name, shown(text, part[0]->text));
+        return err_at(e, path, at,
+                      "tensor '%s' has dtype '%s'; we read F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL", name,
+                      shown(text, part[0]->text));
     if (part[1]->count > MAX_RANK)
-        return err_at(e, path, at, "tensor '%s' has %zu dimensions; at most %d are possible", name, part[1]->count,
-                      MAX_RANK);
+        return err_at(e, path, at, "tensor '%s' has %zu dimensions; at most %d are possible", name,
+                      part[1]->count, MAX_RANK);
     uint64_t bytes = dtype_size(t->dtype), count = 1;
     for (const Json *c = part[1]->child; c; c = c->next) {
         if (c->kind != J_NUMBER || !c->is_int || c->i < 0)
@@ -150,10 +156,14 @@ static bool read_entry(const Json *j, Str data, size_t at, const char *name, Sto
     if (part[2]->count != 2 || !begin->is_int || !end->is_int || begin->i < 0 || end->i < begin->i)
         return err_at(e, path, at, "tensor '%s': data_offsets must be two integers, 0 <= begin <= end", name);
     if ((uint64_t)end->i > data.n)
-        return err_at(e, path, at, "tensor '%s' ends at data byte %" PRId64 ", but the file has %zu; is the download complete?",
+        return err_at(e, path, at,
+                      "tensor '%s' ends at data byte %" PRId64
+                      ", but the file has %zu; is the download complete?",
                       name, end->i, data.n);
     if ((uint64_t)(end->i - begin->i) != bytes)
-        return err_at(e, path, at, "tensor '%s' needs %" PRIu64 " bytes for its shape and dtype, data_offsets give it %" PRId64,
+        return err_at(e, path, at,
+                      "tensor '%s' needs %" PRIu64
+                      " bytes for its shape and dtype, data_offsets give it %" PRId64,
                       name, bytes, end->i - begin->i);
     t->data = data.s + begin->i;
     t->bytes = (size_t)bytes;
@@ -189,9 +199,11 @@ static bool check_cover(Stored *v, size_t n, Str data, uint64_t data_at, const c
     for (size_t i = 0; i < n; i++) {
         char name[SHOWN];
         if (v[i].at != end)
-            return err_at(e, path, data_at + v[i].at, "tensor '%s' starts at data byte %" PRIu64 "; %s at %" PRIu64,
+            return err_at(e, path, data_at + v[i].at,
+                          "tensor '%s' starts at data byte %" PRIu64 "; %s at %" PRIu64,
                           shown(name, v[i].name), v[i].at,
-                          v[i].at < end ? "it overlaps the one before it, which ends" : "there is a hole, the one before it ends",
+                          v[i].at < end ? "it overlaps the one before it, which ends"
+                                        : "there is a hole, the one before it ends",
                           end);
         end += v[i].bytes;
         v[i].at += data_at;
@@ -209,7 +221,8 @@ static bool read_header(Arena *scratch, Str header, Str data, const char *path, 
     size_t first = out->n, base = 8;
     bool has_metadata = false;
     Members m;
-    if (header.s[0] != '{') return err_at(e, path, base, "the header must start with '{'; is this a safetensors file?");
+    if (header.s[0] != '{')
+        return err_at(e, path, base, "the header must start with '{'; is this a safetensors file?");
     if (!members_of(&m, header, base, path, e)) return false;
     while (next_member(&m, e)) {
         arena_reset(scratch);
@@ -238,8 +251,10 @@ static bool read_header(Arena *scratch, Str header, Str data, const char *path, 
         if (!read_entry(entry, data, base + m.value_at, shown(name, key->text), t, e)) return false;
     }
     if (e->set) return false;
-    if (next_char(&m)) return err_at(e, path, base + m.at, "stray text after the JSON header; only spaces may follow");
-    if (m.at < header.n) return err_at(e, path, base + m.at, "a NUL byte after the JSON header; only spaces may follow");
+    if (next_char(&m))
+        return err_at(e, path, base + m.at, "stray text after the JSON header; only spaces may follow");
+    if (m.at < header.n)
+        return err_at(e, path, base + m.at, "a NUL byte after the JSON header; only spaces may follow");
     return check_cover(out->v + first, out->n - first, data, base + header.n, path, e);
 }
 
@@ -248,13 +263,18 @@ static bool read_safetensors(Str bytes, const char *path, StoredList *out, Err *
     Err unseen = {0};
     if (!e) e = &unseen;
     if (str_starts(bytes, STR_LIT("version https://git-lfs")))
-        return err_at(e, path, 0, "this is a git-lfs pointer, not the file; run 'git lfs pull' in its folder");
+        return err_at(e, path, 0,
+                      "this is a git-lfs pointer, not the file; run 'git lfs pull' in its folder");
     Reader r = {.p = (const uint8_t *)bytes.s, .n = bytes.n, .path = path};
     uint64_t n = rd_u64(&r);
-    if (r.bad) return err_at(e, path, 0, "%zu bytes are too few for a safetensors file; is the download complete?", bytes.n);
+    if (r.bad)
+        return err_at(e, path, 0, "%zu bytes are too few for a safetensors file; is the download complete?",
+                      bytes.n);
     if (n > rd_left(&r))
-        return err_at(e, path, 0, "header claims %" PRIu64 " bytes, %zu remain; is the download complete?", n, rd_left(&r));
-    if (n > MAX_HEADER) return err_at(e, path, 0, "header claims %" PRIu64 " bytes; at most %d are possible", n, MAX_HEADER);
+        return err_at(e, path, 0, "header claims %" PRIu64 " bytes, %zu remain; is the download complete?", n,
+                      rd_left(&r));
+    if (n > MAX_HEADER)
+        return err_at(e, path, 0, "header claims %" PRIu64 " bytes; at most %d are possible", n, MAX_HEADER);
     if (n < 2) return err_at(e, path, 0, "header claims %" PRIu64 " bytes; the shortest is '{}'", n);
     Str header = {bytes.s + 8, (size_t)n}, data = {bytes.s + 8 + n, bytes.n - 8 - (size_t)n};
     out->format = "safetensors";
