@@ -47,6 +47,7 @@ static bool open_side(Arena *a, Side *s, Str unk, const char *vocab_path, Err *e
 // unk, eos, pad: ids from the vocabulary, or new ones after it.
 static void add_special(Arena *a, Tokenizer *t, Str text, int32_t *id)
 {
+    if (!text.n) return;
     const Added *known = NULL;
     for (size_t i = 0; i < t->n_added; i++)
         if (str_eq(t->added[i].text, text)) known = &t->added[i];
@@ -129,7 +130,7 @@ static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encodin
         if (plain.n) encode_stretch(a, &m->side[o.side], plain, &b);
         if (token) encoding_add(&b, token->id, token->text);
     }
-    if (!o.plain) encoding_add(&b, t->eos, tok_string(t, t->eos));
+    if (!o.plain && t->eos >= 0) encoding_add(&b, t->eos, tok_string(t, t->eos));
     *out = b.out;
     return true;
 }
