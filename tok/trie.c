@@ -2,8 +2,8 @@
 //
 // Aoe 1989, "An efficient digital search algorithm by using a double-array structure". Children are placed by XOR
 // (next = base ^ byte), so that all children of a node lie in one block of 256 nodes and no bound need be checked.
-// Most nodes have one child, which fits any free place; for the others a few free places are tried and then a new
-// block is opened: a little more room, no long search. Keys are sorted first: radix sort on their first eight
+// Most nodes have one child, which fits any free place and so fills the gaps; for the others the newest few blocks are
+// tried and then a new one is opened: no long search, and the array still ends up nearly full. Keys are sorted first: radix sort on their first eight
 // bytes, then a merge sort of the few runs that agree in all eight.
 #include "spm.h"
 
@@ -14,23 +14,25 @@ typedef struct Sorting {
     uint32_t key;
 } Sorting;
 
-static uint64_t head_of(Str s)
+static inline uint64_t head_of(Str s)
 {
-    uint8_t b[8] = {0};
-    memcpy(b, s.s, s.n < 8 ? s.n : 8);
     uint64_t h = 0;
-    for (int i = 0; i < 8; i++) h = h << 8 | b[i];
+    size_t n = s.n < 8 ? s.n : 8;
+    for (size_t i = 0; i < n; i++) h |= (uint64_t)(uint8_t)s.s[i] << (56 - 8 * i);
     return h;
 }
 
+// By head, stable; a byte that is the same everywhere (as in a list of words that all begin with U+2581) costs nothing.
 static void radix_sort(Sorting **in, Sorting **spare, size_t n)
 {
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        size_t count[257] = {0};
-        for (size_t i = 0; i < n; i++) count[((*in)[i].head >> shift & 255) + 1]++;
-        if (n && count[((*in)[0].head >> shift & 255) + 1] == n) continue;
-        for (int b = 0; b < 256; b++) count[b + 1] += count[b];
-        for (size_t i = 0; i < n; i++) (*spare)[count[(*in)[i].head >> shift & 255]++] = (*in)[i];
+    size_t count[8][257] = {{0}};
+    for (size_t i = 0; i < n; i++)
+        for (unsigned b = 0; b < 8; b++) count[b][((*in)[i].head >> 8 * b & 255) + 1]++;
+    for (unsigned b = 0; b < 8; b++) {
+        size_t *start = count[b];
+        if (n && start[((*in)[0].head >> 8 * b & 255) + 1] == n) continue;
+        for (int c = 0; c < 256; c++) start[c + 1] += start[c];
+        for (size_t i = 0; i < n; i++) (*spare)[start[(*in)[i].head >> 8 * b & 255]++] = (*in)[i];
         Sorting *t = *in;
         *in = *spare, *spare = t;
     }
@@ -82,66 +84,101 @@ static size_t sort_keys(Arena *a, TrieKey *key, size_t n, int32_t *twice)
 
 // ---------------------------------------------------------------------------------------------- the double array
 
-enum { BLOCK = 256, TRIES = 8 };
-static const uint32_t FREE = UINT32_MAX; // parent of a free node; free nodes form a ring through node 0:
-                                         // base is the one before, value the one after
+enum { BLOCK = 256, TRIES = 4 };
+static const uint32_t FREE = UINT32_MAX; // parent of a node that is not used
+
+typedef struct Block {
+    uint64_t free[4];  // a bit for each node
+    uint32_t left;     // how many
+} Block;
 
 typedef struct Builder {
-    Arena *arena;
+    Arena *arena;      // where the nodes stay
+    Arena *scratch;
     TrieNode *node;
-    size_t n, cap;
+    Block *block;
+    size_t n, cap;     // blocks
+    size_t oldest;     // the first block that may have free nodes
 } Builder;
 
-static void unlink_free(Builder *b, uint32_t x)
+static void open_block(Builder *b)
 {
-    uint32_t before_x = b->node[x].base, after_x = (uint32_t)b->node[x].value;
-    b->node[before_x].value = (int32_t)after_x;
-    b->node[after_x].base = before_x;
+    if (b->n == b->cap || !b->node) {
+        b->cap += b->node ? b->cap / 2 + 8 : 4;
+        TrieNode *node = arena_new_raw(b->arena, TrieNode, b->cap * BLOCK);
+        Block *block = arena_new_raw(b->scratch, Block, b->cap);
+        if (b->n) memcpy(node, b->node, b->n * BLOCK * sizeof *node), memcpy(block, b->block, b->n * sizeof *block);
+        b->node = node, b->block = block;
+    }
+    for (size_t i = b->n * BLOCK; i < (b->n + 1) * BLOCK; i++) b->node[i] = (TrieNode){.parent = FREE, .value = TRIE_NONE};
+    b->block[b->n++] = (Block){{~0ull, ~0ull, ~0ull, ~0ull}, BLOCK};
 }
 
-// Adds a block of free nodes; returns its first. The root (node 0) heads the ring while the trie is being built.
-static uint32_t open_block(Builder *b)
+static void use(Builder *b, uint32_t x)
 {
-    if (b->n + BLOCK > b->cap) {
-        b->cap = b->cap + b->cap / 2 + BLOCK;
-        TrieNode *node = arena_new_raw(b->arena, TrieNode, b->cap);
-        if (b->n) memcpy(node, b->node, b->n * sizeof *node);
-        b->node = node;
-    }
-    uint32_t first = (uint32_t)b->n;
-    for (uint32_t i = 0; i < BLOCK; i++)
-        b->node[first + i] = (TrieNode){.base = first + i - 1, .parent = FREE, .value = (int32_t)(first + i + 1)};
-    uint32_t last = first + BLOCK - 1;
-    if (first == 0) {
-        b->node[0].base = last;
-        b->node[last].value = 0;
-    } else {
-        uint32_t tail = b->node[0].base;
-        b->node[tail].value = (int32_t)first;
-        b->node[first].base = tail;
-        b->node[last].value = 0;
-        b->node[0].base = last;
-    }
-    b->n += BLOCK;
-    return first;
+    Block *k = &b->block[x / BLOCK];
+    k->free[x % BLOCK / 64] &= ~(1ull << x % 64);
+    k->left--;
 }
 
+// Bit i of the result is bit i ^ k of w: six exchanges of neighbouring groups of bits.
+static uint64_t exchange(uint64_t w, unsigned k)
+{
+    static const uint64_t low[6] = {0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F,
+                                    0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF, 0x00000000FFFFFFFF};
+    for (unsigned i = 0; i < 6; i++)
+        if (k >> i & 1) w = (w & low[i]) << (1u << i) | (w >> (1u << i) & low[i]);
+    return w;
+}
+
+// A base in this block such that base ^ label is free for every label; -1: there is none. All 256 are tried at once:
+// bit i of fits says that base i is free for all labels so far.
+static int fit(const Block *k, const uint8_t *label, size_t n)
+{
+    uint64_t fits[4] = {~0ull, ~0ull, ~0ull, ~0ull};
+    for (size_t i = 0; i < n; i++)
+        for (unsigned w = 0; w < 4; w++) fits[w] &= exchange(k->free[w ^ label[i] >> 6], label[i] & 63);
+    for (int w = 0; w < 4; w++)
+        if (fits[w]) return 64 * w + __builtin_ctzll(fits[w]);
+    return -1;
+}
+
+// A base for a node with these n children.
 static uint32_t place(Builder *b, const uint8_t *label, size_t n)
 {
-    uint32_t x = (uint32_t)b->node[0].value;
-    for (int tries = 0; x && tries < TRIES; tries++, x = (uint32_t)b->node[x].value) {
-        uint32_t base = x ^ label[0];
-        size_t i = 1;
-        while (i < n && (base ^ label[i]) && b->node[base ^ label[i]].parent == FREE) i++;
-        if (i == n) return base;
+    while (b->oldest < b->n && b->block[b->oldest].left == 0) b->oldest++;
+    if (n == 1 && b->oldest < b->n) { // fits anywhere: fill the gaps
+        const uint64_t *free = b->block[b->oldest].free;
+        uint32_t w = 0;
+        while (!free[w]) w++;
+        return (uint32_t)(b->oldest * BLOCK) + ((64 * w + (uint32_t)__builtin_ctzll(free[w])) ^ label[0]);
     }
-    return open_block(b);
+    size_t k = b->n;
+    for (int tries = 0; tries < TRIES && k > b->oldest; tries++) {
+        int base = b->block[--k].left < n ? -1 : fit(&b->block[k], label, n);
+        if (base >= 0) return (uint32_t)(k * BLOCK) + (uint32_t)base;
+    }
+    open_block(b);
+    return (uint32_t)((b->n - 1) * BLOCK);
 }
 
 typedef struct Range {
     uint32_t node, depth;
     uint32_t lo, hi;   // the keys below this node
 } Range;
+
+// How many nodes the trie of these sorted keys has.
+static size_t prefixes(const TrieKey *key, size_t n)
+{
+    size_t nodes = 1 + key[0].text.n;
+    for (size_t i = 1; i < n; i++) {
+        Str x = key[i - 1].text, y = key[i].text;
+        size_t same = 0, least = x.n < y.n ? x.n : y.n;
+        while (same < least && x.s[same] == y.s[same]) same++;
+        nodes += y.n - same;
+    }
+    return nodes;
+}
 
 void trie_build(Arena *a, TrieKey *key, size_t n, Trie *t, int32_t *twice)
 {
@@ -152,49 +189,48 @@ void trie_build(Arena *a, TrieKey *key, size_t n, Trie *t, int32_t *twice)
     Arena *scratch = arena_create(a);
     n = sort_keys(scratch, key, n, twice);
 
-    Builder b = {.arena = scratch, .cap = 8 * n + 2 * BLOCK};
-    b.node = arena_new_raw(scratch, TrieNode, b.cap);
+    Builder b = {.arena = a, .scratch = scratch, .cap = prefixes(key, n) / BLOCK * 17 / 16};
     open_block(&b);
-    struct { uint32_t base; int32_t value; float score; } root = {0, TRIE_NONE, 0};
+    use(&b, 0); // the root
     Range *todo = arena_new_raw(scratch, Range, n + 1);
     size_t left = 0;
     todo[left++] = (Range){0, 0, 0, (uint32_t)n};
     while (left) {
         Range r = todo[--left];
-        int32_t value = TRIE_NONE;
-        float score = 0;
-        uint32_t base = 0;
-        if (key[r.lo].text.n == r.depth) {
-            value = key[r.lo].value, score = key[r.lo].score;
+        const uint8_t *bytes = (const uint8_t *)key[r.lo].text.s;
+        size_t n_bytes = key[r.lo].text.n;
+        for (; r.hi - r.lo == 1 && r.depth < n_bytes; r.depth++) { // one key left: straight down
+            uint32_t base = place(&b, bytes + r.depth, 1), x = base ^ bytes[r.depth];
+            use(&b, x);
+            b.node[r.node].base = base;
+            b.node[x].parent = r.node;
+            r.node = x;
+        }
+        if (n_bytes == r.depth) {
+            b.node[r.node].value = key[r.lo].value, b.node[r.node].score = key[r.lo].score;
             r.lo++;
         }
-        if (r.lo < r.hi) {
-            uint8_t label[256];
-            uint32_t first[257];
-            size_t children = 0;
-            for (uint32_t i = r.lo; i < r.hi; i++) {
-                uint8_t c = (uint8_t)key[i].text.s[r.depth];
-                if (children && label[children - 1] == c) continue;
-                label[children] = c;
-                first[children++] = i;
-            }
-            first[children] = r.hi;
-            base = place(&b, label, children);
-            for (size_t i = children; i-- > 0;) {
-                uint32_t x = base ^ label[i];
-                unlink_free(&b, x);
-                b.node[x].parent = r.node;
-                todo[left++] = (Range){x, r.depth + 1, first[i], first[i + 1]};
-            }
+        if (r.lo == r.hi) continue;
+        uint8_t label[256];
+        uint32_t start[257];
+        size_t children = 0;
+        for (uint32_t i = r.lo; i < r.hi; i++) {
+            uint8_t c = (uint8_t)key[i].text.s[r.depth];
+            if (children && label[children - 1] == c) continue;
+            label[children] = c;
+            start[children++] = i;
         }
-        if (r.node) b.node[r.node].base = base, b.node[r.node].value = value, b.node[r.node].score = score;
-        else root.base = base;
+        start[children] = r.hi;
+        uint32_t base = place(&b, label, children);
+        b.node[r.node].base = base;
+        for (size_t i = children; i-- > 0;) {
+            uint32_t x = base ^ label[i];
+            use(&b, x);
+            b.node[x].parent = r.node;
+            todo[left++] = (Range){x, r.depth + 1, start[i], start[i + 1]};
+        }
     }
-    b.node[0] = (TrieNode){.base = root.base, .parent = FREE, .value = root.value};
-
-    t->n = b.n;
-    t->node = arena_new_raw(a, TrieNode, b.n);
-    memcpy(t->node, b.node, b.n * sizeof *t->node);
+    *t = (Trie){b.node, b.n * BLOCK};
     arena_free(scratch);
 }
 
