@@ -1,0 +1,312 @@
+// generate.c — greedy and beam search as transformers 5.23 does it (generation/utils.py, _beam_search), with a cache of
+// keys and values. Sentences run together, each exactly as if it were alone.
+//
+// Beam search keeps n running beams and a pool of n finished ones. Each step extends every running beam by every word;
+// of the best 2n candidates those that end (end token, or the length limit) may enter the pool if they are among the
+// first n, with score sum / length^penalty; the best n that go on are the next running beams. A sentence is closed
+// when no running beam can still beat the pool's worst, or early_stopping says so.
+#include "processors.h"
+
+#include <math.h>
+#include <string.h>
+
+static const float BAD = -1e9f;
+
+typedef struct Beam {
+    int32_t *ids; // [limit]
+    float score;  // running: sum of log-probabilities; finished: divided by length^penalty
+    int64_t n;
+    bool finished;
+} Beam;
+
+typedef struct Candidate {
+    float score;
+    int64_t from;
+    int32_t id;
+    bool ends;
+} Candidate;
+
+typedef struct Sentence {
+    Ids source;
+    int64_t prompt, limit;
+    Beam *running, *next, *pool; // [beams] each
+    bool open, worth_going_on;
+} Sentence;
+
+typedef struct Search {
+    const Model *m;
+    const GenConfig *g;
+    Arena *arena;
+    int64_t beams, n;
+    Sentence *sentence;
+    Tape *once, *step;          // encoder states; one row per beam
+    Cache *cache;
+    int64_t *from;              // [n * beams] reordering of the cache
+} Search;
+
+// length^penalty without libm: exact for whole penalties.
+static double length_power(int64_t length, double penalty)
+{
+    double whole = floor(penalty < 0 ? -penalty : penalty), x = 1;
+    if (whole != (penalty < 0 ? -penalty : penalty) || whole > 64) return num_exp(penalty * num_log((double)length));
+    for (int i = 0; i < (int)whole; i++) x *= (double)length;
+    return penalty < 0 ? 1 / x : x;
+}
+
+// ------------------------------------------------------------------------------------------------ one step
+
+// Logits of the next token of these slots [n, V], given the token that each has last.
+static const float *step_logits(Search *s, const int64_t *slot, int64_t n, const int32_t *last)
+{
+    const Model *m = s->m;
+    tape_reset(s->step);
+    Arena *a = tape_arena(s->step);
+    int64_t *ones = arena_new(a, int64_t, n);
+    int32_t *keys_of = arena_new(a, int32_t, n);
+    for (int64_t i = 0; i < n; i++) ones[i] = 1, keys_of[i] = (int32_t)(slot[i] / s->beams);
+    cache_activate(s->cache, slot, n);
+    Tensor *y = tn_new(s->step, n, m->info.width, rows_make(a, n, ones));
+    nn_embed(m, (Ids){last, n}, true, y->f);
+    Tensor *states = m->family->decode(m, s->step, y, NULL, keys_of, s->cache, NULL);
+    return m->family->logits(m, s->step, states)->f;
+}
+
+static void encode_sources(Search *s, const Ids *source, int64_t capacity)
+{
+    const Model *m = s->m;
+    Arena *a = s->arena;
+    int64_t *len = arena_new(a, int64_t, s->n), total = 0;
+    for (int64_t i = 0; i < s->n; i++) len[i] = source[i].n, total += len[i];
+    Tensor *x = tn_new(s->once, total, m->info.width, rows_make(a, s->n, len));
+    for (int64_t i = 0; i < s->n; i++) nn_embed(m, source[i], false, x->f + x->seqs->start[i] * m->info.width);
+    Tensor *encoder = m->family->encode(m, s->once, x, NULL);
+    s->cache = cache_make(a, m, s->n * s->beams, capacity);
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) {
+        s->cache->cross_k[i] = apply_projection(s->once, encoder, &m->decoder[i].cross_k);
+        s->cache->cross_v[i] = apply_projection(s->once, encoder, &m->decoder[i].cross_v);
+    }
+}
+
+static bool is_end(const GenConfig *g, int32_t id)
+{
+    for (size_t i = 0; i < g->eos.n; i++)
+        if (g->eos.v[i] == id) return true;
+    return false;
+}
+
+// ------------------------------------------------------------------------------------------------ beam search
+
+// Keeps the best of the candidates seen, highest first; among equals the one seen first.
+static void offer(Candidate *best, int64_t *n, int64_t most, Candidate c)
+{
+    if (*n == most && !(c.score > best[most - 1].score)) return;
+    int64_t i = *n < most ? (*n)++ : most - 1;
+    for (; i > 0 && c.score > best[i - 1].score; i--) best[i] = best[i - 1];
+    best[i] = c;
+}
+
+static void copy_ids(Beam *to, const Beam *from, int32_t id)
+{
+    memcpy(to->ids, from->ids, (size_t)from->n * sizeof *to->ids);
+    to->ids[from->n] = id;
+    to->n = from->n + 1;
+}
+
+// The pool takes what ended among the first `beams` candidates, keeping the best.
+static void finish(Search *s, Sentence *t, const Candidate *best, int64_t n_best)
+{
+    bool full = true;
+    for (int64_t b = 0; b < s->beams; b++) full &= t->pool[b].finished;
+    if ((full && s->g->early_stopping == STOP_TRUE) || !t->worth_going_on) return;
+    for (int64_t i = 0; i < s->beams && i < n_best; i++) {
+        if (!best[i].ends) continue;
+        const Beam *from = &t->running[best[i].from];
+        float score = best[i].score / (float)length_power(from->n + 1 - t->prompt, s->g->length_penalty);
+        int64_t at = s->beams;
+        while (at > 0 && (!t->pool[at - 1].finished || score > t->pool[at - 1].score)) at--;
+        if (at == s->beams) continue;
+        Beam last = t->pool[s->beams - 1];
+        memmove(&t->pool[at + 1], &t->pool[at], (size_t)(s->beams - 1 - at) * sizeof(Beam));
+        copy_ids(&last, from, best[i].id);
+        last.score = score, last.finished = true;
+        t->pool[at] = last;
+    }
+}
+
+// Whether this sentence can still be improved; closes it if not.
+static void decide(Search *s, Sentence *t, bool all_ended)
+{
+    bool full = true;
+    float worst = INFINITY;
+    for (int64_t b = 0; b < s->beams; b++) {
+        full &= t->pool[b].finished;
+        worst = t->pool[b].score < worst ? t->pool[b].score : worst;
+    }
+    int64_t length = t->running[0].n - t->prompt;
+    if (s->g->early_stopping == STOP_NEVER && s->g->length_penalty > 0) length = t->limit - t->prompt;
+    float possible = t->running[0].score / (float)length_power(length, s->g->length_penalty);
+    t->worth_going_on &= possible > (full ? worst : BAD);
+    t->open = t->worth_going_on && !(full && s->g->early_stopping == STOP_TRUE) && !all_ended;
+}
+
+static void beam_step(Search *s, Sentence *t, int64_t first_slot, float *scores, int64_t vocab)
+{
+    int64_t most = 2 * s->beams, n_best = 0, n = t->running[0].n;
+    if ((int64_t)s->g->eos.n + 1 > 2) most = ((int64_t)s->g->eos.n + 1) * s->beams;
+    Candidate *best = arena_new(tape_arena(s->step), Candidate, most);
+    for (int64_t b = 0; b < s->beams; b++) {
+        float *z = scores + b * vocab, floor_ = -INFINITY;
+        log_softmax(z, vocab);
+        processors_run(s->g, t->source, t->running[b].ids, n, t->prompt, t->limit, z, vocab);
+        for (int64_t v = 0; v < vocab; v++) {
+            float score = z[v] + t->running[b].score;
+            if (n_best == most && !(score > floor_)) continue;
+            offer(best, &n_best, most, (Candidate){.score = score, .from = b, .id = (int32_t)v});
+            floor_ = best[n_best - 1].score;
+        }
+    }
+    bool all_ended = true;
+    for (int64_t i = 0; i < n_best; i++) {
+        best[i].ends = is_end(s->g, best[i].id) || n + 1 >= t->limit;
+        all_ended &= best[i].ends;
+    }
+    finish(s, t, best, n_best);
+    // the next running beams: the best after those that ended are put 1e9 lower
+    Candidate *going = arena_new(tape_arena(s->step), Candidate, s->beams);
+    int64_t n_going = 0;
+    for (int64_t i = 0; i < n_best; i++) {
+        Candidate c = best[i];
+        if (c.ends) c.score += BAD;
+        offer(going, &n_going, s->beams, c);
+    }
+    for (int64_t b = 0; b < s->beams; b++) {
+        Candidate c = going[b < n_going ? b : n_going - 1];
+        copy_ids(&t->next[b], &t->running[c.from], c.id);
+        t->next[b].score = c.score;
+        s->from[first_slot + b] = first_slot + c.from;
+    }
+    Beam *swap = t->running;
+    t->running = t->next, t->next = swap;
+    decide(s, t, all_ended);
+}
+
+static void greedy_step(Search *s, Sentence *t, float *z, int64_t vocab)
+{
+    Beam *b = &t->running[0];
+    double sum = num_log_sum_exp(z, vocab);
+    float *kept = arena_new_raw(tape_arena(s->step), float, vocab);
+    memcpy(kept, z, (size_t)vocab * sizeof(float));
+    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, z, vocab);
+    int32_t id = (int32_t)num_argmax(z, vocab);
+    b->score += (float)((double)kept[id] - sum);
+    b->ids[b->n++] = id;
+    t->open = !is_end(s->g, id) && b->n < t->limit;
+}
+
+// ------------------------------------------------------------------------------------------------ the loop
+
+static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *e)
+{
+    const GenConfig *g = s->g;
+    const ModelInfo *f = nn_info(s->m);
+    if (f->start < 0)
+        return err_set(e, "%s: neither decoder_start_token_id nor bos_token_id is set; generation can't begin", f->name);
+    if (source.n < 1) return err_set(e, "the source has no tokens");
+    t->source = source;
+    t->prompt = 1 + prefix.n;
+    t->limit = g->max_new_tokens ? t->prompt + g->max_new_tokens : g->max_length_given ? g->max_length : t->prompt + 20;
+    if (!g->max_new_tokens && !g->max_length_given && f->max_positions && t->limit > f->max_positions)
+        t->limit = f->max_positions; // transformers clips its own default only
+    if (f->max_positions && t->limit > f->max_positions + 1)
+        return err_set(e, "generation is to run to %" PRId64 " tokens; %s has positions for %" PRId64 ": set max_length or "
+                       "max_new_tokens lower", t->limit, f->name, f->max_positions);
+    if (t->prompt >= t->limit)
+        return err_set(e, "the target prefix has %" PRId64 " tokens with the start token, the length limit is %" PRId64
+                       ": nothing is left to generate; raise max_length", t->prompt, t->limit);
+    if (!nn_check_ids(s->m, prefix, true, "target prefix", e) || !nn_check_ids(s->m, source, false, "source", e)) return false;
+    Beam **lists[] = {&t->running, &t->next, &t->pool};
+    for (int i = 0; i < 3; i++) {
+        Beam *list = *lists[i] = arena_new(s->arena, Beam, s->beams);
+        for (int64_t b = 0; b < s->beams; b++) {
+            list[b] = (Beam){.ids = arena_new(s->arena, int32_t, t->limit), .score = i == 0 && b == 0 ? 0 : BAD, .n = t->prompt};
+            list[b].ids[0] = f->start;
+            for (int64_t j = 0; j < prefix.n; j++) list[b].ids[1 + j] = prefix.v[j];
+        }
+    }
+    t->open = t->worth_going_on = true;
+    return true;
+}
+
+// Runs all open sentences one token further; `length` tokens are in the cache so far.
+static bool advance(Search *s, int64_t length, Err *e)
+{
+    int64_t *slot = arena_new(s->arena, int64_t, s->n * s->beams), n = 0;
+    int32_t *last = arena_new(s->arena, int32_t, s->n * s->beams);
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t b = 0; s->sentence[i].open && b < s->beams; b++) {
+            slot[n] = i * s->beams + b;
+            last[n++] = s->sentence[i].running[b].ids[length];
+        }
+    float *z = (float *)step_logits(s, slot, n, last);
+    int64_t vocab = s->m->info.vocab;
+    for (int64_t i = 0; i < s->n * s->beams; i++) s->from[i] = i;
+    for (int64_t i = 0, row = 0; i < s->n; i++) {
+        Sentence *t = &s->sentence[i];
+        if (!t->open) continue;
+        if (!nn_check_finite(s->m, z + row * vocab, s->beams * vocab, e)) return false;
+        if (t->running[0].n == length + 1) { // else the prefix is still being read
+            if (s->beams > 1) beam_step(s, t, i * s->beams, z + row * vocab, vocab);
+            else greedy_step(s, t, z + row * vocab, vocab);
+        }
+        row += s->beams;
+    }
+    cache_reorder(s->cache, s->from);
+    return true;
+}
+
+static void collect(Arena *a, const Search *s, int64_t returns, Generated *out)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        for (int64_t r = 0; r < returns; r++) {
+            const Sentence *t = &s->sentence[i];
+            const Beam *b = s->beams > 1 && t->pool[r].finished ? &t->pool[r] : &t->running[r];
+            *out++ = (Generated){.ids = memcpy(arena_new(a, int32_t, b->n), b->ids, (size_t)b->n * sizeof *b->ids),
+                                 .n = b->n, .score = (double)b->score};
+        }
+}
+
+int64_t nn_generation_returns(const GenConfig *g) { return g->num_return_sequences; }
+
+bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenConfig **out, Err *e)
+{
+    GenConfig *g = arena_new(a, GenConfig, 1);
+    *g = m->generation;
+    *out = g;
+    return !overrides || gen_config_override(a, overrides, m->info.vocab, g, e);
+}
+
+bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source, const Ids *prefix,
+                 Generated *out, void (*progress)(void *context, int64_t length), void *context, Err *e)
+{
+    if (g->undone) return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do", m->info.name,
+                                  g->undone);
+    Arena *work = arena_create(a);
+    Search s = {.m = m, .g = g, .arena = work, .beams = g->num_beams, .n = n, .sentence = arena_new(work, Sentence, n),
+                .once = tape_create(work), .step = tape_create(work), .from = arena_new(work, int64_t, n * g->num_beams)};
+    tape_record(s.once, false), tape_record(s.step, false);
+    int64_t longest = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!start_sentence(&s, &s.sentence[i], source[i], prefix ? prefix[i] : (Ids){0}, e)) return arena_free(work), false;
+        longest = s.sentence[i].limit > longest ? s.sentence[i].limit : longest;
+    }
+    encode_sources(&s, source, longest);
+    for (int64_t length = 0, open = n; open; length++) {
+        if (!advance(&s, length, e)) return arena_free(work), false;
+        open = 0;
+        for (int64_t i = 0; i < n; i++) open += s.sentence[i].open;
+        if (progress) progress(context, length + 1);
+    }
+    collect(a, &s, nn_generation_returns(g), out);
+    arena_free(work);
+    return true;
+}

@@ -1,0 +1,101 @@
+// layers.c — what Transformer families share: projections, norms, attention with or without a decoding cache.
+#include "model.h"
+
+#include <string.h>
+
+Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p) { return tn_linear(t, x, p->w, p->b); }
+
+Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n)
+{
+    return n->b ? tn_layernorm(t, x, n->g, n->b, m->eps) : tn_rmsnorm(t, x, n->g, m->eps);
+}
+
+// down(act(up x)), or down(act(gate x) * up x): Shazeer 2020, arXiv:2002.05202.
+Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
+{
+    Tensor *u = apply_projection(t, x, &l->up);
+    Tensor *h = l->gate.w ? tn_mul(t, tn_act(t, apply_projection(t, x, &l->gate), m->act), u) : tn_act(t, u, m->act);
+    return apply_projection(t, h, &l->down);
+}
+
+// The new row of each active slot goes behind those it has (`length` counts it already).
+static void cache_add(const Cache *c, Tensor *cached, const Tensor *rows)
+{
+    for (int64_t i = 0; i < c->n_active; i++)
+        memcpy(cached->f + (c->start[i] + c->length - 1) * c->width, rows->f + i * c->width, (size_t)c->width * sizeof(float));
+}
+
+Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c, Tensor **result)
+{
+    Tensor *q = apply_projection(t, x, &l->q), *k = apply_projection(t, x, &l->k), *v = apply_projection(t, x, &l->v);
+    if (c) {
+        cache_add(c, &c->k[i], k), cache_add(c, &c->v[i], v);
+        k = &c->k[i], v = &c->v[i];
+    }
+    Tensor *y = tn_attention(t, q, k, v, &m->self_attention[decoder]);
+    if (result) *result = y;
+    return apply_projection(t, y, &l->o);
+}
+
+Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder, const int32_t *keys_of,
+                    Cache *c, Tensor **result)
+{
+    Attention how = m->cross_attention;
+    how.keys_of = keys_of;
+    Tensor *q = apply_projection(t, x, &l->cross_q);
+    Tensor *k = c ? c->cross_k[i] : apply_projection(t, encoder, &l->cross_k);
+    Tensor *v = c ? c->cross_v[i] : apply_projection(t, encoder, &l->cross_v);
+    Tensor *y = tn_attention(t, q, k, v, &how);
+    if (result) *result = y;
+    return apply_projection(t, y, &l->cross_o);
+}
+
+// ------------------------------------------------------------------------------------------------ the cache
+
+static Tensor *cache_rows(Arena *a, const Cache *c)
+{
+    Tensor *x = arena_new(a, Tensor, c->layers);
+    for (int64_t i = 0; i < c->layers; i++)
+        x[i] = (Tensor){.rows = c->slots * c->capacity, .cols = c->width, .seqs = &c->rows,
+                        .f = arena_new_raw(a, float, c->slots * c->capacity * c->width)};
+    return x;
+}
+
+Cache *cache_make(Arena *a, const Model *m, int64_t slots, int64_t capacity)
+{
+    Cache *c = arena_new(a, Cache, 1);
+    *c = (Cache){.layers = m->info.decoder_layers, .slots = slots, .capacity = capacity, .width = m->decoder[0].k.w->rows,
+                 .slot = arena_new(a, int64_t, slots), .start = arena_new(a, int64_t, slots),
+                 .len = arena_new(a, int64_t, slots), .offset = arena_new(a, int64_t, slots)};
+    c->k = cache_rows(a, c), c->v = cache_rows(a, c);
+    c->other_k = cache_rows(a, c), c->other_v = cache_rows(a, c);
+    c->cross_k = arena_new(a, Tensor *, c->layers), c->cross_v = arena_new(a, Tensor *, c->layers);
+    return c;
+}
+
+void cache_activate(Cache *c, const int64_t *slot, int64_t n)
+{
+    c->length++;
+    c->n_active = n;
+    c->rows = (Rows){.n = n, .start = c->start, .len = c->len};
+    for (int64_t i = 0; i < n; i++) {
+        c->slot[i] = slot[i];
+        c->start[i] = slot[i] * c->capacity, c->len[i] = c->length, c->offset[i] = c->length - 1;
+    }
+}
+
+void cache_reorder(Cache *c, const int64_t *from)
+{
+    bool moved = false;
+    for (int64_t b = 0; b < c->slots; b++) moved |= from[b] != b;
+    if (!moved) return;
+    size_t bytes = (size_t)(c->length * c->width) * sizeof(float);
+    int64_t stride = c->capacity * c->width;
+    for (int64_t i = 0; i < c->layers; i++)
+        for (int64_t b = 0; b < c->slots; b++) {
+            memcpy(c->other_k[i].f + b * stride, c->k[i].f + from[b] * stride, bytes);
+            memcpy(c->other_v[i].f + b * stride, c->v[i].f + from[b] * stride, bytes);
+        }
+    Tensor *k = c->k, *v = c->v;
+    c->k = c->other_k, c->v = c->other_v, c->other_k = k, c->other_v = v;
+}

@@ -1,0 +1,75 @@
+// model.h — private to nn/: what a model family has to provide, and the pieces that families share.
+#pragma once
+#include "generation.h"
+#include "nn.h"
+
+typedef struct Projection { // y = x w^T + b
+    Tensor *w, *b;          // b NULL: none
+} Projection;
+
+typedef struct Norm {
+    Tensor *g, *b; // b NULL: root mean square norm
+} Norm;
+
+typedef struct Layer {
+    Projection q, k, v, o, cross_q, cross_k, cross_v, cross_o; // cross_*: decoders only
+    Norm self_norm, cross_norm, ff_norm;
+    Projection up, gate, down; // gate.w NULL: no gate
+} Layer;
+
+// Keys and values of the tokens so far, for decoding one row at a time: `capacity` rows for each slot and layer. Only
+// the active slots are computed: row i of a step belongs to slot[i].
+typedef struct Cache {
+    int64_t layers, slots, capacity, length, width;
+    Tensor *k, *v, *other_k, *other_v;   // [layers]; other_*: where a reordering copies to
+    Tensor **cross_k, **cross_v;         // [layers] computed once from the encoder's states
+    int64_t n_active, *slot;             // [slots]
+    Rows rows;                           // `length` rows of each active slot
+    int64_t *start, *len, *offset;       // [slots] storage of rows; offset: position of the next row
+} Cache;
+
+typedef struct Family {
+    const char *model_type, *class_name, *summary;
+    bool (*open)(Model *m, Err *e); // reads the configuration and binds the weights
+    Tensor *(*encode)(const Model *m, Tape *t, Tensor *x, Pass *pass);
+    // cache NULL: whole prefixes at once; else the rows of y are the next row of each beam.
+    Tensor *(*decode)(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *cache, Pass *pass);
+    Tensor *(*logits)(const Model *m, Tape *t, Tensor *states);
+} Family;
+
+struct Model {
+    const Family *family;
+    ModelInfo info;
+    Arena *arena;
+    Checkpoint *checkpoint;
+    Config config;
+    GenConfig generation;
+    Tensor *embed[2], *output;  // [source, target] tables [V,D]; output matrix [V,D]
+    Tensor *logits_bias;        // [1,V] or NULL
+    float embed_scale, logits_scale;
+    Layer *encoder, *decoder;
+    Norm encoder_norm, decoder_norm;      // after the last layer; g NULL: none
+    Attention self_attention[2], cross_attention; // [encoder, decoder]
+    Act act;
+    float eps;
+    float *positions;           // [max_positions, D] absolute position table, or NULL
+};
+
+// Weights by name. A missing one or a wrong shape fills e, naming what config.json says; NULL then.
+Tensor *bind_matrix(Model *m, const char *name, int64_t rows, int64_t cols, Err *e);
+Tensor *bind_vector(Model *m, const char *name, int64_t n, Err *e); // widened to float32, [1,n]
+bool bind_has(const Model *m, const char *name);
+bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, int64_t in, bool bias, Err *e);
+bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
+
+Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p);
+Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n);
+Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l);
+// Self-attention of layer i; with a cache the new rows are added to it first. result: the attention op's output.
+Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c, Tensor **result);
+Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder, const int32_t *keys_of,
+                    Cache *c, Tensor **result);
+
+Cache *cache_make(Arena *a, const Model *m, int64_t slots, int64_t capacity);
+void cache_activate(Cache *c, const int64_t *slot, int64_t n); // before each step: a row for each of these slots
+void cache_reorder(Cache *c, const int64_t *from);             // slot i continues what slot from[i] was

@@ -1,0 +1,85 @@
+// nn.h — models: opened from a folder, run on ids or embeddings, and asked to generate. The front door of nn/.
+//
+// A Model is made once and then only read. Activations are matrices of rows, sentences end to end (tensor.h): S source
+// rows and T target rows of width D, V words. Everything runs in float32, whatever the file holds.
+#pragma once
+#include "../tensor/tensor.h"
+
+typedef struct Model Model;
+
+typedef struct NnOptions {
+    const char *revision, *cache_dir; // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
+} NnOptions;
+
+// MODEL is a folder or the name of one in the local Hub cache. Never opens a socket, never runs code from a file.
+Model *nn_open(Arena *a, const char *model, NnOptions o, Err *e);
+
+typedef struct ModelInfo {
+    const char *name;          // as it was asked for
+    const char *folder;
+    const char *family;        // config.json's model_type: "marian", "t5", ...
+    const char *class_name;    // transformers' class: "MarianMTModel", ...
+    const char *format;        // of the weights
+    bool encoder_decoder;
+    int64_t width, vocab, max_positions; // D, V; max_positions 0: no limit
+    int64_t encoder_layers, decoder_layers, heads;
+    int32_t start, pad;        // decoder_start_token_id; -1: none
+    int32_t eos;               // the first one; -1: none
+    uint64_t parameters, bytes;// of the checkpoint
+    size_t tensors;
+    double flops_source, flops_target, flops_word; // multiply-adds for a source row, a target row, a row of logits
+} ModelInfo;
+
+const ModelInfo *nn_info(const Model *m);
+
+// ------------------------------------------------------------------------------------------------ forward
+
+typedef struct Ids {
+    const int32_t *v;
+    int64_t n;
+} Ids;
+
+// False and a sentence if an id is outside the vocabulary or there are more ids than the model has positions.
+bool nn_check_ids(const Model *m, Ids ids, bool target, const char *what, Err *e);
+
+// The embeddings that gradients are taken with respect to: table row x embed_scale, before positions. out [n, D].
+void nn_embed(const Model *m, Ids ids, bool target, float *out);
+
+// What one pass leaves. encoder and the attentions are NULL where the model has none.
+typedef struct Pass {
+    Tensor *x, *y;           // the embeddings given
+    Tensor *encoder;         // last encoder states [sum S, D]
+    Tensor *states;          // last decoder states [sum T, D]
+    Tensor **encoder_self, **decoder_self, **cross; // [layers] results of the attention op (tn_attention_weights)
+} Pass;
+
+// One teacher-forced pass: y holds the embeddings of target prefixes; row t of states predicts token t+1.
+// keys_of[i]: which source sequence target sequence i belongs to; NULL: the same number. x may be NULL with
+// decoder-only models.
+void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, Pass *out);
+// Logits [rows picked, V] of some rows of pass->states, ascending within each sequence of `seqs`.
+Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs);
+// False if logits are not finite; then e says which weight holds NaN or infinity, or that the result overflowed.
+bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e);
+
+// ------------------------------------------------------------------------------------------------ generation
+
+typedef struct Generated {
+    int32_t *ids;            // the start token (and a given prefix) first, the end token last if it was produced
+    int64_t n;
+    double score;            // beam search: sum of log-probabilities / length^length_penalty; greedy: the plain sum
+} Generated;
+
+typedef struct GenConfig GenConfig;
+// The model's own settings (generation_config.json, else config.json), overridden by a JSON object of generate()'s
+// arguments (NULL: none).
+bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenConfig **out, Err *e);
+int64_t nn_generation_returns(const GenConfig *g); // num_return_sequences
+// n sources at once, each as if it were alone. prefix[i]: ids after the start token that the output must begin with
+// (NULL: none). out [n * num_return_sequences]. progress (may be NULL) is called after each token.
+bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source, const Ids *prefix,
+                 Generated *out, void (*progress)(void *context, int64_t length), void *context, Err *e);
+
+// ------------------------------------------------------------------------------------------------ the families
+
+const char *const *nn_families(size_t *n); // model_type of each, for messages
