@@ -447,7 +447,7 @@ TEST(base_standard_input)
     dup2(kept, 0), close(kept);
 }
 
-// ------------------------------------------------------------------------------------------- files under faults
+// ------------------------------------------------------------------------------------ files under faults
 
 typedef struct Target {
     Arena *A;

@@ -1,7 +1,7 @@
 // t_json.c — JSON: the conformance suite, numbers against strtod, hostile texts, strings out and back.
 //
-// test/golden/json holds JSONTestSuite (MIT, see the licence beside it). y_* must be read, n_* refused; for i_* and
-// test_transform the suite leaves the choice, and the tables below say what ours is.
+// test/golden/json holds JSONTestSuite (MIT, see the licence beside it). y_* must be read, n_* refused; for
+// i_* and test_transform the suite leaves the choice, and the tables below say what ours is.
 #include "test.h"
 
 #include <dirent.h>
@@ -323,8 +323,8 @@ TEST(json_numbers)
     CHECK(!parse(A, "-NaN") && !parse(A, "+1") && !parse(A, "Inf") && !parse(A, ".5") && !parse(A, "1."));
 }
 
-// Half-way between 1 and its successor, then one digit behind thousands of zeros that decides; and places of the
-// decimal point that the exponent takes back.
+// Half-way between 1 and its successor, then one digit behind thousands of zeros that decides; and places of
+// the decimal point that the exponent takes back.
 TEST(json_long_numbers)
 {
     Buf b = {.arena = A};
@@ -368,7 +368,8 @@ static Str text_of(Arena *A, size_t n, const char *head, const char *body, const
     return buf_view(&b);
 }
 
-// Time grows with the length and no faster: what is quadratic would take hours here, so the limit can be generous.
+// Time grows with the length and no faster: what is quadratic would take hours here, so the limit can be
+// generous.
 TEST(json_hostile)
 {
     static const struct Hostile {

@@ -1,7 +1,9 @@
-// t_utf8.c — UTF-8 against a slow reference written from the definition, every character, and two public test files.
+// t_utf8.c — UTF-8 against a slow reference written from the definition, every character, and two public test
+// files.
 //
-// test/golden/utf8: utf8tests.txt (flenniken, MIT) says what each case becomes when invalid bytes are dropped and when
-// they are replaced; UTF-8-test.txt (Markus Kuhn, CC BY 4.0) prescribes nothing, and is compared with the reference.
+// test/golden/utf8: utf8tests.txt (flenniken, MIT) says what each case becomes when invalid bytes are dropped
+// and when they are replaced; UTF-8-test.txt (Markus Kuhn, CC BY 4.0) prescribes nothing, and is compared
+// with the reference.
 #include "test.h"
 
 // ------------------------------------------------------------------------------------------- the reference
@@ -30,8 +32,8 @@ static size_t agreeing(const struct Row *r, const uint8_t *s, size_t n)
     return i;
 }
 
-// Length of the character at s, or 0 and the length of its maximal subpart: the longest beginning of any row, at
-// least one byte.
+// Length of the character at s, or 0 and the length of its maximal subpart: the longest beginning of any row,
+// at least one byte.
 static int reference(const uint8_t *s, size_t n, int *bad)
 {
     size_t longest = 1;
@@ -74,7 +76,8 @@ TEST(utf8_every_character)
     CHECK_INT(count, 1112064);
 }
 
-// One, two and three bytes: all of them. Four: all first and second bytes, third and fourth at the ends of ranges.
+// One, two and three bytes: all of them. Four: all first and second bytes, third and fourth at the ends of
+// ranges.
 TEST(utf8_every_short_string)
 {
     long wrong = 0;
