@@ -175,7 +175,7 @@ static void k_act(float *y, float *d, const float *x, int64_t n, int kind)
     EACH16(n, {
         V16 u = GET(x), f, g;
         if (kind == 0) { // relu
-            f = v_if_gt(u, zero, u, zero);
+            f = v_max(zero, u); // in this order a NaN passes
             g = v_if_gt(u, zero, one, zero);
         } else if (kind == 1) { // silu: x s(x); s + x s (1 - s)
             V16 s = v_sigmoid(u);
