@@ -365,9 +365,16 @@ INLINE void put_turned(float *c, int64_t ldc, V16 acc[][TILE_V], int64_t m, int 
     for (int64_t r = 0; r < rows; r++, c += ldc) v_store_n(c, add ? v_add(v_load_n(c, m), t[r]) : t[r], m);
 }
 
+static void clear_columns(float *c, int64_t ldc, int64_t rows, int64_t j0, int64_t j1) // the sum of no products
+{
+    for (int64_t r = 0; r < rows; r++, c += ldc)
+        for (int64_t j = j0; j < j1; j++) c[j] = 0;
+}
+
 static void k_gemm_nt(float *c, int64_t ldc, const float *packed, int64_t rows, const void *w, int type, int64_t ldw, int64_t j0,
                       int64_t j1, int64_t k, bool add)
 {
+    if (!k && !add) clear_columns(c, ldc, rows, j0, j1);
     float wide[TILE_M * K_BLOCK];
     int64_t panels = (rows + PANEL - 1) / PANEL;
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK, packed += panels * PANEL * K_BLOCK) {
@@ -397,6 +404,7 @@ static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t
                       int64_t ldb, int64_t j0, int64_t j1, int64_t k, bool add)
 {
     enum { WIDE = 16 * TILE_V };
+    if (!k && !add) clear_columns(c, ldc, rows, j0, j1);
     float panel[K_BLOCK * WIDE];
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
         int64_t kn = least(K_BLOCK, k - k0);
