@@ -7,6 +7,7 @@
 #include "aggregate.h"
 #include "result.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,13 +77,13 @@ static const Json **children(Arena *a, const Json *box, size_t *n)
     return out;
 }
 
-static void put_scalar(Buf *b, const Json *j)
+static void put_scalar(Buf *b, const Json *j, bool strict)
 {
     switch (j->kind) {
     case J_NULL: buf_str(b, STR_LIT("null")); break;
     case J_FALSE: buf_str(b, STR_LIT("false")); break;
     case J_TRUE: buf_str(b, STR_LIT("true")); break;
-    case J_NUMBER: buf_str(b, j->text); break;
+    case J_NUMBER: buf_str(b, strict && !isfinite(j->number) ? STR_LIT("null") : j->text); break;
     case J_STRING: buf_json_ascii(b, j->text); break;
     default: buf_str(b, j->kind == J_ARRAY ? STR_LIT("[]") : STR_LIT("{}"));
     }
@@ -94,7 +95,7 @@ typedef struct Level {
     bool object;
 } Level;
 
-void json_pretty(Arena *a, Buf *b, const Json *j, int depth)
+void json_pretty(Arena *a, Buf *b, const Json *j, int depth, bool strict)
 {
     enum { DEEPEST = 512 }; // json_parse goes no deeper
     Level level[DEEPEST];
@@ -107,7 +108,7 @@ void json_pretty(Arena *a, Buf *b, const Json *j, int depth)
             n++;
             open_box(b, object ? '{' : '[', &depth);
         } else {
-            put_scalar(b, j);
+            put_scalar(b, j, strict);
             while (n && level[n - 1].at == level[n - 1].n) { // step out of all that are done
                 n--;
                 close_box(b, level[n].object ? '}' : ']', &depth);
@@ -293,7 +294,7 @@ static void put_info(Arena *a, Buf *b, const Attribution *t, int depth)
         const Json *j = json_parse(a, field[i]->json, "info", &e);
         if (!j) BUG("an info field is not JSON: %s", e.text);
         key(b, field[i]->key);
-        json_pretty(a, b, j, depth);
+        json_pretty(a, b, j, depth, false);
         if (i + 1 < t->n_info) next(b, depth);
     }
     close_box(b, '}', &depth);

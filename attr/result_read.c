@@ -402,7 +402,7 @@ static bool read_info(const File *f, const Json *j, Attribution *out)
     out->info = arena_new(f->arena, InfoField, j->count ? j->count : 1);
     for (const Json *c = j->child; c; c = c->next) {
         Buf b = {.arena = f->arena};
-        json_pretty(f->arena, &b, c, COMPACT);
+        json_pretty(f->arena, &b, c, COMPACT, false);
         out->info[out->n_info++] = (InfoField){c->key, buf_view(&b)};
     }
     return true;

@@ -1,0 +1,109 @@
+// report_csv.c — long ("tidy") form: one number a row, for pandas, R and spreadsheets to pivot.
+//
+//   sequence      0, 1, ...
+//   method        attribution method, empty if the result does not say
+//   side          source | target (the prefix) | step
+//   name          attribution, or the name of the step score
+//   target_index  position of the generated token in the target, the start token being 0
+//   target_token  its text
+//   input_index   position of the attributed token in the source or target; empty for step scores
+//   input_token   its text; empty for step scores
+//   score         shortest decimal that reads back as the same float; empty: no number
+//
+// RFC 4180 with LF. A prefix token that did not exist yet at a step has no row. Tokens are written as they are (only
+// invalid UTF-8 and NUL become U+FFFD): this is data, not for a terminal.
+#include "report.h"
+
+#include <math.h>
+#include <string.h>
+
+static void put_field(Buf *b, Str text)
+{
+    bool quote = text.n && (text.s[0] == ' ' || text.s[text.n - 1] == ' ');
+    for (size_t i = 0; i < text.n && !quote; i++) quote = strchr("\",\r\n\t", text.s[i]) && text.s[i];
+    if (quote) buf_char(b, '"');
+    for (size_t i = 0; i < text.n;) {
+        uint32_t c;
+        int bad = 1, n = utf8_decode(text.s + i, text.n - i, &c, &bad);
+        if (!n || !c) buf_str(b, STR_LIT("\xef\xbf\xbd"));
+        else if (c == '"') buf_str(b, STR_LIT("\"\""));
+        else buf_put(b, text.s + i, (size_t)n);
+        i += (size_t)(n ? n : bad);
+    }
+    if (quote) buf_char(b, '"');
+}
+
+static void put_score(Buf *b, float v, bool is_int)
+{
+    if (isinf(v)) buf_str(b, v < 0 ? STR_LIT("-inf") : STR_LIT("inf"));
+    else if (is_int && fabsf(v) < 9e18f) buf_printf(b, "%" PRId64, (int64_t)v);
+    else if (!isnan(v)) buf_float(b, v);
+    buf_char(b, '\n');
+}
+
+typedef struct Row {
+    size_t sequence;
+    Str method, side, name;
+} Row;
+
+static void put_start(Buf *b, const Row *r, int64_t index, Str token)
+{
+    buf_printf(b, "%zu,", r->sequence);
+    put_field(b, r->method);
+    buf_char(b, ',');
+    buf_str(b, r->side);
+    buf_char(b, ',');
+    put_field(b, r->name);
+    buf_printf(b, ",%" PRId64 ",", index);
+    put_field(b, token);
+    buf_char(b, ',');
+}
+
+static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, const Token *input)
+{
+    for (int64_t c = 0; x->v && c < x->dim[1]; c++)
+        for (int64_t i = 0; i < x->dim[0]; i++) {
+            float v = x->v[i * x->dim[1] + c];
+            int64_t target = s->attr_pos_start + c;
+            if (input == s->target && i >= target && isnan(v)) continue; // not there yet
+            put_start(b, r, target, s->target[target].text);
+            buf_printf(b, "%" PRId64 ",", i);
+            put_field(b, input[i].text);
+            buf_char(b, ',');
+            put_score(b, v, false);
+        }
+}
+
+static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+{
+    (void)o;
+    if (!report_two_dimensional(t, e)) return false;
+    const char *method = attr_info(a, t, "attribution_method");
+    buf_str(out, STR_LIT("sequence,method,side,name,target_index,target_token,input_index,input_token,score\n"));
+    for (size_t i = 0; i < t->n; i++) {
+        const Sequence *s = &t->sequence[i];
+        Row r = {i, str_of(method ? method : ""), STR_LIT("source"), STR_LIT("attribution")};
+        put_block(out, &r, s, &s->source_attributions, s->source);
+        r.side = STR_LIT("target");
+        put_block(out, &r, s, &s->target_attributions, s->target);
+        r.side = STR_LIT("step");
+        for (size_t k = 0; k < s->n_step_scores; k++) {
+            const NamedScores *x = &s->step_scores[k];
+            r.name = x->name;
+            for (int64_t c = 0; c < x->scores.dim[0]; c++) {
+                put_start(out, &r, s->attr_pos_start + c, s->target[s->attr_pos_start + c].text);
+                buf_str(out, STR_LIT(",,"));
+                put_score(out, x->scores.v[c], x->is_int);
+            }
+        }
+    }
+    return true;
+}
+
+const Report report_csv = {
+    .name = "csv",
+    .extension = ".csv",
+    .summary = "one number a row (long form), for pandas, R and spreadsheets",
+    .aggregated = true,
+    .write = write_csv,
+};

@@ -1,0 +1,310 @@
+// report_html.c — one self-contained page: no script, no link, nothing fetched, the same bytes every time.
+//
+// The tables are Inseq's show() with its words, order and digits. What is ours: one page for all sequences, colours
+// that browsers understand, tooltips with the full number, headings that stay in view, light and dark.
+//
+// Colours: a score's share of the range is the opacity of red (178,24,43) or blue (33,102,172) over the page, as in
+// Inseq. In the light theme text is black until white has more contrast; on these two colours that is from opacity
+// 0.768 and 0.879 on, and the contrast is never below 4.58. In the dark theme near-white text has at least 5.3.
+//
+// Tokens are a stranger's text: report_visible() first, then the five characters of HTML escaped. The content policy
+// forbids everything but the page's own styles, should an escape ever be missing.
+#include "report.h"
+
+#include <math.h>
+
+static const char page_start[] =
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<meta name=\"color-scheme\" content=\"light dark\">\n";
+
+// --page must be the colour that the opacities are laid over: test/t_report.c checks the contrast with it.
+static const char style[] =
+    "<style>\n"
+    ":root{--page:#fff;--text:#1b1f24;--soft:#59636e;--head:#f3f5f7;--line:#d5dae0;--cell:#000;--strong:#fff}\n"
+    "@media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e8eaed;--soft:#a3acb6;--head:#20252b;"
+    "--line:#3a424c;--cell:#f4f4f4;--strong:#f4f4f4}}\n"
+    "body{margin:0 auto;padding:1.5rem 2rem 4rem;max-width:110rem;background:var(--page);color:var(--text);"
+    "font:1rem/1.5 system-ui,sans-serif}\n"
+    "h1{font-size:1.6rem;margin:0 0 .25rem}\n"
+    "h2{font-size:1.2rem;margin:2.5rem 0 .5rem;padding-top:1rem;border-top:1px solid var(--line)}\n"
+    "p,dl{margin:.25rem 0;max-width:80ch;overflow-wrap:break-word}\n"
+    "dl{display:grid;grid-template-columns:max-content 1fr;gap:0 .75rem}\n"
+    "dt{color:var(--soft)}dd{margin:0;min-width:0;overflow-wrap:break-word}\n"
+    ".soft{color:var(--soft)}\n"
+    ".box{overflow:auto;max-height:92vh;margin:1rem 0 1.5rem;width:max-content;max-width:100%}\n"
+    ".box:focus-visible{outline:2px solid #2166ac;outline-offset:2px}\n"
+    "table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums}\n"
+    "caption{text-align:left;padding:0 0 .5rem}\n"
+    "caption span{display:block;width:max-content;position:sticky;left:0}\n"
+    ".name{font-size:1.1rem;font-weight:600}\n"
+    "th,td{padding:.2rem .6rem;border:0 solid var(--line);border-width:0 1px 1px 0;text-align:center;"
+    "line-height:1.4rem;height:1.4rem;white-space:pre}\n"
+    "th{background:var(--head);font-weight:600;max-width:22rem;white-space:pre-wrap;overflow-wrap:break-word}\n"
+    "tr>:first-child{border-left-width:1px}\n"
+    "thead tr:first-child>*{border-top-width:1px;position:sticky;top:0;z-index:2}\n"
+    "thead tr+tr>*{position:sticky;top:calc(1.8rem + 2px);z-index:2}\n"
+    "thead tr:first-child th,tbody th:first-child{font-weight:400;color:var(--soft)}\n"
+    "thead td,.steps td:first-child{background:var(--head)}\n"
+    "tr>:nth-child(1){position:sticky;left:0;z-index:1;box-sizing:border-box;min-width:3.2rem;max-width:3.2rem}\n"
+    "tr>:nth-child(2){position:sticky;left:3.2rem;z-index:1;text-align:right;max-width:18rem;"
+    "border-right-width:2px}\n"
+    "thead tr:nth-child(n)>:nth-child(-n+2){z-index:3}\n"
+    "tbody td{color:var(--cell)}\n"
+    "td.w{color:var(--strong)}\n"
+    "tbody tr:hover>th,tbody tr:hover>td:first-child{background:var(--line)}\n"
+    "td:hover{outline:2px solid var(--text);outline-offset:-2px}\n"
+    ".steps tr:first-child>*{border-top:2px solid var(--line)}\n"
+    ".steps td{color:var(--text)}\n"
+    ".scale{display:flex;gap:.6rem;align-items:center;margin:.75rem 0;color:var(--soft);"
+    "font-variant-numeric:tabular-nums}\n"
+    ".scale i{width:12rem;height:.9rem;border:1px solid var(--line);background:linear-gradient(90deg,"
+    "rgb(33,102,172),rgba(33,102,172,0) 50%,rgba(178,24,43,0) 50%,rgb(178,24,43))}\n"
+    "@media print{body{padding:0;max-width:none}.box{overflow:visible;max-height:none;width:auto}"
+    "tr>*{position:static!important}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
+    "h2{break-after:avoid}tr{break-inside:avoid}}\n"
+    "@media (forced-colors:active){th,td{border-color:CanvasText}}\n";
+
+// ------------------------------------------------------------------------------------------ text
+
+static void escape(Buf *b, Str text)
+{
+    for (size_t i = 0; i < text.n; i++) switch (text.s[i]) {
+        case '&': buf_str(b, STR_LIT("&amp;")); break;
+        case '<': buf_str(b, STR_LIT("&lt;")); break;
+        case '>': buf_str(b, STR_LIT("&gt;")); break;
+        case '"': buf_str(b, STR_LIT("&quot;")); break;
+        case '\'': buf_str(b, STR_LIT("&#39;")); break;
+        default: buf_char(b, text.s[i]);
+        }
+}
+
+static Str visible(Arena *a, Str text)
+{
+    Buf b = {.arena = a};
+    report_visible(&b, text, true);
+    return buf_view(&b);
+}
+
+static void put_text(Arena *a, Buf *b, Str text) { escape(b, visible(a, text)); }
+
+// Short enough to stand in every tooltip of its row.
+static Str short_text(Arena *a, Str text)
+{
+    if (text.n > 400) text.n = 400; // may cut a character: it becomes U+FFFD behind the ellipsis
+    return report_cut(a, visible(a, text), 40, true);
+}
+
+// ------------------------------------------------------------------------------------------ cells
+
+// From this opacity on, white text has more contrast than black.
+static const double WHITE_ON_RED = 0.768, WHITE_ON_BLUE = 0.879;
+
+static void put_heat(Buf *b, double heat)
+{
+    double opacity = fabs(heat);
+    if (isnan(heat) || opacity < 0.0005) return;
+    if (opacity >= (heat > 0 ? WHITE_ON_RED : WHITE_ON_BLUE)) buf_str(b, STR_LIT(" class=\"w\""));
+    buf_printf(b, " style=\"background:rgba(%s,", heat > 0 ? "178,24,43" : "33,102,172");
+    report_rounded(b, (float)opacity, 3);
+    buf_str(b, STR_LIT(")\""));
+}
+
+// Each column's sum of absolute values over both tables, for the tooltips' percentages.
+static double *column_sums(Arena *a, const Sequence *s)
+{
+    int64_t n = s->attr_pos_end - s->attr_pos_start;
+    double *sum = arena_new(a, double, n ? n : 1);
+    const Scores *blocks[] = {&s->source_attributions, &s->target_attributions};
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0; blocks[k]->v && i < blocks[k]->dim[0] * n; i++)
+            if (!isnan(blocks[k]->v[i])) sum[i % n] += fabs((double)blocks[k]->v[i]);
+    return sum;
+}
+
+// "▁3 → ▁yes: 0.1228, 12.3% of column 0"
+static void put_tooltip(Buf *b, Str row, Str column, float v, double sum, int64_t c)
+{
+    double percent = 100 * fabs((double)v) / sum;
+    buf_str(b, STR_LIT(" title=\""));
+    escape(b, row);
+    buf_str(b, STR_LIT(" \xe2\x86\x92 "));
+    escape(b, column);
+    buf_str(b, STR_LIT(": "));
+    buf_float(b, v);
+    if (percent <= 100) {
+        buf_str(b, STR_LIT(", "));
+        report_rounded(b, (float)percent, 1);
+        buf_printf(b, "%% of column %" PRId64, c);
+    }
+    buf_char(b, '"');
+}
+
+static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range range, const double *sums,
+                          const Str *column)
+{
+    Str row = short_text(a, t->row[i].text);
+    buf_printf(b, "<tr><th scope=\"row\">%" PRId64 "</th><th scope=\"row\" title=\"id %" PRId32 "\">", i, t->row[i].id);
+    put_text(a, b, t->row[i].text);
+    buf_str(b, STR_LIT("</th>"));
+    for (int64_t c = 0; c < t->n_columns; c++) {
+        float v = t->scores->v[i * t->n_columns + c];
+        buf_str(b, STR_LIT("<td"));
+        if (!isnan(v)) {
+            put_heat(b, report_heat(range, v));
+            put_tooltip(b, row, column[c], v, sums[c], c);
+        }
+        buf_char(b, '>');
+        if (!isnan(v)) report_rounded(b, v, 3);
+        buf_str(b, STR_LIT("</td>"));
+    }
+    buf_str(b, STR_LIT("</tr>\n"));
+}
+
+static void put_step_row(Arena *a, Buf *b, const NamedScores *x, int64_t n)
+{
+    buf_str(b, STR_LIT("<tr><td></td><th scope=\"row\">"));
+    put_text(a, b, x->name);
+    buf_str(b, STR_LIT("</th>"));
+    for (int64_t c = 0; c < n; c++) {
+        float v = x->scores.v[c];
+        bool whole = x->is_int && fabsf(v) < 9e18f;
+        Buf number = {.arena = a};
+        if (whole) buf_printf(&number, "%" PRId64, (int64_t)v);
+        else report_rounded(&number, v, 3);
+        bool bold = !whole && fabs((double)v) * 1000 >= 499.5; // at least 0.5 as rounded
+        buf_str(b, STR_LIT("<td title=\""));
+        buf_float(b, v);
+        buf_str(b, bold ? STR_LIT("\"><b>") : STR_LIT("\">"));
+        buf_str(b, buf_view(&number));
+        buf_str(b, bold ? STR_LIT("</b></td>") : STR_LIT("</td>"));
+    }
+    buf_str(b, STR_LIT("</tr>\n"));
+}
+
+// ------------------------------------------------------------------------------------------ tables
+
+static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range range, const double *sums)
+{
+    Str *column = arena_new(a, Str, t->n_columns ? t->n_columns : 1);
+    buf_printf(b, "<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\"%s Saliency Heatmap\">\n<table>\n"
+               "<caption><span class=\"name\">%s Saliency Heatmap</span><span class=\"soft\">" REPORT_DIRECTIONS
+               "</span></caption>\n<thead>\n<tr><td></td><td></td>", t->side, t->side);
+    for (int64_t c = 0; c < t->n_columns; c++) buf_printf(b, "<th scope=\"col\">%" PRId64 "</th>", c);
+    buf_str(b, STR_LIT("</tr>\n<tr><td></td><td></td>"));
+    for (int64_t c = 0; c < t->n_columns; c++) {
+        column[c] = short_text(a, t->column[c].text);
+        buf_printf(b, "<th scope=\"col\" title=\"id %" PRId32 "\">", t->column[c].id);
+        put_text(a, b, t->column[c].text);
+        buf_str(b, STR_LIT("</th>"));
+    }
+    buf_str(b, STR_LIT("</tr>\n</thead>\n<tbody>\n"));
+    for (int64_t i = 0; i < t->n_rows; i++) put_score_row(a, b, t, i, range, sums, column);
+    buf_str(b, STR_LIT("</tbody>\n"));
+    if (s->n_step_scores) buf_str(b, STR_LIT("<tbody class=\"steps\">\n"));
+    for (size_t i = 0; i < s->n_step_scores; i++) put_step_row(a, b, &s->step_scores[i], t->n_columns);
+    if (s->n_step_scores) buf_str(b, STR_LIT("</tbody>\n"));
+    buf_str(b, STR_LIT("</table>\n</div>\n"));
+}
+
+static void put_legend(Buf *b, Range r)
+{
+    if (!(r.max > r.min)) return;
+    buf_str(b, STR_LIT("<div class=\"scale\"><span>"));
+    report_rounded(b, (float)r.min, 3);
+    buf_str(b, STR_LIT("</span><i></i><span>"));
+    report_rounded(b, (float)r.max, 3);
+    buf_str(b, STR_LIT("</span><span>colour of a score; none at the middle</span></div>\n"));
+}
+
+static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOptions *o)
+{
+    Table tables[2];
+    int n = report_tables(s, tables);
+    Range range = report_range(s, o);
+    double *sums = column_sums(a, s);
+    if (!n) buf_str(b, STR_LIT("<p>There are no scores.</p>\n"));
+    else if (!tables[0].n_columns) buf_str(b, STR_LIT("<p>No token was attributed.</p>\n"));
+    else put_legend(b, range);
+    for (int i = 0; i < n && tables[0].n_columns; i++) put_table(a, b, s, &tables[i], range, sums);
+}
+
+// ------------------------------------------------------------------------------------------ page
+
+// The i-th text of a list in the result's info ("input_texts"), if there is one for each sequence.
+static bool text_of(Arena *a, const Attribution *t, const char *key, size_t i, Str *out)
+{
+    for (size_t k = 0; k < t->n_info; k++) {
+        if (!str_is(t->info[k].key, key)) continue;
+        const Json *list = json_parse(a, t->info[k].json, "info", NULL), *c = list ? list->child : NULL;
+        if (!list || list->kind != J_ARRAY || list->count != t->n) return false;
+        while (i--) c = c->next;
+        return c->kind == J_STRING && (*out = c->text, true);
+    }
+    return false;
+}
+
+static void put_fact(Arena *a, Buf *b, const char *label, Str value)
+{
+    buf_printf(b, "<dt>%s</dt><dd>", label);
+    put_text(a, b, value);
+    buf_str(b, STR_LIT("</dd>\n"));
+}
+
+static void put_facts(Arena *a, Buf *b, const Attribution *t)
+{
+    static const char *const facts[][2] = {
+        {"model_name", "Model"}, {"attribution_method", "Method"}, {"attributed_fn", "Attributed function"}};
+    bool any = false;
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        const char *value = attr_info(a, t, facts[i][0]);
+        if (!value) continue;
+        if (!any) buf_str(b, STR_LIT("<dl>\n"));
+        put_fact(a, b, facts[i][1], str_of(value));
+        any = true;
+    }
+    if (any) buf_str(b, STR_LIT("</dl>\n"));
+}
+
+static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+{
+    if (!report_two_dimensional(t, e)) return false;
+    Str title = str_of(o->title ? o->title : "Feature attributions");
+    buf_str(out, STR_LIT(page_start));
+    buf_str(out, STR_LIT("<title>"));
+    put_text(a, out, title);
+    buf_str(out, STR_LIT("</title>\n"));
+    buf_str(out, STR_LIT(style));
+    buf_str(out, STR_LIT("</style>\n</head>\n<body>\n<h1>"));
+    put_text(a, out, title);
+    buf_str(out, STR_LIT("</h1>\n"));
+    put_facts(a, out, t);
+    if (!t->n) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
+    else buf_str(out, STR_LIT("<p class=\"soft\">Each column is a token that the model generated, each row a token "
+                              "that it had read by then. The stronger the colour, the more the row\xe2\x80\x99s token "
+                              "counted for the column\xe2\x80\x99s.</p>\n"));
+    for (size_t i = 0; i < t->n; i++) {
+        Arena *scratch = arena_create(a);
+        Str text;
+        buf_str(out, STR_LIT("<section>\n<h2>"));
+        report_ordinal(out, i);
+        buf_str(out, STR_LIT(" instance:</h2>\n<dl>\n"));
+        if (text_of(scratch, t, "input_texts", i, &text)) put_fact(scratch, out, "Input", text);
+        if (text_of(scratch, t, "generated_texts", i, &text)) put_fact(scratch, out, "Generated", text);
+        buf_str(out, STR_LIT("</dl>\n"));
+        put_sequence(scratch, out, &t->sequence[i], o);
+        buf_str(out, STR_LIT("</section>\n"));
+        arena_free(scratch);
+    }
+    buf_str(out, STR_LIT("</body>\n</html>\n"));
+    return true;
+}
+
+const Report report_html = {
+    .name = "html",
+    .extension = ".html",
+    .summary = "one self-contained page, light and dark, no scripts",
+    .aggregated = true,
+    .write = write_html,
+};

@@ -1,0 +1,313 @@
+// report_terminal.c — heat maps as text: box drawing, plain ASCII, or TAB-separated.
+//
+// The look is Inseq's console output: same words, order and digits, with colours of the "coolwarm" map on the numbers.
+// A table wider than the terminal is cut into blocks of columns, each with the row numbers and tokens again; a line is
+// never left to the terminal to wrap. The only control characters written are our own colour switches (SGR).
+#include "coolwarm.h"
+#include "report.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct Cell {
+    Str text;    // printable, see report_visible
+    int width;
+    bool bold;
+    double heat; // -1..1; NaN: no colour
+} Cell;
+
+typedef struct Grid {
+    const ReportOptions *o;
+    int64_t rows, columns;   // rows: 2 of heading, then scores, then step scores; columns: number, token, then steps
+    int64_t first_step;      // first row of step scores
+    Cell *cell;              // [rows, columns]
+    int *width;              // of each column
+} Grid;
+
+enum { HEAD_ROWS = 2, HEAD_COLUMNS = 2 };
+
+// ------------------------------------------------------------------------------------------ filling the grid
+
+static void set(Grid *g, int64_t row, int64_t column, Str text, bool bold, double heat)
+{
+    int width = report_width(text);
+    g->cell[row * g->columns + column] = (Cell){text, width, bold, heat};
+    if (width > g->width[column]) g->width[column] = width;
+}
+
+static Str number_text(Arena *a, int64_t i) { return str_of(arena_printf(a, "%" PRId64, i)); }
+
+static Str label_text(Arena *a, Str token, const ReportOptions *o)
+{
+    Buf b = {.arena = a};
+    report_visible(&b, token, o->unicode);
+    int most = o->plain || o->width <= 0 ? INT32_MAX : o->width / 2 > 50 ? o->width / 2 - 10 : 40;
+    return report_cut(a, buf_view(&b), most, o->unicode);
+}
+
+// Without colours and box drawing a character says how hot a number is.
+static void put_shade(Buf *b, double heat, const ReportOptions *o)
+{
+    static const char shades[] = " .:-=+*#%@";
+    if (o->unicode || o->plain || o->color != COLOR_NONE || isnan(heat)) return;
+    buf_char(b, ' ');
+    buf_char(b, shades[(int)(fabs(heat) * 9.999)]);
+}
+
+static void fill_scores(Arena *a, Grid *g, const Table *t, Range range)
+{
+    for (int64_t i = 0; i < t->n_rows; i++) {
+        set(g, HEAD_ROWS + i, 0, number_text(a, i), true, NAN);
+        set(g, HEAD_ROWS + i, 1, label_text(a, t->row[i].text, g->o), true, NAN);
+        for (int64_t c = 0; c < t->n_columns; c++) {
+            float v = t->scores->v[i * t->n_columns + c];
+            double heat = report_heat(range, v);
+            Buf b = {.arena = a};
+            if (!isnan(v)) report_rounded(&b, v, 2), put_shade(&b, heat, g->o);
+            set(g, HEAD_ROWS + i, HEAD_COLUMNS + c, buf_view(&b), false, heat);
+        }
+    }
+}
+
+static void fill_step_scores(Arena *a, Grid *g, const Sequence *s)
+{
+    for (size_t i = 0; i < s->n_step_scores; i++) {
+        const NamedScores *x = &s->step_scores[i];
+        int64_t row = g->first_step + (int64_t)i;
+        set(g, row, 1, label_text(a, x->name, g->o), true, NAN);
+        for (int64_t c = 0; c < g->columns - HEAD_COLUMNS; c++) {
+            float v = x->scores.v[c];
+            Buf b = {.arena = a};
+            report_fixed2(&b, v);
+            set(g, row, HEAD_COLUMNS + c, buf_view(&b), fabsf(v) >= 0.5f && !x->is_int, NAN);
+        }
+    }
+}
+
+static Grid make_grid(Arena *a, const Sequence *s, const Table *t, const ReportOptions *o)
+{
+    Grid g = {.o = o, .rows = HEAD_ROWS + t->n_rows + (int64_t)s->n_step_scores,
+              .columns = HEAD_COLUMNS + t->n_columns, .first_step = HEAD_ROWS + t->n_rows};
+    uint64_t cells;
+    if (!mul_ok((uint64_t)g.rows, (uint64_t)g.columns, &cells)) BUG("a table of %" PRId64 " rows", g.rows);
+    g.cell = arena_new(a, Cell, cells);
+    g.width = arena_new(a, int, g.columns);
+    for (int64_t c = 0; c < t->n_columns; c++) {
+        set(&g, 0, HEAD_COLUMNS + c, number_text(a, c), true, NAN);
+        set(&g, 1, HEAD_COLUMNS + c, label_text(a, t->column[c].text, o), true, NAN);
+    }
+    fill_scores(a, &g, t, report_range(s, o));
+    fill_step_scores(a, &g, s);
+    return g;
+}
+
+// ------------------------------------------------------------------------------------------ colours
+
+static int nearest_level(int v) // of the 6 levels of the 256-colour cube
+{
+    return v < 48 ? 0 : v < 115 ? 1 : (v - 35) / 40;
+}
+
+static int distance2(const uint8_t *x, int r, int g, int b)
+{
+    return (x[0] - r) * (x[0] - r) + (x[1] - g) * (x[1] - g) + (x[2] - b) * (x[2] - b);
+}
+
+static int in_256(const uint8_t *x)
+{
+    static const int level[] = {0, 95, 135, 175, 215, 255};
+    int r = nearest_level(x[0]), g = nearest_level(x[1]), b = nearest_level(x[2]);
+    int grey = ((x[0] + x[1] + x[2]) / 3 - 3) / 10;
+    grey = grey < 0 ? 0 : grey > 23 ? 23 : grey;
+    int shade = 8 + 10 * grey;
+    if (distance2(x, shade, shade, shade) < distance2(x, level[r], level[g], level[b])) return 232 + grey;
+    return 16 + 36 * r + 6 * g + b;
+}
+
+static void start_color(Buf *b, ColorDepth depth, double heat)
+{
+    int step = (int)((heat + 1) / 2 * 200);
+    const uint8_t *x = coolwarm[step > 199 ? 199 : step];
+    if (depth == COLOR_TRUE) buf_printf(b, "\x1b[38;2;%d;%d;%dm", x[0], x[1], x[2]);
+    else if (depth == COLOR_256) buf_printf(b, "\x1b[38;5;%dm", in_256(x));
+    else if (fabs(heat) >= 0.2) buf_printf(b, "\x1b[%dm", (heat < 0 ? 34 : 31) + (fabs(heat) >= 0.6 ? 60 : 0));
+}
+
+static void put_text(Buf *b, const Cell *c, ColorDepth depth)
+{
+    bool hot = depth != COLOR_NONE && !isnan(c->heat), bold = depth != COLOR_NONE && c->bold;
+    size_t before = b->n;
+    if (hot) start_color(b, depth, c->heat);
+    if (bold && c->text.n) buf_str(b, STR_LIT("\x1b[1m"));
+    bool switched = b->n > before;
+    buf_str(b, c->text);
+    if (switched) buf_str(b, STR_LIT("\x1b[0m"));
+}
+
+// ------------------------------------------------------------------------------------------ drawing
+
+typedef struct Rule {
+    const char *left, *fill, *middle, *right;
+} Rule;
+
+typedef struct Box {
+    Rule top, under_head, between, bottom;
+    const char *head_side, *side;
+} Box;
+
+static const Box heavy_head = {{"┏", "━", "┳", "┓"}, {"┡", "━", "╇", "┩"}, {"├", "─", "┼", "┤"},
+                               {"└", "─", "┴", "┘"}, "┃", "│"};
+static const Box ascii = {{"+", "-", "+", "+"}, {"+", "=", "+", "+"}, {"+", "-", "+", "+"}, {"+", "-", "+", "+"}, "|", "|"};
+
+// The columns of a block: the two heading ones, then from..to.
+typedef struct Block {
+    int64_t from, to;
+} Block;
+
+static bool shown(Block k, int64_t column) { return column < HEAD_COLUMNS || (column >= k.from && column < k.to); }
+
+static void put_spaces(Buf *b, int n)
+{
+    while (n-- > 0) buf_char(b, ' ');
+}
+
+static void put_rule(Buf *b, const Grid *g, Block k, const Rule *r)
+{
+    const char *edge = r->left;
+    for (int64_t c = 0; c < k.to; c++) {
+        if (!shown(k, c)) continue;
+        buf_str(b, str_of(edge));
+        for (int i = 0; i < g->width[c] + 2; i++) buf_str(b, str_of(r->fill));
+        edge = r->middle;
+    }
+    buf_str(b, str_of(r->right));
+    buf_char(b, '\n');
+}
+
+// Row numbers and tokens lean on the numbers they belong to; all else is centred.
+static void put_row(Buf *b, const Grid *g, Block k, int64_t row, const char *side)
+{
+    for (int64_t c = 0; c < k.to; c++) {
+        if (!shown(k, c)) continue;
+        const Cell *x = &g->cell[row * g->columns + c];
+        int room = g->width[c] - x->width, left = c < HEAD_COLUMNS ? room : room / 2;
+        buf_str(b, str_of(side));
+        put_spaces(b, 1 + left);
+        put_text(b, x, g->o->color);
+        put_spaces(b, 1 + room - left);
+    }
+    buf_str(b, str_of(side));
+    buf_char(b, '\n');
+}
+
+static void put_block(Buf *b, const Grid *g, Block k, const Box *box)
+{
+    put_rule(b, g, k, &box->top);
+    for (int64_t row = 0; row < g->rows; row++) {
+        bool head = row < HEAD_ROWS;
+        put_row(b, g, k, row, head ? box->head_side : box->side);
+        if (row + 1 == g->rows) break;
+        if (row + 1 == HEAD_ROWS) put_rule(b, g, k, &box->under_head);
+        else if (row + 1 >= g->first_step) put_rule(b, g, k, &box->between);
+    }
+    put_rule(b, g, k, &box->bottom);
+}
+
+// As many columns from `from` on as fit the width, but always one.
+static Block next_block(const Grid *g, int64_t from)
+{
+    Block k = {from, from};
+    int64_t width = 1 + g->width[0] + 3 + g->width[1] + 3;
+    while (k.to < g->columns) {
+        width += g->width[k.to] + 3;
+        if (k.to > from && g->o->width > 0 && width > g->o->width) break;
+        k.to++;
+    }
+    return k;
+}
+
+static void put_heading(Buf *b, const char *text, const ReportOptions *o)
+{
+    Cell c = {str_of(text), 0, true, NAN};
+    put_text(b, &c, o->plain ? COLOR_NONE : o->color);
+}
+
+static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
+{
+    const ReportOptions *o = g->o;
+    for (int64_t from = HEAD_COLUMNS; from < g->columns || from == HEAD_COLUMNS;) {
+        Block k = next_block(g, from);
+        put_heading(b, arena_printf(a, "%s Saliency Heatmap", t->side), o);
+        if (k.to - k.from == 1 && g->columns > HEAD_COLUMNS + 1)
+            buf_printf(b, " (column %" PRId64 " of %" PRId64 ")", k.from - HEAD_COLUMNS, g->columns - HEAD_COLUMNS);
+        else if (k.from > HEAD_COLUMNS || k.to < g->columns)
+            buf_printf(b, " (columns %" PRId64 " to %" PRId64 " of %" PRId64 ")", k.from - HEAD_COLUMNS,
+                       k.to - HEAD_COLUMNS - 1, g->columns - HEAD_COLUMNS);
+        buf_char(b, '\n');
+        if (k.to == k.from) k.to = HEAD_COLUMNS;
+        put_block(b, g, k, o->unicode ? &heavy_head : &ascii);
+        if (k.to >= g->columns) break;
+        buf_char(b, '\n');
+        from = k.to;
+    }
+    buf_str(b, o->unicode ? STR_LIT(REPORT_DIRECTIONS "\n") : STR_LIT("-> : Generated tokens, v : Attributed tokens\n"));
+}
+
+static void put_plain(Buf *b, const Grid *g, const Table *t)
+{
+    buf_printf(b, "%s Saliency Heatmap\n", t->side);
+    for (int64_t row = 0; row < g->rows; row++)
+        for (int64_t c = 0; c < g->columns; c++) {
+            buf_str(b, g->cell[row * g->columns + c].text);
+            buf_char(b, c + 1 < g->columns ? '\t' : '\n');
+        }
+}
+
+static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOptions *o)
+{
+    Table tables[2];
+    int n = report_tables(s, tables);
+    if (!n) buf_str(b, STR_LIT("(no scores)\n"));
+    for (int i = 0; i < n; i++) {
+        if (i) buf_char(b, '\n');
+        Grid g = make_grid(a, s, &tables[i], o);
+        if (!tables[i].n_columns) buf_str(b, STR_LIT("(no token was attributed)\n"));
+        if (o->plain) put_plain(b, &g, &tables[i]);
+        else put_boxed(a, b, &g, &tables[i]);
+    }
+}
+
+static bool write_terminal(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+{
+    if (!report_two_dimensional(t, e)) return false;
+    ReportOptions plain = *o;
+    if (o->plain) plain.color = COLOR_NONE;
+    if (o->title) {
+        Buf title = {.arena = a};
+        report_visible(&title, str_of(o->title), o->unicode);
+        put_heading(out, title.s ? title.s : "", &plain);
+        buf_str(out, STR_LIT("\n\n"));
+    }
+    for (size_t i = 0; i < t->n; i++) {
+        Arena *scratch = arena_create(a);
+        if (i) buf_char(out, '\n');
+        if (t->n > 1) {
+            Buf b = {.arena = scratch};
+            report_ordinal(&b, i);
+            buf_str(&b, STR_LIT(" instance:"));
+            put_heading(out, b.s, &plain);
+            buf_char(out, '\n');
+        }
+        put_sequence(scratch, out, &t->sequence[i], &plain);
+        arena_free(scratch);
+    }
+    return true;
+}
+
+const Report report_terminal = {
+    .name = "terminal",
+    .extension = NULL,
+    .summary = "heat maps as coloured text",
+    .aggregated = true,
+    .write = write_terminal,
+};

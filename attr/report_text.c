@@ -1,0 +1,210 @@
+// report_text.c — what all report formats agree on; see report.h.
+//
+// Tokens are a stranger's text: a model's vocabulary may hold terminal escapes, tags or direction marks. What leaves
+// report_visible() is printable characters only, each of known width.
+#include "report.h"
+
+#include <math.h>
+#include <utf8proc.h>
+
+// ------------------------------------------------------------------------------------------ tables and colours
+
+int report_tables(const Sequence *s, Table out[2])
+{
+    int64_t columns = s->attr_pos_end - s->attr_pos_start;
+    const Token *generated = s->target + s->attr_pos_start;
+    const Scores *source = &s->source_attributions, *target = &s->target_attributions;
+    int n = 0;
+    if (source->v) out[n++] = (Table){"Source", source, s->source, generated, source->dim[0], columns};
+    if (target->v || (!source->v && s->n_step_scores))
+        out[n++] = (Table){"Target", target, s->target, generated, target->v ? target->dim[0] : 0, columns};
+    return n;
+}
+
+bool report_two_dimensional(const Attribution *t, Err *e)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        const Scores *x = &t->sequence[i].source_attributions, *y = &t->sequence[i].target_attributions;
+        if ((x->v && x->rank != 2) || (y->v && y->rank != 2))
+            return err_set(e, "the scores of sequence %zu have %d dimensions and a table has two; aggregate them first",
+                           i, x->v ? x->rank : y->rank);
+    }
+    return true;
+}
+
+static void widen_range(const Scores *x, double *most)
+{
+    for (int64_t i = 0; x->v && i < scores_count(x, 0); i++) {
+        double v = fabs((double)x->v[i]);
+        if (v > *most && !isinf(v)) *most = v;
+    }
+}
+
+Range report_range(const Sequence *s, const ReportOptions *o)
+{
+    double most = 0;
+    widen_range(&s->source_attributions, &most);
+    widen_range(&s->target_attributions, &most);
+    Range r = {-most, most};
+    if (!isnan(o->max_val)) r = (Range){-o->max_val, o->max_val};
+    if (!isnan(o->min_val)) r.min = o->min_val;
+    return r;
+}
+
+double report_heat(Range r, float v)
+{
+    double half = (r.max - r.min) / 2;
+    if (!(half > 0) || isnan(v)) return NAN;
+    double t = ((double)v - (r.min + half)) / half;
+    return t < -1 ? -1 : t > 1 ? 1 : t;
+}
+
+// ------------------------------------------------------------------------------------------ tokens
+
+// Characters that draw nothing and are neither marks that combine nor in a category that says so.
+static bool ignorable(uint32_t c)
+{
+    static const uint32_t ranges[][2] = {
+        {0x034F, 0x034F}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F},   {0x2800, 0x2800},
+        {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFFA0, 0xFFA0}, {0xFFFC, 0xFFFC},   {0xE0100, 0xE01EF},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (c >= ranges[i][0] && c <= ranges[i][1]) return true;
+    return false;
+}
+
+typedef enum { DRAWN, COMBINES, HIDDEN } Drawing;
+
+static Drawing drawing_of(uint32_t c)
+{
+    if (c < 0x7F) return c < ' ' ? HIDDEN : DRAWN;
+    if (c == 0xFFFD) return DRAWN;
+    switch (utf8proc_category((utf8proc_int32_t)c)) {
+    case UTF8PROC_CATEGORY_CN: // unassigned
+    case UTF8PROC_CATEGORY_CC: // controls
+    case UTF8PROC_CATEGORY_CF: // format: directions, joiners, zero-width spaces, tags
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO: // private use
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS: return HIDDEN; // spaces that are not the space
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME: return ignorable(c) ? HIDDEN : COMBINES;
+    default: return ignorable(c) || utf8proc_charwidth((utf8proc_int32_t)c) < 1 ? HIDDEN : DRAWN;
+    }
+}
+
+static void put_character(Buf *b, uint32_t c)
+{
+    char s[4];
+    buf_put(b, s, (size_t)utf8_encode(c, s));
+}
+
+static void put_ascii(Buf *b, uint32_t c)
+{
+    if (c >= ' ' && c < 0x7F) buf_char(b, (char)c);
+    else if (c == 0x2581 || c == 0x120) buf_char(b, '_');            // ▁ Ġ: a word begins
+    else if (c == 0x2192) buf_str(b, STR_LIT("->"));                 // contrast labels
+    else if (c == 0x2026) buf_str(b, STR_LIT("..."));
+    else buf_printf(b, "\\u{%" PRIX32 "}", c);
+}
+
+void report_visible(Buf *b, Str text, bool unicode)
+{
+    bool base = false; // is there something for a mark to combine with?
+    for (size_t i = 0; i < text.n;) {
+        uint32_t c;
+        int bad = 1, n = utf8_decode(text.s + i, text.n - i, &c, &bad);
+        i += (size_t)(n ? n : bad);
+        if (!unicode) {
+            put_ascii(b, c);
+            continue;
+        }
+        Drawing d = drawing_of(c);
+        if (d == COMBINES && !base) put_character(b, 0x25CC);
+        base = d != HIDDEN;
+        if (d != HIDDEN) put_character(b, c);
+        else if (c < ' ') put_character(b, 0x2400 + c); // control pictures
+        else if (c == 0x7F) put_character(b, 0x2421);
+        else buf_printf(b, "\\u{%" PRIX32 "}", c);
+    }
+}
+
+int report_width(Str visible)
+{
+    int width = 0;
+    for (size_t i = 0; i < visible.n;) {
+        uint32_t c;
+        int n = utf8_decode(visible.s + i, visible.n - i, &c, NULL);
+        i += (size_t)(n ? n : 1);
+        if (drawing_of(c) != COMBINES) width += utf8proc_charwidth((utf8proc_int32_t)c);
+    }
+    return width;
+}
+
+Str report_cut(Arena *a, Str visible, int most, bool unicode)
+{
+    int width = 0, dots = unicode ? 1 : 3;
+    size_t keep = 0;
+    for (size_t i = 0; i < visible.n;) {
+        uint32_t c;
+        int n = utf8_decode(visible.s + i, visible.n - i, &c, NULL);
+        i += (size_t)(n ? n : 1);
+        if (drawing_of(c) != COMBINES) width += utf8proc_charwidth((utf8proc_int32_t)c);
+        if (width <= most - dots) keep = i;
+        if (width > most) {
+            Buf b = {.arena = a};
+            buf_str(&b, (Str){visible.s, keep});
+            buf_str(&b, unicode ? STR_LIT("\xe2\x80\xa6") : STR_LIT("..."));
+            return buf_view(&b);
+        }
+    }
+    return visible;
+}
+
+// ------------------------------------------------------------------------------------------ numbers
+
+static bool put_odd(Buf *b, float v)
+{
+    if (isnan(v)) buf_str(b, STR_LIT("nan"));
+    else if (isinf(v)) buf_str(b, v < 0 ? STR_LIT("-inf") : STR_LIT("inf"));
+    else if (fabsf(v) >= 9e15f) buf_float(b, v);
+    else return false;
+    return true;
+}
+
+// |v| as whole units of 10^-digits, rounded half to even. A float has 24 bits and 1000 has 7 beside its power of two,
+// so the product is exact in double; adding and taking away 2^52 then rounds it once.
+static uint64_t units(float v, int digits)
+{
+    double x = fabs((double)v);
+    if (x >= 1 << 24) return (uint64_t)x * (digits == 3 ? 1000u : digits == 2 ? 100u : digits == 1 ? 10u : 1u);
+    for (int i = 0; i < digits; i++) x *= 10;
+    return (uint64_t)(x + 0x1p52 - 0x1p52);
+}
+
+void report_rounded(Buf *b, float v, int digits)
+{
+    if (put_odd(b, v)) return;
+    uint64_t n = units(v, digits), one = digits == 3 ? 1000 : digits == 2 ? 100 : digits == 1 ? 10 : 1;
+    char text[40];
+    int at = 0;
+    for (uint64_t unit = one / 10, rest = n % one; unit && (rest || !at); unit /= 10) {
+        text[at++] = (char)('0' + rest / unit);
+        rest %= unit;
+    }
+    buf_printf(b, "%s%" PRIu64 ".%.*s", signbit(v) ? "-" : "", n / one, at ? at : 1, at ? text : "0");
+}
+
+void report_fixed2(Buf *b, float v)
+{
+    if (put_odd(b, v)) return;
+    uint64_t n = units(v, 2);
+    buf_printf(b, "%s%" PRIu64 ".%02" PRIu64, signbit(v) ? "-" : "", n / 100, n % 100);
+}
+
+void report_ordinal(Buf *b, size_t i)
+{
+    bool teen = i / 10 % 10 == 1;
+    buf_printf(b, "%zu%s", i, teen ? "th" : i % 10 == 1 ? "st" : i % 10 == 2 ? "nd" : i % 10 == 3 ? "rd" : "th");
+}
