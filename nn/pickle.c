@@ -386,9 +386,10 @@ static bool push_global(Machine *m)
         if (str_is(module, globals[i].module) && str_is(name, globals[i].name))
             return push_kind(m, P_GLOBAL, i);
     char a[SHOWN], b[SHOWN];
-    return bad(
-        m, "opcode GLOBAL names %s.%s, which a file of weights has no need for: refused, it could run code",
-        shown(a, module), shown(b, name));
+    bool storage = str_is(module, "torch") && str_ends(name, STR_LIT("Storage"));
+    return bad(m, "opcode GLOBAL names %s.%s, %s", shown(a, module), shown(b, name),
+               storage ? "a kind of number that we don't read"
+                       : "which is not among the names that weights need: refused, as it could run any code");
 }
 
 // ---------------------------------------------------------------------------------------------------- torch

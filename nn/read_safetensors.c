@@ -194,7 +194,7 @@ static int by_offset(const void *a, const void *b)
 // Sorted by offset the tensors must follow each other from 0 to the end of the file.
 static bool check_cover(Stored *v, size_t n, Str data, uint64_t data_at, const char *path, Err *e)
 {
-    qsort(v, n, sizeof *v, by_offset);
+    if (n) qsort(v, n, sizeof *v, by_offset);
     uint64_t end = 0;
     for (size_t i = 0; i < n; i++) {
         char name[SHOWN];
