@@ -39,7 +39,7 @@ static const char style[] =
     "caption{text-align:left;padding:0 0 .5rem}\n"
     "caption span{display:block;width:max-content;position:sticky;left:0}\n"
     ".name{font-size:1.1rem;font-weight:600}\n"
-    "th,td{padding:.2rem .6rem;border:0 solid var(--line);border-width:0 1px 1px 0;text-align:center;"
+    "th,td{padding:.2rem .45rem;border:0 solid var(--line);border-width:0 1px 1px 0;text-align:center;"
     "line-height:1.4rem;height:1.4rem;white-space:pre}\n"
     "th{background:var(--head);font-weight:600;max-width:22rem;white-space:pre-wrap;overflow-wrap:break-word}\n"
     "tr>:first-child{border-left-width:1px}\n"
@@ -215,7 +215,7 @@ static void put_legend(Buf *b, Range r)
     report_rounded(b, (float)r.min, 3);
     buf_str(b, STR_LIT("</span><i></i><span>"));
     report_rounded(b, (float)r.max, 3);
-    buf_str(b, STR_LIT("</span><span>colour of a score; none at the middle</span></div>\n"));
+    buf_str(b, STR_LIT("</span><span>blue below zero, red above</span></div>\n"));
 }
 
 static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOptions *o)
