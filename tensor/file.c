@@ -250,11 +250,11 @@ static bool write_in_place(const char *path, Str bytes, Err *e)
 
 // A leftover of the same name can only be from a dead process of the same number: it is removed. O_EXCL then
 // makes sure that the file is new and ours.
-static bool write_new(const char *path, Str bytes, const struct stat *old, Err *e)
+static bool write_new(const char *temp, const char *path, Str bytes, const struct stat *old, Err *e)
 {
-    unlink(path);
-    int fd = sys_open(path, O_WRONLY | O_CREAT | O_EXCL, 0666);
-    if (fd < 0) return said(e, path, "cannot create");
+    unlink(temp);
+    int fd = sys_open(temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (fd < 0) return said(e, path, "cannot create a file beside it");
     if (old && fchmod(fd, old->st_mode & 0777)) errno = 0; // the old permissions, where they can be kept
     bool ok = (out_write(fd, bytes) || said(e, path, "cannot write")) &&
               (sys_sync(fd) || said(e, path, "cannot write to disk"));
@@ -287,7 +287,7 @@ bool file_write(const char *path, Str bytes, Err *e)
         strcpy(target, path);
     }
     snprintf(temp, sizeof temp, "%s.tmp.%ld", target, (long)getpid());
-    bool ok = write_new(temp, bytes, exists ? &old : NULL, e) &&
+    bool ok = write_new(temp, path, bytes, exists ? &old : NULL, e) &&
               (sys_rename(temp, target) || said(e, path, "cannot rename the finished file to this name"));
     if (!ok) {
         unlink(temp);
