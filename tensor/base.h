@@ -138,14 +138,17 @@ typedef struct Json {
 } Json;
 
 // RFC 8259, strict but for: a BOM at the start is skipped, and NaN, Infinity, -Infinity are numbers (Python writes
-// them). Depth at most 512, no recursion. Lone surrogate escapes become U+FFFD. NULL and e on error.
+// them). Depth at most 512, no recursion. Lone surrogate escapes become U+FFFD; invalid UTF-8 is an error, numbers out
+// of range are infinite or zero. Strings without escapes are views: the text must live as long as the values. NULL and
+// e ("path:+offset: line 2, column 6: found 'x'; expected ...") on error.
 const Json *json_parse(Arena *a, Str text, const char *path, Err *e);
 const Json *json_get(const Json *object, const char *key); // NULL if absent or not an object; the last duplicate wins
 const char *json_kind_name(const Json *j);                 // "a string", "null", ... for messages
 
 // ---------------------------------------------------------------------------------------------------- files
 
-// The whole file. map: mapped read-only (kept until the arena goes); read: a NUL-terminated copy. Errors name the path.
+// The whole file. map: mapped read-only (kept until the arena goes; small ones and pipes are read); read: a
+// NUL-terminated copy of at most `limit` bytes (SIZE_MAX: any), longer is an error. Errors name the path.
 bool file_map(Arena *a, const char *path, Str *out, Err *e);
 bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e); // "-" is standard input
 bool file_exists(const char *path);
@@ -160,7 +163,9 @@ bool out_write(int fd, Str bytes);                    // to a descriptor, all of
 // takes which i is not fixed, so no result may depend on it; work must not allocate from an arena that others use.
 // Calls do not nest: inside work, pool_run runs in line.
 void pool_run(int64_t n, void (*work)(int64_t i, void *context), void *context);
-void pool_start(int threads);   // 0: as many as the process may use (affinity, cgroup quota, INSEQ_THREADS)
+// 0: INSEQ_THREADS, else OMP_NUM_THREADS, else as many as the process may use (affinity and cgroup quota). Starts anew
+// if it runs. Not from inside work. Fewer threads than asked for is no error: pool_threads() tells.
+void pool_start(int threads);
 void pool_stop(void);
 int pool_threads(void);
 

@@ -403,7 +403,8 @@ TEST(base_file_errors)
     check_refused(A, map_it, folder, "cannot read: Is a directory");
     check_refused(A, read_it, folder, "cannot read: Is a directory");
     check_refused(A, write_it, folder, "cannot write: Is a directory");
-    check_refused(A, write_it, arena_printf(A, "%s/no/f", folder), "no/f: cannot create a file beside it: No such file");
+    check_refused(A, write_it, arena_printf(A, "%s/no/f", folder),
+                  "no/f: cannot create a file beside it: No such file");
     check_refused(A, write_it, "/dev/full", "/dev/full: cannot write: No space left");
     check_refused(A, write_it, arena_printf(A, "%s/%s", folder, filled(A, 'n', 254).s), "ame too long");
     check_refused(A, write_it, filled(A, 'n', 9000).s, "ame too long");
