@@ -1,0 +1,802 @@
+// t_op.c — every operation forward and back, for K cotangents, against float64.
+//
+// Each operation has a second implementation here, in double and as plain as can be (r_NAME). A case builds a small
+// graph through p_NAME, which runs both; the tape's gradients are compared with central differences of the double
+// one, so that the reference is good to some 1e-9 and only float32's own rounding is left. Cases are found by walking
+// ops.def: an operation without one does not compile. Every case is then run again on all instruction sets and with
+// 1, 2, 3 threads, and with its cotangents one by one: the bits must not change.
+#include "../tensor/tensor.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { MOST_INPUTS = 80 };
+
+typedef struct P { // a matrix in both worlds
+    int64_t rows, cols;
+    const Rows *seqs;
+    double *d;
+    Tensor *f;
+} P;
+
+typedef struct Ctx {
+    Arena *a;
+    Tape *t;      // NULL: double only
+    int64_t size; // columns and the like
+    const Rows *seqs;
+    bool train;   // weights are wanted too
+    WType type;   // of weight matrices
+    P in[MOST_INPUTS];
+    bool wanted[MOST_INPUTS];
+    int n_in;
+    int bump; // input to move, element and by how much
+    int64_t element;
+    double by;
+} Ctx;
+
+// ------------------------------------------------------------------------------------------------ inputs
+
+static double random_number(uint64_t *state) // about normal; a float32, and a float16 or bfloat16 if short
+{
+    double s = 0;
+    for (int i = 0; i < 4; i++) {
+        uint64_t z = *state += 0x9E3779B97F4A7C15u; // splitmix64
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+        z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+        s += (double)((z ^ z >> 31) >> 11) * 0x1p-53 - 0.5;
+    }
+    return (float)(s * 1.7320508);
+}
+
+static double *random_numbers(Ctx *c, int64_t n, double scale, bool coarse)
+{
+    uint64_t state = (uint64_t)(c->n_in + 1) * 1000003u;
+    double *d = arena_new(c->a, double, n);
+    for (int64_t i = 0; i < n; i++) {
+        d[i] = (float)(random_number(&state) * scale);
+        if (coarse) d[i] = rint(d[i] * 32) / 32; // exact in every half precision
+    }
+    return d;
+}
+
+static P add_input(Ctx *c, P p, bool wanted)
+{
+    if (c->n_in == MOST_INPUTS) BUG("too many inputs");
+    if (c->bump == c->n_in) p.d[c->element] += c->by;
+    c->wanted[c->n_in] = wanted, c->in[c->n_in++] = p;
+    return p;
+}
+
+static float *as_floats(Ctx *c, const double *d, int64_t n)
+{
+    float *f = arena_new(c->a, float, n);
+    for (int64_t i = 0; i < n; i++) f[i] = (float)d[i];
+    return f;
+}
+
+static P leaf(Ctx *c, int64_t cols, const Rows *seqs, bool wanted)
+{
+    P p = {.cols = cols, .seqs = seqs};
+    for (int64_t i = 0; i < seqs->n; i++) p.rows += seqs->len[i];
+    p.d = random_numbers(c, p.rows * cols, 1, false);
+    if (c->t) p.f = tn_leaf(c->t, as_floats(c, p.d, p.rows * cols), p.rows, cols, seqs, wanted);
+    return add_input(c, p, wanted);
+}
+
+static P weight(Ctx *c, int64_t rows, int64_t cols) // a view of c->type at an odd address
+{
+    int64_t n = rows * cols;
+    P p = {.rows = rows, .cols = cols, .d = random_numbers(c, n, 1 / sqrt((double)cols), c->type != W_F32)};
+    if (c->t) {
+        char *raw = arena_new(c->a, char, 4 * n + 1) + 1;
+        for (int64_t i = 0; i < n; i++) {
+            float x = (float)p.d[i];
+            uint32_t bits;
+            memcpy(&bits, &x, 4);
+            uint32_t exponent = bits >> 23 & 255; // of a float16: rebiased; 0 stays 0
+            uint16_t half = (uint16_t)((bits >> 16 & 0x8000) | (exponent ? (exponent - 112) << 10 | (bits >> 13 & 1023) : 0));
+            uint16_t brain = (uint16_t)(bits >> 16);
+            if (c->type == W_F32) memcpy(raw + 4 * i, &x, 4);
+            else memcpy(raw + 2 * i, c->type == W_F16 ? &half : &brain, 2);
+        }
+        p.f = tn_weight(c->a, raw, c->type, rows, cols, "w");
+        p.f->wanted = c->train, p.f->grad = arena_new(c->a, float, n);
+    }
+    return add_input(c, p, c->train);
+}
+
+static P vector(Ctx *c, int64_t rows, int64_t cols, double shift, bool wanted) // gains, biases: plain floats
+{
+    P p = {.rows = rows, .cols = cols, .d = random_numbers(c, rows * cols, 0.5, false)};
+    for (int64_t i = 0; i < rows * cols; i++) p.d[i] = (float)(p.d[i] + shift);
+    if (c->t) {
+        p.f = tn_weight(c->a, NULL, W_F32, rows, cols, "v");
+        p.f->f = as_floats(c, p.d, rows * cols);
+        p.f->wanted = c->train && wanted, p.f->grad = arena_new(c->a, float, rows * cols);
+    }
+    return add_input(c, p, c->train && wanted);
+}
+
+// ------------------------------------------------------------------------------------------------ operations
+
+static P result(Ctx *c, int64_t rows, int64_t cols, const Rows *seqs)
+{
+    return (P){.rows = rows, .cols = cols, .seqs = seqs, .d = arena_new(c->a, double, rows * cols)};
+}
+
+static P p_linear(Ctx *c, P x, P w, P b)
+{
+    P y = result(c, x.rows, w.rows, x.seqs);
+    for (int64_t r = 0; r < x.rows; r++)
+        for (int64_t o = 0; o < w.rows; o++) {
+            double s = b.d ? b.d[o] : 0;
+            for (int64_t i = 0; i < x.cols; i++) s += x.d[r * x.cols + i] * w.d[o * w.cols + i];
+            y.d[r * y.cols + o] = s;
+        }
+    if (c->t) y.f = tn_linear(c->t, x.f, w.f, b.f);
+    return y;
+}
+
+static P p_add(Ctx *c, P a, P b)
+{
+    P y = result(c, a.rows, a.cols, a.seqs);
+    for (int64_t i = 0; i < a.rows * a.cols; i++) y.d[i] = a.d[i] + b.d[i];
+    if (c->t) y.f = tn_add(c->t, a.f, b.f);
+    return y;
+}
+
+static P p_mul(Ctx *c, P a, P b)
+{
+    P y = result(c, a.rows, a.cols, a.seqs);
+    for (int64_t i = 0; i < a.rows * a.cols; i++) y.d[i] = a.d[i] * b.d[i];
+    if (c->t) y.f = tn_mul(c->t, a.f, b.f);
+    return y;
+}
+
+static P p_scale(Ctx *c, P x, float factor)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    for (int64_t i = 0; i < x.rows * x.cols; i++) y.d[i] = x.d[i] * factor;
+    if (c->t) y.f = tn_scale(c->t, x.f, factor);
+    return y;
+}
+
+static double act64(double x, Act kind)
+{
+    switch (kind) {
+    case ACT_RELU: return x > 0 ? x : 0;
+    case ACT_SILU: return x / (1 + exp(-x));
+    case ACT_GELU: return 0.5 * x * erfc(-x * M_SQRT1_2);
+    case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACT_TANH: return tanh(x);
+    }
+    return NAN;
+}
+
+static P p_act(Ctx *c, P x, Act kind)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    for (int64_t i = 0; i < x.rows * x.cols; i++) y.d[i] = act64(x.d[i], kind);
+    if (c->t) y.f = tn_act(c->t, x.f, kind);
+    return y;
+}
+
+static P p_layernorm(Ctx *c, P x, P g, P b, float eps)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    for (int64_t r = 0; r < x.rows; r++) {
+        const double *u = x.d + r * x.cols;
+        double mean = 0, var = 0;
+        for (int64_t i = 0; i < x.cols; i++) mean += u[i] / (double)x.cols;
+        for (int64_t i = 0; i < x.cols; i++) var += (u[i] - mean) * (u[i] - mean) / (double)x.cols;
+        for (int64_t i = 0; i < x.cols; i++) y.d[r * x.cols + i] = (u[i] - mean) / sqrt(var + eps) * g.d[i] + b.d[i];
+    }
+    if (c->t) y.f = tn_layernorm(c->t, x.f, g.f, b.f, eps);
+    return y;
+}
+
+static P p_rmsnorm(Ctx *c, P x, P g, float eps)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    for (int64_t r = 0; r < x.rows; r++) {
+        const double *u = x.d + r * x.cols;
+        double square = 0;
+        for (int64_t i = 0; i < x.cols; i++) square += u[i] * u[i] / (double)x.cols;
+        for (int64_t i = 0; i < x.cols; i++) y.d[r * x.cols + i] = u[i] / sqrt(square + eps) * g.d[i];
+    }
+    if (c->t) y.f = tn_rmsnorm(c->t, x.f, g.f, eps);
+    return y;
+}
+
+// T5's buckets as the library gives them for 32 buckets and distance 128: the first distance of each.
+static int64_t bucket64(int64_t key_minus_query, bool bidirectional)
+{
+    static const int64_t both[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 23, 32, 46, 64, 91};
+    static const int64_t back[] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15,
+                                   16, 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113};
+    int64_t distance = bidirectional ? llabs(key_minus_query) : key_minus_query < 0 ? -key_minus_query : 0;
+    int64_t n = bidirectional ? 16 : 32, k = n - 1;
+    while ((bidirectional ? both : back)[k] > distance) k--;
+    return bidirectional && key_minus_query > 0 ? k + 16 : k;
+}
+
+static P p_attention(Ctx *c, P q, P k, P v, Attention how, P bias)
+{
+    P y = result(c, q.rows, v.cols, q.seqs);
+    int64_t d = q.cols / how.heads, dv = v.cols / how.heads;
+    for (int64_t s = 0; s < q.seqs->n; s++) {
+        int64_t ks = how.keys_of ? how.keys_of[s] : s, nq = q.seqs->len[s], nk = k.seqs->len[ks];
+        double *p = arena_new(c->a, double, nk);
+        for (int64_t h = 0; h < how.heads; h++)
+            for (int64_t i = 0; i < nq; i++) {
+                int64_t seen = how.causal ? nk - nq + i + 1 : nk;
+                double sum = 0;
+                for (int64_t j = 0; j < seen; j++) {
+                    double z = 0;
+                    for (int64_t e = 0; e < d; e++)
+                        z += q.d[(q.seqs->start[s] + i) * q.cols + h * d + e] * k.d[(k.seqs->start[ks] + j) * k.cols + h * d + e];
+                    z *= how.scale;
+                    if (bias.d) z += bias.d[bucket64(j - (nk - nq + i), how.bidirectional) * how.heads + h];
+                    sum += p[j] = exp(z);
+                }
+                for (int64_t e = 0; e < dv; e++)
+                    for (int64_t j = 0; j < seen; j++)
+                        y.d[(q.seqs->start[s] + i) * y.cols + h * dv + e] +=
+                            p[j] / sum * v.d[(v.seqs->start[ks] + j) * v.cols + h * dv + e];
+            }
+    }
+    how.bias = bias.f;
+    if (c->t) y.f = tn_attention(c->t, q.f, k.f, v.f, &how);
+    return y;
+}
+
+static P p_shift(Ctx *c, P x, const double *table, const int64_t *offset)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    int64_t most = 0;
+    for (int64_t s = 0; s < x.seqs->n; s++)
+        for (int64_t i = 0; i < x.seqs->len[s]; i++) {
+            int64_t row = x.seqs->start[s] + i, at = i + (offset ? offset[s] : 0);
+            most = at > most ? at : most;
+            for (int64_t j = 0; j < x.cols; j++) y.d[row * x.cols + j] = x.d[row * x.cols + j] + table[at * x.cols + j];
+        }
+    if (c->t) y.f = tn_shift(c->t, x.f, as_floats(c, table, (most + 1) * x.cols), offset);
+    return y;
+}
+
+static P p_pick(Ctx *c, P x, const int64_t *index, const Rows *seqs)
+{
+    P y = result(c, 0, x.cols, seqs);
+    for (int64_t s = 0; s < seqs->n; s++) y.rows += seqs->len[s];
+    y.d = arena_new(c->a, double, y.rows * y.cols);
+    for (int64_t r = 0; r < y.rows; r++) memcpy(y.d + r * y.cols, x.d + index[r] * x.cols, (size_t)x.cols * sizeof(double));
+    if (c->t) y.f = tn_pick(c->t, x.f, index, seqs);
+    return y;
+}
+
+// ------------------------------------------------------------------------------------------------ cases
+
+typedef P (*Build)(Ctx *c, P x);
+static const P none;
+
+static P linear_bias(Ctx *c, P x)
+{
+    P w = weight(c, 18 - c->size, x.cols);
+    return p_linear(c, x, w, vector(c, 1, w.rows, 0, true));
+}
+static P linear_plain(Ctx *c, P x) { return p_linear(c, x, weight(c, x.cols + 1, x.cols), none); }
+static P linear_long(Ctx *c, P x) { return p_linear(c, x, weight(c, c->size == 1 ? 1027 : 33, x.cols), none); } // blocks
+static P linear_f16(Ctx *c, P x) { return c->type = W_F16, linear_bias(c, x); }
+static P linear_bf16(Ctx *c, P x) { return c->type = W_BF16, linear_bias(c, x); }
+static const Build cases_linear[] = {linear_bias, linear_plain, linear_long, linear_f16, linear_bf16, NULL};
+
+static P add_two(Ctx *c, P x) { return p_add(c, x, leaf(c, x.cols, x.seqs, true)); }
+static P add_unwanted(Ctx *c, P x) { return p_add(c, leaf(c, x.cols, x.seqs, false), x); }
+static P add_twice(Ctx *c, P x) { return p_add(c, x, x); }
+static const Build cases_add[] = {add_two, add_unwanted, add_twice, NULL};
+
+static P mul_two(Ctx *c, P x) { return p_mul(c, x, leaf(c, x.cols, x.seqs, true)); }
+static P mul_unwanted(Ctx *c, P x) { return p_mul(c, leaf(c, x.cols, x.seqs, false), x); }
+static P mul_twice(Ctx *c, P x) { return p_mul(c, x, x); }
+static const Build cases_mul[] = {mul_two, mul_unwanted, mul_twice, NULL};
+
+static P scale_third(Ctx *c, P x) { return p_scale(c, x, 1.0f / 3); }
+static const Build cases_scale[] = {scale_third, NULL};
+
+static P act_relu(Ctx *c, P x) { return p_act(c, x, ACT_RELU); }
+static P act_silu(Ctx *c, P x) { return p_act(c, x, ACT_SILU); }
+static P act_gelu(Ctx *c, P x) { return p_act(c, x, ACT_GELU); }
+static P act_gelu_tanh(Ctx *c, P x) { return p_act(c, x, ACT_GELU_TANH); }
+static P act_tanh(Ctx *c, P x) { return p_act(c, x, ACT_TANH); }
+static const Build cases_act[] = {act_relu, act_silu, act_gelu, act_gelu_tanh, act_tanh, NULL};
+
+static P norm(Ctx *c, P x)
+{
+    P g = vector(c, 1, x.cols, 1, true);
+    return p_layernorm(c, x, g, vector(c, 1, x.cols, 0, true), 0.01f); // eps: one or two columns stay well-conditioned
+}
+static const Build cases_layernorm[] = {norm, NULL};
+
+static P rms(Ctx *c, P x) { return p_rmsnorm(c, x, vector(c, 1, x.cols, 1, true), 0.01f); }
+static const Build cases_rmsnorm[] = {rms, NULL};
+
+static P attend_self(Ctx *c, P x)
+{
+    return p_attention(c, x, x, x, (Attention){.heads = 1, .scale = 0.4f, .causal = true}, none);
+}
+static P attend_heads(Ctx *c, P x) // two heads, three widths
+{
+    P q = p_linear(c, x, weight(c, 2 * c->size, x.cols), none), k = p_linear(c, x, weight(c, 2 * c->size, x.cols), none);
+    P v = p_linear(c, x, weight(c, 6, x.cols), none);
+    return p_attention(c, q, k, v, (Attention){.heads = 2, .scale = 0.3f, .causal = true}, none);
+}
+static P attend_other(Ctx *c, P x) // cross attention; sentences share a source, and sources have other lengths
+{
+    int64_t len[] = {4, 1, 17};
+    static const int32_t of[] = {2, 0, 0};
+    P k = leaf(c, x.cols, rows_make(c->a, 3, len), true), v = leaf(c, 3, k.seqs, true);
+    return p_attention(c, x, k, v, (Attention){.heads = 1, .scale = 0.5f, .keys_of = of}, none);
+}
+static P attend_queries_only(Ctx *c, P x)
+{
+    P k = leaf(c, x.cols, x.seqs, false), v = leaf(c, x.cols, x.seqs, false);
+    return p_attention(c, x, k, v, (Attention){.heads = 1, .scale = 0.5f}, none);
+}
+static P attend_values_only(Ctx *c, P x)
+{
+    P q = leaf(c, 4, x.seqs, false), k = leaf(c, 4, x.seqs, false);
+    return p_attention(c, q, k, x, (Attention){.heads = 1, .scale = 0.5f, .causal = true}, none);
+}
+static P attend_cached(Ctx *c, P x) // the queries are the last rows of each sentence only
+{
+    int64_t *index = arena_new(c->a, int64_t, x.rows), *len = arena_new(c->a, int64_t, x.seqs->n), n = 0;
+    for (int64_t s = 0; s < x.seqs->n; s++) {
+        len[s] = (x.seqs->len[s] + 1) / 2;
+        for (int64_t i = x.seqs->len[s] - len[s]; i < x.seqs->len[s]; i++) index[n++] = x.seqs->start[s] + i;
+    }
+    P q = p_pick(c, x, index, rows_make(c->a, x.seqs->n, len));
+    return p_attention(c, q, x, x, (Attention){.heads = 1, .scale = 0.5f, .causal = true}, none);
+}
+static P attend_t5(Ctx *c, P x, bool bidirectional)
+{
+    P bias = vector(c, 32, 3, 0, false), q = p_linear(c, x, weight(c, 6, x.cols), none);
+    Attention how = {.heads = 3, .scale = 1, .causal = !bidirectional, .bidirectional = bidirectional, .max_distance = 128};
+    return p_attention(c, q, q, q, how, bias);
+}
+static P attend_t5_both(Ctx *c, P x) { return attend_t5(c, x, true); }
+static P attend_t5_causal(Ctx *c, P x) { return attend_t5(c, x, false); }
+static const Build cases_attention[] = {attend_self,   attend_heads,   attend_other,     attend_queries_only, attend_values_only,
+                                        attend_cached, attend_t5_both, attend_t5_causal, NULL};
+
+static P shift_by(Ctx *c, P x, const int64_t *offset)
+{
+    double *table = arena_new(c->a, double, 40 * x.cols);
+    for (int64_t i = 0; i < 40 * x.cols; i++) table[i] = (float)sin((double)i);
+    return p_shift(c, x, table, offset);
+}
+static P shift_zero(Ctx *c, P x) { return shift_by(c, x, NULL); }
+static P shift_offset(Ctx *c, P x)
+{
+    static const int64_t offset[] = {2, 0, 7};
+    return shift_by(c, x, offset);
+}
+static const Build cases_shift[] = {shift_zero, shift_offset, NULL};
+
+static P pick_some(Ctx *c, P x) // every second row
+{
+    int64_t *index = arena_new(c->a, int64_t, x.rows), *len = arena_new(c->a, int64_t, x.seqs->n), n = 0;
+    for (int64_t s = 0; s < x.seqs->n; s++)
+        for (int64_t i = 0; i < x.seqs->len[s]; i += 2) index[n++] = x.seqs->start[s] + i, len[s]++;
+    return p_pick(c, x, index, rows_make(c->a, x.seqs->n, len));
+}
+static const Build cases_pick[] = {pick_some, NULL};
+
+static const struct {
+    const char *name;
+    const Build *build;
+} ops[] = {
+#define OP(name, args) {#name, cases_##name},
+#include "../tensor/ops.def"
+#undef OP
+};
+
+// A second user of x reaches all rows of its sentence, so that x's gradient covers more rows than the case's output.
+static P spread(Ctx *c, P x, P y)
+{
+    P q = leaf(c, x.cols, y.seqs, false), v = x;
+    if (y.cols != x.cols) v = p_linear(c, x, weight(c, y.cols, x.cols), none);
+    return p_add(c, y, p_attention(c, q, x, v, (Attention){.heads = 1, .scale = 0.3f}, none));
+}
+
+typedef struct Case {
+    const char *name;
+    Build build;
+    int number;
+    bool wide; // through spread
+    int64_t size;
+    const int64_t *len;
+    int64_t n;
+    bool train;
+    P (*whole)(Ctx *c); // instead of all that
+} Case;
+
+static P run_case(Ctx *c, const Case *k)
+{
+    c->size = k->size, c->train = k->train, c->type = W_F32, c->n_in = 0;
+    if (k->whole) return k->whole(c);
+    c->seqs = rows_make(c->a, k->n, k->len);
+    P x = leaf(c, k->size, c->seqs, true);
+    if (!k->wide) return k->build(c, x);
+    x = p_scale(c, x, 1);
+    P y = k->build(c, x);
+    return y.seqs->n == x.seqs->n ? spread(c, x, y) : y;
+}
+
+// ------------------------------------------------------------------------------------------------ the judge
+
+// Cotangents as attribution has them (rows 0..t of a sentence), single rows, and an empty one.
+static Layout *cotangents(Arena *a, const Rows *seqs)
+{
+    int64_t rows = 0, n = 0;
+    for (int64_t s = 0; s < seqs->n; s++) rows += seqs->len[s];
+    int32_t *seq = arena_new(a, int32_t, 2 * rows + 1);
+    int64_t *row0 = arena_new(a, int64_t, 2 * rows + 1), *count = arena_new(a, int64_t, 2 * rows + 1);
+    for (int64_t s = 0; s < seqs->n; s++)
+        for (int64_t i = 0; i < seqs->len[s]; i++) {
+            seq[n] = (int32_t)s, row0[n] = seqs->start[s], count[n++] = i + 1;
+            seq[n] = (int32_t)s, row0[n] = seqs->start[s] + i, count[n++] = 1;
+            if (n == 2) seq[n] = 0, row0[n] = seqs->start[s], count[n++] = 0;
+        }
+    return layout_make(a, n, seq, row0, count);
+}
+
+static float *seeds(Arena *a, int64_t n)
+{
+    uint64_t state = 5;
+    float *f = arena_new(a, float, n);
+    for (int64_t i = 0; i < n; i++) f[i] = (float)random_number(&state);
+    return f;
+}
+
+static double difference(Arena *a, const Case *k, int input, int64_t element, double *out, int64_t n) // d out / d element
+{
+    const double h = 1e-4;
+    Ctx *c = arena_new(a, Ctx, 1);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        *c = (Ctx){.a = a, .bump = input, .element = element, .by = sign * h};
+        P y = run_case(c, k);
+        for (int64_t i = 0; i < n; i++) out[i] += sign * y.d[i] / (2 * h);
+    }
+    return 0;
+}
+
+typedef struct Bits { // everything that a run gave
+    float *f;
+    int64_t n, cap;
+} Bits;
+
+static void keep(Arena *a, Bits *b, const float *f, int64_t n)
+{
+    if (!b->f) b->cap = 1 << 20, b->f = arena_new_raw(a, float, b->cap);
+    if (b->n + n > b->cap) BUG("more numbers than expected");
+    if (n) memcpy(b->f + b->n, f, (size_t)n * sizeof(float));
+    b->n += n;
+}
+
+// Forward and back in float32; what came out goes to bits.
+static Ctx *run_float(Arena *a, const Case *k, Layout **layout, P *y, Bits *bits)
+{
+    Ctx *c = arena_new(a, Ctx, 1);
+    *c = (Ctx){.a = a, .bump = -1, .t = tape_create(a)};
+    *y = run_case(c, k);
+    *layout = cotangents(a, y->seqs);
+    tape_backward(c->t, y->f, *layout, seeds(a, (*layout)->total * y->cols));
+    keep(a, bits, y->f->f, y->rows * y->cols);
+    for (int i = 0; i < c->n_in; i++) {
+        const Tensor *x = c->in[i].f;
+        if (c->wanted[i] && x->grad) keep(a, bits, x->grad, (x->seqs ? x->layout->total : x->rows) * x->cols);
+    }
+    return c;
+}
+
+// Gradients of input i against differences of the double forward.
+static void check_gradient(Arena *a, const Case *k, const Ctx *c, int i, const Layout *l, P y, double *worst)
+{
+    const P *x = &c->in[i];
+    const Tensor *f = x->f;
+    const float *seed = seeds(a, l->total * y.cols);
+    int64_t n = x->rows * x->cols;
+    double *got = arena_new(a, double, l->K *n), *want = arena_new(a, double, l->K *n), size = 0;
+    if (!x->seqs) // a weight: one gradient, the sum of all
+        for (int64_t e = 0; e < n; e++) got[e] = f->grad[e];
+    else if (f->layout)
+        for (int64_t p = 0; p < f->layout->total; p++)
+            for (int64_t j = 0; j < x->cols; j++)
+                got[f->layout->of[p] * n + f->layout->row[p] * x->cols + j] = f->grad[p * x->cols + j];
+    for (int64_t e = 0; e < n; e++) {
+        Arena *inner = arena_create(a);
+        double *dy = arena_new(inner, double, y.rows *y.cols);
+        difference(inner, k, i, e, dy, y.rows * y.cols);
+        for (int64_t p = 0; p < l->total; p++)
+            for (int64_t j = 0; j < y.cols; j++)
+                want[(x->seqs ? l->of[p] * n : 0) + e] += seed[p * y.cols + j] * dy[l->row[p] * y.cols + j];
+        arena_free(inner);
+    }
+    for (int64_t e = 0; e < l->K * n; e++) size = fmax(size, fabs(want[e]));
+    for (int64_t e = 0; e < l->K * n; e++) {
+        double error = fabs(got[e] - want[e]) / (size + 0.1); // some are 0 exactly (a bias of keys): not relative to that
+        *worst = fmax(*worst, error);
+        if (!(error < 4e-6)) {
+            FAIL("%s %d%s size %" PRId64 ": gradient of input %d, cotangent %" PRId64 ", element %" PRId64 ": %.9g, expected %.9g",
+                 k->name, k->number, k->wide ? " wide" : "", k->size, i, e / n, e % n, got[e], want[e]);
+            return;
+        }
+    }
+    test_count(l->K * n);
+}
+
+// Each cotangent alone gives the bits it had among the others.
+static void check_alone(Arena *a, const Case *k, Ctx *c, const Layout *l, P y)
+{
+    const float *seed = seeds(a, l->total * y.cols);
+    const float *grad[MOST_INPUTS] = {0};
+    const Layout *layout[MOST_INPUTS];
+    for (int i = 0; i < c->n_in; i++) {
+        const Tensor *x = c->in[i].f;
+        if (!c->wanted[i] || !x->seqs || !x->layout) continue;
+        float *copy = arena_new(a, float, x->layout->total *x->cols);
+        memcpy(copy, x->grad, (size_t)(x->layout->total * x->cols) * sizeof(float));
+        grad[i] = copy, layout[i] = layout_make(a, l->K, l->seq, x->layout->row0, x->layout->n);
+    }
+    for (int64_t q = 0; q < l->K; q++) {
+        Layout *one = layout_make(a, 1, l->seq + q, l->row0 + q, l->n + q);
+        tape_backward(c->t, y.f, one, seed + l->at[q] * y.cols);
+        for (int i = 0; i < c->n_in; i++) {
+            if (!grad[i]) continue;
+            const Tensor *x = c->in[i].f;
+            size_t bytes = (size_t)(layout[i]->n[q] * x->cols) * sizeof(float);
+            bool same = x->layout->n[0] == layout[i]->n[q] && (!bytes || x->layout->row0[0] == layout[i]->row0[q]) &&
+                        !memcmp(x->grad, grad[i] + layout[i]->at[q] * x->cols, bytes);
+            if (!same)
+                FAIL("%s %d%s size %" PRId64 ": cotangent %" PRId64 " alone has other bits (input %d)", k->name, k->number,
+                     k->wide ? " wide" : "", k->size, q, i);
+            test_count(1);
+        }
+    }
+}
+
+static void check_case(Arena *a, const Case *k, double *worst)
+{
+    Layout *l;
+    P y;
+    Bits first = {0};
+    cpu_select(NULL, NULL);
+    Ctx *c = run_float(a, k, &l, &y, &first);
+    double size = 1e-3;
+    for (int64_t i = 0; i < y.rows * y.cols; i++) size = fmax(size, fabs(y.d[i]));
+    for (int64_t i = 0; i < y.rows * y.cols; i++)
+        if (!(fabs(y.f->f[i] - y.d[i]) < 2e-6 * size))
+            return FAIL("%s %d size %" PRId64 ": [%" PRId64 "] is %.9g, expected %.9g", k->name, k->number, k->size, i,
+                        y.f->f[i], y.d[i]);
+    for (int i = 0; i < c->n_in; i++)
+        if (c->wanted[i]) check_gradient(a, k, c, i, l, y, worst);
+    if (!k->train) check_alone(a, k, c, l, y);
+
+    const char *isa[4];
+    size_t n_isas = cpu_isas(isa);
+    for (int threads = 1; threads <= 3; threads++) {
+        pool_start(threads);
+        for (size_t s = 0; s < n_isas; s++) {
+            Bits other = {0};
+            Arena *inner = arena_create(a);
+            cpu_select(isa[s], NULL);
+            run_float(inner, k, &l, &y, &other);
+            if (other.n != first.n || memcmp(other.f, first.f, (size_t)first.n * sizeof(float)))
+                FAIL("%s %d%s size %" PRId64 ": other bits on %s with %d threads", k->name, k->number, k->wide ? " wide" : "",
+                     k->size, isa[s], threads);
+            test_count(1);
+            arena_free(inner);
+        }
+    }
+    pool_start(0), cpu_select(NULL, NULL);
+}
+
+static void each_case(Arena *A, const int64_t *sizes, int n_sizes, bool train, const int64_t *len, int64_t n)
+{
+    double worst = 0;
+    for (size_t o = 0; o < sizeof ops / sizeof *ops; o++) {
+        CHECK(ops[o].build[0] != NULL);
+        for (int b = 0; ops[o].build[b]; b++)
+            for (int s = 0; s < n_sizes; s++)
+                for (int wide = 0; wide < 2; wide++) {
+                    Arena *a = arena_create(A);
+                    Case k = {.name = ops[o].name, .build = ops[o].build[b], .number = b, .wide = wide, .size = sizes[s],
+                              .len = len, .n = n, .train = train};
+                    check_case(a, &k, &worst);
+                    arena_free(a);
+                }
+    }
+    CHECK_NEAR(worst, 0, 4e-6);
+}
+
+static const int64_t some_rows[] = {3, 1, 5}, one_row[] = {1}, with_empty[] = {2, 0, 1}, more_rows[] = {17};
+
+TEST(ops_small) { each_case(A, (int64_t[]){1, 15}, 2, false, some_rows, 3); }
+TEST(ops_16) { each_case(A, (int64_t[]){16}, 1, false, with_empty, 3); }
+TEST(ops_17) { each_case(A, (int64_t[]){17}, 1, false, one_row, 1); }
+TEST(ops_17_rows) { each_case(A, (int64_t[]){2}, 1, false, more_rows, 1); }
+TEST(ops_weights) { each_case(A, (int64_t[]){1, 5}, 2, true, some_rows, 3); }
+
+// ------------------------------------------------------------------------------------------------ a whole model
+
+static P self_attention(Ctx *c, P x, bool causal)
+{
+    P part[3];
+    for (int i = 0; i < 3; i++) part[i] = p_linear(c, x, weight(c, 8, 8), vector(c, 1, 8, 0, true));
+    return p_linear(c, p_attention(c, part[0], part[1], part[2], (Attention){.heads = 2, .scale = 0.5f, .causal = causal}, none),
+                    weight(c, 8, 8), none);
+}
+
+static P cross_attention(Ctx *c, P x, P source)
+{
+    P q = p_linear(c, x, weight(c, 8, 8), none), k = p_linear(c, source, weight(c, 8, 8), none);
+    P v = p_linear(c, source, weight(c, 8, 8), none);
+    return p_attention(c, q, k, v, (Attention){.heads = 2, .scale = 0.5f}, none);
+}
+
+static P feed_forward(Ctx *c, P x, Act kind)
+{
+    P gate = p_act(c, p_linear(c, x, weight(c, 11, 8), vector(c, 1, 11, 0, true)), kind);
+    P up = p_linear(c, x, weight(c, 11, 8), none);
+    return p_linear(c, p_mul(c, gate, up), weight(c, 8, 11), vector(c, 1, 8, 0, true));
+}
+
+// Two layers each way, Marian's norm after in the encoder, T5's norm before in the decoder, positions, picked logits.
+static P encoder_decoder(Ctx *c)
+{
+    P x = leaf(c, 8, rows_make(c->a, 2, (int64_t[]){4, 3}), true);
+    P y = leaf(c, 8, rows_make(c->a, 2, (int64_t[]){3, 5}), true);
+    x = shift_zero(c, p_scale(c, x, 2.5f));
+    for (int i = 0; i < 2; i++) {
+        x = norm(c, p_add(c, x, self_attention(c, x, false)));
+        x = norm(c, p_add(c, x, feed_forward(c, x, ACT_SILU)));
+    }
+    for (int i = 0; i < 2; i++) {
+        y = p_add(c, y, self_attention(c, rms(c, y), true));
+        y = p_add(c, y, cross_attention(c, rms(c, y), x));
+        y = p_add(c, y, feed_forward(c, rms(c, y), ACT_GELU_TANH));
+    }
+    y = pick_some(c, rms(c, y));
+    return p_linear(c, y, weight(c, 13, 8), vector(c, 1, 13, 0, true));
+}
+
+TEST(whole_model)
+{
+    double worst = 0;
+    Case k = {.name = "encoder_decoder", .whole = encoder_decoder};
+    check_case(A, &k, &worst);
+    k.train = true;
+    check_case(A, &k, &worst);
+    CHECK_NEAR(worst, 0, 4e-6);
+}
+
+// ------------------------------------------------------------------------------------------------ the tape itself
+
+TEST(memory_is_foretold)
+{
+    static const Case cases[] = {{.name = "encoder_decoder", .whole = encoder_decoder}};
+    cpu_select(NULL, NULL);
+    Ctx *c = arena_new(A, Ctx, 1);
+    *c = (Ctx){.a = A, .bump = -1, .t = tape_create(A)};
+    P y = run_case(c, &cases[0]);
+    Layout *l = cotangents(A, y.seqs);
+    size_t told = tape_backward_bytes(c->t, y.f, l);
+    for (int i = 0; i < 2; i++) { // and again: asking changes nothing
+        tape_backward(c->t, y.f, l, seeds(A, l->total * y.cols));
+        size_t used = tape_peak(c->t) - arena_used(tape_arena(c->t));
+        if (told < used || told > 2 * used) FAIL("%zu bytes foretold, %zu used", told, used);
+        CHECK_INT(tape_backward_bytes(c->t, y.f, l), told);
+    }
+}
+
+// Decoding with a cache: the last row alone, given the keys of all, has the bits it has in the whole pass.
+TEST(cached_rows_have_the_same_bits)
+{
+    enum { N = 19, D = 32 };
+    int64_t all[] = {N}, last[] = {1}, index[1];
+    float *x = seeds(A, N * D);
+    const char *isa[4];
+    for (size_t s = 0, n = cpu_isas(isa); s < n; s++) {
+        cpu_select(isa[s], NULL);
+        Tape *t = tape_create(A);
+        Attention how = {.heads = 2, .scale = 0.25f, .causal = true};
+        Tensor *whole = tn_leaf(t, x, N, D, rows_make(A, 1, all), false), *y = tn_attention(t, whole, whole, whole, &how);
+        for (int64_t i = 0; i < N; i++) {
+            all[0] = i + 1, index[0] = i;
+            Tensor *keys = tn_leaf(t, x, i + 1, D, rows_make(A, 1, all), false);
+            Tensor *q = tn_pick(t, keys, index, rows_make(A, 1, last)), *z = tn_attention(t, q, keys, keys, &how);
+            CHECK(!memcmp(z->f, y->f + i * D, D * sizeof(float)));
+        }
+        all[0] = N;
+    }
+    cpu_select(NULL, NULL);
+}
+
+// A row's bits do not depend on the sentences around it.
+TEST(batch_changes_nothing)
+{
+    enum { D = 40, O = 600 };
+    int64_t len[] = {3, 7, 30};
+    float *x = seeds(A, 40 * D), *w = seeds(A, O * D);
+    cpu_select(NULL, NULL);
+    Tape *t = tape_create(A);
+    Tensor *weights = tn_weight(A, w, W_F32, O, D, "w");
+    Tensor *y = tn_linear(t, tn_leaf(t, x, 40, D, rows_make(A, 3, len), false), weights, NULL);
+    for (int64_t s = 0, row = 0; s < 3; row += len[s++]) {
+        Tensor *alone = tn_linear(t, tn_leaf(t, x + row * D, len[s], D, rows_make(A, 1, len + s), false), weights, NULL);
+        CHECK(!memcmp(alone->f, y->f + row * O, (size_t)(len[s] * O) * sizeof(float)));
+    }
+}
+
+// T5's buckets over long distances, from the softmax of a bias that names its bucket.
+TEST(far_positions)
+{
+    enum { N = 300 };
+    int64_t len[] = {N};
+    float *zero = arena_new(A, float, N), bias[32];
+    for (int i = 0; i < 32; i++) bias[i] = 0.1f * (float)i;
+    cpu_select(NULL, NULL);
+    for (int both = 0; both < 2; both++) {
+        Tape *t = tape_create(A);
+        Tensor *b = tn_weight(A, NULL, W_F32, 32, 1, "bias"), *x = tn_leaf(t, zero, N, 1, rows_make(A, 1, len), false);
+        b->f = bias;
+        Attention how = {.heads = 1, .scale = 1, .bias = b, .bidirectional = both, .max_distance = 128};
+        int64_t nq, nk;
+        const float *p = tn_attention_weights(t, tn_attention(t, x, x, x, &how), 0, &nq, &nk);
+        CHECK_INT(nq, N), CHECK_INT(nk, N);
+        for (int64_t i = 0; i < N; i++)
+            for (int64_t j = 0; j < N; j++) {
+                double bucket = (log(p[i * N + j]) - log(p[i * N + i])) * 10; // bucket 0 at distance 0
+                if (llround(bucket) != bucket64(j - i, both)) return FAIL("bucket of %" PRId64 " is %g", j - i, bucket);
+                test_count(1);
+            }
+    }
+}
+
+TEST(activation_names)
+{
+    Act act;
+    CHECK(act_by_name(STR_LIT("swish"), &act) && act == ACT_SILU);
+    CHECK(act_by_name(STR_LIT("gelu"), &act) && act == ACT_GELU);
+    CHECK(act_by_name(STR_LIT("gelu_new"), &act) && act == ACT_GELU_TANH);
+    CHECK(act_by_name(STR_LIT("relu"), &act) && act == ACT_RELU);
+    CHECK(!act_by_name(STR_LIT("relu6"), &act));
+}
+
+// A tape that is reset and used again gives the same numbers and takes no more memory.
+TEST(reset_and_again)
+{
+    cpu_select(NULL, NULL);
+    Ctx *c = arena_new(A, Ctx, 1);
+    Case k = {.whole = encoder_decoder};
+    Bits first = {0}, again = {0};
+    Tape *t = tape_create(A);
+    size_t peak = 0;
+    for (int i = 0; i < 3; i++) {
+        *c = (Ctx){.a = A, .bump = -1, .t = t};
+        P y = run_case(c, &k);
+        Layout *l = cotangents(A, y.seqs);
+        tape_backward(t, y.f, l, seeds(A, l->total * y.cols));
+        Bits *b = i ? &again : &first;
+        b->n = 0;
+        keep(A, b, y.f->f, y.rows * y.cols);
+        keep(A, b, c->in[0].f->grad, c->in[0].f->layout->total * 8);
+        if (i) {
+            CHECK(first.n == again.n && !memcmp(first.f, again.f, (size_t)first.n * sizeof(float)));
+            CHECK_INT(tape_peak(t), peak);
+        }
+        peak = tape_peak(t);
+        tape_reset(t);
+    }
+}
