@@ -4,6 +4,8 @@
 // The way back for K cotangents is one large product: the rows of all of them stand end to end.
 #include "op.h"
 
+#include <string.h>
+
 static void shape(Node *n, Tape *t)
 {
     const Tensor *x = n->in[0], *w = n->in[1];
@@ -17,26 +19,35 @@ static void forward(Node *n, Tape *t)
     product_nt(t, n->out->f, n->out->cols, x->f, x->rows, w, b ? b->f : NULL, false);
 }
 
-static void scatter(Node *n, int64_t from, int64_t to)
+// x's gradient may cover more rows than y's: the ones in common are taken out, added to, and put back, so that the sum
+// runs in the same order as in place.
+static void take_rows(Node *n, int64_t from, int64_t to)
 {
     const Tensor *x = n->in[0];
-    for (int64_t i = from; i < to; i++) {
-        float *dx = x->grad + layout_place(x->layout, n->out->layout, i) * x->cols;
-        K->add(dx, dx, n->kept + i * x->cols, x->cols);
-    }
+    for (int64_t i = from; i < to; i++)
+        memcpy(n->kept + i * x->cols, x->grad + layout_place(x->layout, n->out->layout, i) * x->cols,
+               (size_t)x->cols * sizeof(float));
+}
+
+static void put_rows(Node *n, int64_t from, int64_t to)
+{
+    const Tensor *x = n->in[0];
+    for (int64_t i = from; i < to; i++)
+        memcpy(x->grad + layout_place(x->layout, n->out->layout, i) * x->cols, n->kept + i * x->cols,
+               (size_t)x->cols * sizeof(float));
 }
 
 static void backward(Node *n, Tape *t)
 {
     const Tensor *x = n->in[0], *w = n->in[1], *b = n->in[2], *y = n->out;
     const Layout *l = y->layout;
-    const void *weights = w->raw ? w->raw : w->f;
-    if (x->wanted && x->layout == l) {
-        product_nn(x->grad, x->cols, y->grad, y->cols, 1, l->total, weights, w->type, w->cols, x->cols, y->cols, true);
-    } else if (x->wanted) { // x's gradient covers more rows: compute beside it, then add where they belong
-        n->kept = tape_scratch(t, l->total * x->cols);
-        product_nn(n->kept, x->cols, y->grad, y->cols, 1, l->total, weights, w->type, w->cols, x->cols, y->cols, false);
-        each_rows(n, l->total, x->cols, scatter);
+    if (x->wanted) {
+        bool apart = x->layout != l;
+        n->kept = apart ? tape_scratch(t, l->total * x->cols) : x->grad;
+        if (apart) each_rows(n, l->total, x->cols, take_rows);
+        product_nn(n->kept, x->cols, y->grad, y->cols, 1, l->total, w->raw ? w->raw : w->f, w->type, w->cols, x->cols,
+                   y->cols, true);
+        if (apart) each_rows(n, l->total, x->cols, put_rows);
     }
     if (w->wanted) {
         float *rows = tape_scratch(t, l->total * x->cols);
