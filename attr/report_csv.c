@@ -74,6 +74,23 @@ static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, 
         }
 }
 
+// Tokens stand in every row of theirs, so a file made to harm could ask for terabytes.
+static bool small_enough(const Sequence *s, size_t i, Err *e)
+{
+    const uint64_t most = (uint64_t)4 << 30;
+    uint64_t bytes = 0, n = (uint64_t)(s->attr_pos_end - s->attr_pos_start);
+    const Scores *blocks[] = {&s->source_attributions, &s->target_attributions};
+    const Token *tokens[] = {s->source, s->target};
+    for (int k = 0; k < 2; k++)
+        for (int64_t r = 0; blocks[k]->v && r < blocks[k]->dim[0] && bytes < most; r++)
+            bytes += n * (tokens[k][r].text.n + 40);
+    uint64_t rows = (uint64_t)((blocks[0]->v ? blocks[0]->dim[0] : 0) + (blocks[1]->v ? blocks[1]->dim[0] : 0)) +
+                    s->n_step_scores;
+    for (int64_t c = s->attr_pos_start; c < s->attr_pos_end && bytes < most; c++)
+        bytes += rows * (s->target[c].text.n + 40);
+    return bytes < most || err_set(e, "csv: sequence %zu would take more than 4 GiB; use another format", i);
+}
+
 static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     (void)o;
@@ -82,6 +99,7 @@ static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     buf_str(out, STR_LIT("sequence,method,side,name,target_index,target_token,input_index,input_token,score\n"));
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
+        if (!small_enough(s, i, e)) return false;
         Row r = {i, str_of(method ? method : ""), STR_LIT("source"), STR_LIT("attribution")};
         put_block(out, &r, s, &s->source_attributions, s->source);
         r.side = STR_LIT("target");

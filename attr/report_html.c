@@ -111,6 +111,8 @@ static void put_heat(Buf *b, double heat)
     buf_str(b, STR_LIT(")\""));
 }
 
+enum { MOST_TOOLTIPS = 250000 }; // of a table; beyond that they would weigh more than a browser likes to carry
+
 // Each column's sum of absolute values over both tables, for the tooltips' percentages.
 static double *column_sums(Arena *a, const Sequence *s)
 {
@@ -153,7 +155,7 @@ static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range ran
         buf_str(b, STR_LIT("<td"));
         if (!isnan(v)) {
             put_heat(b, report_heat(range, v));
-            put_tooltip(b, row, column[c], v, sums[c], c);
+            if (t->n_rows * t->n_columns <= MOST_TOOLTIPS) put_tooltip(b, row, column[c], v, sums[c], c);
         }
         buf_char(b, '>');
         if (!isnan(v)) report_rounded(b, v, 3);

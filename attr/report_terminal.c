@@ -10,16 +10,17 @@
 #include <string.h>
 
 typedef struct Cell {
-    Str text;    // printable, see report_visible
+    size_t at, n; // its printable text (see report_visible) in Grid.text
     int width;
+    float heat;   // -1..1; NaN: no colour
     bool bold;
-    double heat; // -1..1; NaN: no colour
 } Cell;
 
 typedef struct Grid {
     const ReportOptions *o;
     int64_t rows, columns;   // rows: 2 of heading, then scores, then step scores; columns: number, token, then steps
     int64_t first_step;      // first row of step scores
+    Buf text;                // of all cells, one after the other
     Cell *cell;              // [rows, columns]
     int *width;              // of each column
 } Grid;
@@ -28,21 +29,33 @@ enum { HEAD_ROWS = 2, HEAD_COLUMNS = 2 };
 
 // ------------------------------------------------------------------------------------------ filling the grid
 
-static void set(Grid *g, int64_t row, int64_t column, Str text, bool bold, double heat)
+// What was put into g->text from `at` on is the text of this cell.
+static void set(Grid *g, int64_t row, int64_t column, size_t at, bool bold, double heat)
 {
-    int width = report_width(text);
-    g->cell[row * g->columns + column] = (Cell){text, width, bold, heat};
+    Str text = {g->text.s + at, g->text.n - at};
+    int width = text.n ? report_width(text) : 0;
+    g->cell[row * g->columns + column] = (Cell){at, text.n, width, (float)heat, bold};
     if (width > g->width[column]) g->width[column] = width;
 }
 
-static Str number_text(Arena *a, int64_t i) { return str_of(arena_printf(a, "%" PRId64, i)); }
-
-static Str label_text(Arena *a, Str token, const ReportOptions *o)
+static void set_number(Grid *g, int64_t row, int64_t column, int64_t i)
 {
-    Buf b = {.arena = a};
+    size_t at = g->text.n;
+    buf_printf(&g->text, "%" PRId64, i);
+    set(g, row, column, at, true, NAN);
+}
+
+static void set_label(Arena *a, Grid *g, int64_t row, int64_t column, Str token)
+{
+    const ReportOptions *o = g->o;
+    Arena *scratch = arena_create(a);
+    Buf b = {.arena = scratch};
     report_visible(&b, token, o->unicode);
     int most = o->plain || o->width <= 0 ? INT32_MAX : o->width / 2 > 50 ? o->width / 2 - 10 : 40;
-    return report_cut(a, buf_view(&b), most, o->unicode);
+    size_t at = g->text.n;
+    buf_str(&g->text, report_cut(scratch, buf_view(&b), most, o->unicode));
+    arena_free(scratch);
+    set(g, row, column, at, true, NAN);
 }
 
 // Without colours and box drawing a character says how hot a number is.
@@ -57,14 +70,14 @@ static void put_shade(Buf *b, double heat, const ReportOptions *o)
 static void fill_scores(Arena *a, Grid *g, const Table *t, Range range)
 {
     for (int64_t i = 0; i < t->n_rows; i++) {
-        set(g, HEAD_ROWS + i, 0, number_text(a, i), true, NAN);
-        set(g, HEAD_ROWS + i, 1, label_text(a, t->row[i].text, g->o), true, NAN);
+        set_number(g, HEAD_ROWS + i, 0, i);
+        set_label(a, g, HEAD_ROWS + i, 1, t->row[i].text);
         for (int64_t c = 0; c < t->n_columns; c++) {
             float v = t->scores->v[i * t->n_columns + c];
             double heat = report_heat(range, v);
-            Buf b = {.arena = a};
-            if (!isnan(v)) report_rounded(&b, v, 2), put_shade(&b, heat, g->o);
-            set(g, HEAD_ROWS + i, HEAD_COLUMNS + c, buf_view(&b), false, heat);
+            size_t at = g->text.n;
+            if (!isnan(v)) report_rounded(&g->text, v, 2), put_shade(&g->text, heat, g->o);
+            set(g, HEAD_ROWS + i, HEAD_COLUMNS + c, at, false, heat);
         }
     }
 }
@@ -74,12 +87,12 @@ static void fill_step_scores(Arena *a, Grid *g, const Sequence *s)
     for (size_t i = 0; i < s->n_step_scores; i++) {
         const NamedScores *x = &s->step_scores[i];
         int64_t row = g->first_step + (int64_t)i;
-        set(g, row, 1, label_text(a, x->name, g->o), true, NAN);
+        set_label(a, g, row, 1, x->name);
         for (int64_t c = 0; c < g->columns - HEAD_COLUMNS; c++) {
             float v = x->scores.v[c];
-            Buf b = {.arena = a};
-            report_fixed2(&b, v);
-            set(g, row, HEAD_COLUMNS + c, buf_view(&b), fabsf(v) >= 0.5f && !x->is_int, NAN);
+            size_t at = g->text.n;
+            report_fixed2(&g->text, v);
+            set(g, row, HEAD_COLUMNS + c, at, fabsf(v) >= 0.5f && !x->is_int, NAN);
         }
     }
 }
@@ -87,14 +100,15 @@ static void fill_step_scores(Arena *a, Grid *g, const Sequence *s)
 static Grid make_grid(Arena *a, const Sequence *s, const Table *t, const ReportOptions *o)
 {
     Grid g = {.o = o, .rows = HEAD_ROWS + t->n_rows + (int64_t)s->n_step_scores,
-              .columns = HEAD_COLUMNS + t->n_columns, .first_step = HEAD_ROWS + t->n_rows};
+              .columns = HEAD_COLUMNS + t->n_columns, .first_step = HEAD_ROWS + t->n_rows, .text = {.arena = a}};
     uint64_t cells;
     if (!mul_ok((uint64_t)g.rows, (uint64_t)g.columns, &cells)) BUG("a table of %" PRId64 " rows", g.rows);
     g.cell = arena_new(a, Cell, cells);
     g.width = arena_new(a, int, g.columns);
+    buf_char(&g.text, ' '); // so that text.s is never NULL
     for (int64_t c = 0; c < t->n_columns; c++) {
-        set(&g, 0, HEAD_COLUMNS + c, number_text(a, c), true, NAN);
-        set(&g, 1, HEAD_COLUMNS + c, label_text(a, t->column[c].text, o), true, NAN);
+        set_number(&g, 0, HEAD_COLUMNS + c, c);
+        set_label(a, &g, 1, HEAD_COLUMNS + c, t->column[c].text);
     }
     fill_scores(a, &g, t, report_range(s, o));
     fill_step_scores(a, &g, s);
@@ -133,14 +147,13 @@ static void start_color(Buf *b, ColorDepth depth, double heat)
     else if (fabs(heat) >= 0.2) buf_printf(b, "\x1b[%dm", (heat < 0 ? 34 : 31) + (fabs(heat) >= 0.6 ? 60 : 0));
 }
 
-static void put_text(Buf *b, const Cell *c, ColorDepth depth)
+static void put_text(Buf *b, Str text, bool bold, double heat, ColorDepth depth)
 {
-    bool hot = depth != COLOR_NONE && !isnan(c->heat), bold = depth != COLOR_NONE && c->bold;
     size_t before = b->n;
-    if (hot) start_color(b, depth, c->heat);
-    if (bold && c->text.n) buf_str(b, STR_LIT("\x1b[1m"));
+    if (depth != COLOR_NONE && !isnan(heat)) start_color(b, depth, heat);
+    if (depth != COLOR_NONE && bold && text.n) buf_str(b, STR_LIT("\x1b[1m"));
     bool switched = b->n > before;
-    buf_str(b, c->text);
+    buf_str(b, text);
     if (switched) buf_str(b, STR_LIT("\x1b[0m"));
 }
 
@@ -193,7 +206,7 @@ static void put_row(Buf *b, const Grid *g, Block k, int64_t row, const char *sid
         int room = g->width[c] - x->width, left = c < HEAD_COLUMNS ? room : room / 2;
         buf_str(b, str_of(side));
         put_spaces(b, 1 + left);
-        put_text(b, x, g->o->color);
+        put_text(b, (Str){g->text.s + x->at, x->n}, x->bold, (double)x->heat, g->o->color);
         put_spaces(b, 1 + room - left);
     }
     buf_str(b, str_of(side));
@@ -228,8 +241,7 @@ static Block next_block(const Grid *g, int64_t from)
 
 static void put_heading(Buf *b, const char *text, const ReportOptions *o)
 {
-    Cell c = {str_of(text), 0, true, NAN};
-    put_text(b, &c, o->plain ? COLOR_NONE : o->color);
+    put_text(b, str_of(text), true, NAN, o->color);
 }
 
 static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
@@ -258,7 +270,8 @@ static void put_plain(Buf *b, const Grid *g, const Table *t)
     buf_printf(b, "%s Saliency Heatmap\n", t->side);
     for (int64_t row = 0; row < g->rows; row++)
         for (int64_t c = 0; c < g->columns; c++) {
-            buf_str(b, g->cell[row * g->columns + c].text);
+            const Cell *x = &g->cell[row * g->columns + c];
+            buf_str(b, (Str){g->text.s + x->at, x->n});
             buf_char(b, c + 1 < g->columns ? '\t' : '\n');
         }
 }

@@ -301,13 +301,14 @@ bool aggregate_split(Arena *a, const Sequence *in, const Stage *stage, Sequence 
     if (strcmp(stage->split_mode, "single") && strcmp(stage->split_mode, "start") && strcmp(stage->split_mode, "end"))
         return err_set(e, "split_mode '%.50s' is unknown; use single, start or end", stage->split_mode);
     regex_t *pattern = arena_new(a, regex_t, 1);
+    arena_on_free(a, free_pattern, pattern); // before it holds anything: this call may run out of memory
     int rc = regcomp(pattern, stage->split_pattern, REG_EXTENDED);
     if (rc) {
         char why[100];
         regerror(rc, pattern, why, sizeof why);
+        memset(pattern, 0, sizeof *pattern);
         return err_set(e, "split_pattern '%.200s': %s", stage->split_pattern, why);
     }
-    arena_on_free(a, free_pattern, pattern);
     Spans source = {NULL, 0}, target = {NULL, 0};
     if (stage->aggregate_source) source = split_spans(a, in->source, in->n_source, stage, pattern);
     if (stage->aggregate_target) target = split_spans(a, in->target, in->n_target, stage, pattern);

@@ -1,0 +1,349 @@
+// t_result.c — Inseq's files: what is read and written again is the same, and no file can do harm.
+#include "same.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// ------------------------------------------------------------------------------------------ the library's files
+
+static bool wanted(const char *folder, const char *name)
+{
+    size_t n = strlen(name);
+    if (n < 5 || strcmp(name + n - 5, ".json")) return false;
+    return !strstr(name, "scores-dicts") && !strstr(name, ".tables.json") && strcmp(folder, ".");
+}
+
+// Written in a form of Inseq's that we read but do not write: the value is the same, the bytes are not.
+static bool other_bytes(const char *path, const Attribution *x)
+{
+    static const char *const forms[] = {"older/", "save-float16", "save-float8", "save-primitives", "stepwise.raw"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        if (strstr(path, forms[i])) return true;
+    return x->n && x->sequence[0].kind == OUT_MULTI; // "_num_dimensions" is ours
+}
+
+// Every golden result: read, write, read. The bytes equal the library's wherever it wrote the form that we write.
+TEST(result_round_trip)
+{
+    static const char *const folders[] = {"aggregate", "attribute", "older", "notebook"};
+    int n = 0, same_bytes = 0;
+    for (size_t k = 0; k < sizeof folders / sizeof folders[0]; k++) {
+        DIR *d = opendir(arena_printf(A, "test/golden/cases/%s", folders[k]));
+        if (!d) {
+            FAIL("no folder %s", folders[k]);
+            continue;
+        }
+        for (struct dirent *f; (f = readdir(d));) {
+            if (!wanted(folders[k], f->d_name)) continue;
+            Arena *a = arena_create(A);
+            const char *path = arena_printf(a, "%s/%s", folders[k], f->d_name);
+            Attribution x, y;
+            Err e = {0};
+            if (golden_attribution(a, path, &x)) {
+                Buf b = {.arena = a};
+                attr_to_json(a, &x, &b);
+                if (!attr_from_json(a, buf_view(&b), path, &y, &e)) FAIL("%s: %s", path, e.text);
+                else if (same_attribution(path, &y, &x, EXACT)) n++;
+                bool equal = str_eq(buf_view(&b), golden_text(a, path));
+                same_bytes += equal;
+                if (!equal && !other_bytes(path, &x)) FAIL("%s: other bytes than the library's", path);
+            }
+            arena_free(a);
+        }
+        closedir(d);
+    }
+    CHECK(n > 300);
+    CHECK(same_bytes > 290);
+}
+
+// Half precision, an eighth, gzip, plain lists, plain dictionaries: all of the same result.
+TEST(result_precisions_and_forms)
+{
+    Attribution full, x;
+    const struct { const char *name; Tolerance t; } forms[] = {
+        {"primitives.json", EXACT}, {"float16.json", {6e-8, 5e-4}}, {"float8.json", {1e-3, 0.0625}},
+    };
+    if (!golden_attribution(A, "aggregate/marian-en-nl-save-plain-lists.json", &full)) return;
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        if (golden_attribution(A, arena_printf(A, "aggregate/marian-en-nl-save-%s", forms[i].name), &x))
+            same_attribution(forms[i].name, &x, &full, forms[i].t);
+    Attribution small;
+    Err e = {0};
+    CHECK(attr_aggregate_default(A, &full, &small, &e));
+    if (golden_attribution(A, "aggregate/marian-en-nl-save-compressed.json.gz", &x))
+        same_attribution("compressed", &small, &x, GOLDEN);
+}
+
+// Inseq 0.6 and 0.7 agree on the same cases.
+TEST(result_older_equals_newer)
+{
+    static const char *const cases[] = {"marian-attention-both-forced", "marian-batch", "marian-fn-contrast_prob_diff",
+                                        "t5-ixg-both-forced"};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Attribution x, y;
+        if (golden_attribution(A, arena_printf(A, "older/older-%s.json", cases[i]), &x) &&
+            golden_attribution(A, arena_printf(A, "attribute/%s.json", cases[i]), &y))
+            same_attribution(cases[i], &x, &y, (Tolerance){2e-5, 1e-4});
+    }
+}
+
+TEST(result_info)
+{
+    Attribution x;
+    if (!golden_attribution(A, "attribute/marian-steps.json", &x)) return;
+    CHECK_STR(str_of(attr_info(A, &x, "attributed_fn")), STR_LIT("probability_fn"));
+    CHECK(!attr_info(A, &x, "attr_pos_end")); // a number
+    CHECK(!attr_info(A, &x, "absent"));
+}
+
+// ------------------------------------------------------------------------------------------ small files
+
+static const char shell_start[] = "{\"attributes\": {\"sequence_attributions\": [{\"attributes\": {"
+                                  "\"source\": [{\"id\": 4, \"token\": \"a\"}, [\"b\", 5]], \"target\": [\"c\", \"d\", \"e\"], "
+                                  "\"attr_pos_start\": 1, ";
+static const char shell_end[] = "}}]}}";
+
+static bool read_small(Arena *A, const char *fields, Attribution *out, Err *e)
+{
+    return attr_from_json(A, str_of(arena_printf(A, "%s%s%s", shell_start, fields, shell_end)), "small.json", out, e);
+}
+
+static const char *tensor(Arena *A, const char *header, size_t bytes)
+{
+    Buf file = {.arena = A}, text = {.arena = A};
+    size_t n = strlen(header);
+    for (int i = 0; i < 8; i++) buf_char(&file, (char)(n >> (8 * i)));
+    buf_put(&file, header, n);
+    for (size_t i = 0; i < bytes; i++) buf_char(&file, (char)(i * 7));
+    buf_base64(&text, file.s, file.n);
+    return text.s;
+}
+
+TEST(result_small_files)
+{
+    Attribution x;
+    Err e = {0};
+    CHECK(read_small(A, "\"source_attributions\": [[1, 2.5], [NaN, null]], \"step_scores\": {\"n\": [3, 4]}", &x, &e));
+    const Sequence *s = x.sequence;
+    CHECK_INT(s->n_source, 2);
+    CHECK_INT(s->source[1].id, 5);
+    CHECK_INT(s->target[0].id, -1);
+    CHECK_INT(s->attr_pos_end, 3);
+    CHECK(s->kind == OUT_COARSE);
+    CHECK_NEAR(s->source_attributions.v[1], 2.5, 0);
+    CHECK(isnan(s->source_attributions.v[2]) && isnan(s->source_attributions.v[3]));
+    CHECK(s->step_scores[0].is_int && s->step_scores[0].scores.v[1] == 4);
+
+    // column-major arrays of numpy, 64-bit floats, 16-bit ones
+    CHECK(read_small(A, "\"source_attributions\": {\"__ndarray__\": \"b64:AAAAAAAA8D8AAAAAAAAAQAAAAAAAAAhAAAAAAAAAEEA=\", "
+                        "\"dtype\": \"float64\", \"shape\": [2, 2], \"Corder\": false}", &x, &e));
+    const float columns[] = {1, 3, 2, 4};
+    for (int i = 0; i < 4; i++) CHECK_NEAR(x.sequence->source_attributions.v[i], columns[i], 0);
+    CHECK(read_small(A, "\"step_scores\": {\"h\": {\"__ndarray__\": \"b64:AD4BAA==\", \"dtype\": \"float16\", \"shape\": [2]}}",
+                     &x, &e));
+    CHECK_NEAR(x.sequence->step_scores[0].scores.v[0], 1.5, 0);
+    CHECK_NEAR(x.sequence->step_scores[0].scores.v[1], 5.960464477539063e-08, 0);
+    CHECK(!e.set);
+
+    // no sequences at all, and an empty one
+    CHECK(attr_from_json(A, STR_LIT("{\"sequence_attributions\": []}"), "x", &x, &e));
+    CHECK_INT(x.n, 0);
+    CHECK(attr_from_json(A, STR_LIT("{\"sequence_attributions\": [{\"source\": [], \"target\": []}]}"), "x", &x, &e));
+    CHECK(x.sequence[0].kind == OUT_STEPS);
+}
+
+// The info survives as it is, with keys in order, at most 20 levels of indent.
+TEST(result_info_layout)
+{
+    Buf deep = {.arena = A}, out = {.arena = A};
+    buf_str(&deep, STR_LIT("{\"info\": {\"z\": 1e5, \"a\": "));
+    for (int i = 0; i < 400; i++) buf_char(&deep, '[');
+    buf_str(&deep, STR_LIT("\"\xc3\xa9\""));
+    for (int i = 0; i < 400; i++) buf_char(&deep, ']');
+    buf_str(&deep, STR_LIT(", \"m\": {\"y\": {}, \"x\": [], \"x\": NaN}}, \"sequence_attributions\": []}"));
+    Attribution x, y;
+    Err e = {0};
+    CHECK(attr_from_json(A, buf_view(&deep), "deep", &x, &e));
+    attr_to_json(A, &x, &out);
+    CHECK(out.n < 20000);
+    CHECK_HAS(out.s, "[\"\\u00e9\"]");
+    CHECK_HAS(out.s, "\"m\": {\n                \"x\": NaN,\n                \"y\": {}\n            },\n            \"z\": 1e5");
+    CHECK(attr_from_json(A, buf_view(&out), "again", &y, &e));
+    CHECK_INT(y.n_info, 3);
+}
+
+// ------------------------------------------------------------------------------------------ hostile files
+
+TEST(result_refuses)
+{
+    const struct { const char *fields, *says; } cases[] = {
+        {"\"source_attributions\": \"*\"", "not base64"},
+        {"\"source_attributions\": \"AAAA\"", "tensor header claims"},
+        {"\"source_attributions\": \"/////////38=\"", "tensor header claims 9223372036854775807 bytes, 0 remain"},
+        {"\"source_attributions\": 3", "a list of numbers or a tensor"},
+        {"\"source_attributions\": {}", "a list of numbers or a tensor"},
+        {"\"source_attributions\": [[1, 2], [3]]", "a list as long as the ones before"},
+        {"\"source_attributions\": [[1, 2], [3, [4]]]", "found an array, expected a number"},
+        {"\"source_attributions\": [[1, 2], 3]", "a list as long as the ones before"},
+        {"\"source_attributions\": [[1, 2], [3, \"x\"]]", "expected a number"},
+        {"\"source_attributions\": [[[[[[1]]]]]]", "nested deeper than 5"},
+        {"\"source_attributions\": [[1, 2]]", "shape [1, 2]"},
+        {"\"source_attributions\": [[1], [2]]", "2 tokens and 2 steps"},
+        {"\"source_attributions\": [1, 2]", "shape [2, 0]"},
+        {"\"target_attributions\": [[1,2],[1,2],[1,2],[1,2]]", "3 tokens and 2 steps"},
+        {"\"source_attributions\": [[1,2],[1,2]], \"target_attributions\": [[[1],[2]]]", "differ in shape"},
+        {"\"step_scores\": {\"p\": [1]}", "step scores 'p' have 1 values for 2 steps"},
+        {"\"step_scores\": {\"p\": [[1, 2]]}", "for 2 steps"},
+        {"\"step_scores\": [1]", "an object of named tensors"},
+        {"\"attr_pos_start\": -1", "0 or greater"},
+        {"\"attr_pos_start\": 1.5", "0 or greater"},
+        {"\"attr_pos_start\": 3, \"attr_pos_end\": 2", "lies after attr_pos_end"},
+        {"\"source\": 3", "a list of tokens is missing"},
+        {"\"source\": [3]", "a token without a text"},
+        {"\"source\": [{\"id\": 4}]", "a token without a text"},
+        {"\"source\": [{\"id\": 2147483648, \"token\": \"x\"}]", "32 bits"},
+        {"\"source\": [{\"id\": \"4\", \"token\": \"x\"}]", "32 bits"},
+        {"\"source_attributions\": {\"__ndarray__\": \"AAAA\", \"dtype\": \"float32\", \"shape\": [1]}", "b64:"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"object\", \"shape\": [1]}", "known dtype"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\", \"shape\": [1]}", "comes with 3"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\", \"shape\": [-1]}", "negative"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:\", \"dtype\": \"int8\", \"shape\": [0, 9223372036854775807]}",
+         "too large"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:\", \"dtype\": \"int8\", "
+         "\"shape\": [4294967296, 4294967296]}", "too large"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\"}", "shape must be a list"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64.gz:AAAA\", \"dtype\": \"float32\", \"shape\": [1]}", "gzip"},
+        {"\"source_attributions\": {\"__ndarray__\": 7}", "a string or a list"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Attribution x;
+        Err e = {0};
+        if (read_small(A, cases[i].fields, &x, &e)) FAIL("read: %s", cases[i].fields);
+        CHECK_HAS(e.text, cases[i].says);
+        CHECK_HAS(e.text, "small.json");
+    }
+}
+
+TEST(result_refuses_tensor_headers)
+{
+    const struct { const char *header; size_t bytes; const char *says; } cases[] = {
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 15, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,12]}}", 16, "comes with 12 bytes"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[-4,12]}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[16,0]}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16,16]}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":7}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2]}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F31\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 16, "unknown dtype 'F31'"},
+        {"{\"attribution\":{\"shape\":[2,2],\"data_offsets\":[0,16]}}", 16, "names no tensor with a dtype"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "at most 5"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":\"2\",\"data_offsets\":[0,4]}}", 4, "shape must be a list"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0, "too large"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[0,9000000000000000000],\"data_offsets\":[0,0]}}", 0, "too large"},
+        {"{\"a\":{},\"b\":{}}", 0, "two tensors"},
+        {"{\"__metadata__\":{}}", 0, "names no tensor"},
+        {"[]", 0, "names no tensor"},
+        {"{", 0, "tensor header"},
+        {"", 0, "tensor header"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Attribution x;
+        Err e = {0};
+        const char *t = tensor(A, cases[i].header, cases[i].bytes);
+        if (read_small(A, arena_printf(A, "\"source_attributions\": \"%s\"", t), &x, &e)) FAIL("read: %s", cases[i].header);
+        CHECK_HAS(e.text, cases[i].says);
+    }
+}
+
+TEST(result_refuses_files)
+{
+    const struct { Str text; const char *says; } cases[] = {
+        {STR_LIT(""), "expected"},
+        {STR_LIT("[]"), "no list sequence_attributions"},
+        {STR_LIT("{}"), "no list sequence_attributions"},
+        {STR_LIT("{\"sequence_attributions\": {}}"), "no list sequence_attributions"},
+        {STR_LIT("{\"sequence_attributions\": [3]}"), "expected an object"},
+        {STR_LIT("{\"sequence_attributions\": [], \"info\": 3}"), "info: found"},
+        {STR_LIT("{\"sequence_attributions\": [{\"__instance_type__\": [\"os\", \"system\"], \"attributes\": {\"source\": [], "
+                 "\"target\": []}}]}"), "one of Inseq's four"},
+        {STR_LIT("\x1f\x8b"), "gzip"},
+        {STR_LIT("\x1f\x8b\x08\0\0\0\0\0\0\x03" "abcdef"), "broken or cut off"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Attribution x;
+        Err e = {0};
+        if (attr_from_json(A, cases[i].text, "f.json", &x, &e)) FAIL("case %zu was read", i);
+        CHECK_HAS(e.text, cases[i].says);
+    }
+}
+
+// Every prefix is refused; every changed bit gives an error in words or a result that can be written.
+TEST(result_truncated_and_flipped)
+{
+    static const char *const files[] = {"aggregate/marian-en-nl-save-compressed.json.gz", "older/older-gpt2-ixg.json"};
+    for (size_t k = 0; k < 2; k++) {
+        Str text = golden_text(A, files[k]);
+        size_t step = k ? 7 : 1;
+        Arena *a = arena_create(A);
+        for (size_t n = 0; n < text.n; n += step) {
+            Attribution x;
+            Err e = {0};
+            if (attr_from_json(a, (Str){text.s, n}, "cut", &x, &e) || !e.set) FAIL("%s: prefix of %zu read", files[k], n);
+            arena_reset(a);
+        }
+        char *copy = str_zero(A, text);
+        memcpy(copy, text.s, text.n);
+        for (size_t bit = 0; bit < text.n * 8; bit += k ? 131 : 13) {
+            Attribution x;
+            Err e = {0};
+            copy[bit / 8] ^= (char)(1 << bit % 8);
+            if (attr_from_json(a, (Str){copy, text.n}, "flipped", &x, &e)) {
+                Buf b = {.arena = a};
+                attr_to_json(a, &x, &b);
+                CHECK(b.n > 0);
+            } else CHECK(e.set);
+            copy[bit / 8] ^= (char)(1 << bit % 8);
+            arena_reset(a);
+        }
+        arena_free(a);
+    }
+}
+
+// A gzip bomb stops at the size that the array may have.
+TEST(result_gzip_bomb)
+{
+    Buf gz = {.arena = A}, text = {.arena = A};
+    static const uint8_t head[] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3};
+    buf_put(&gz, head, sizeof head);
+    // one block of the fixed code: a zero byte, then "258 times what lies 1 back" again and again: 11000101 00000 pairs
+    static const uint8_t start[] = {0x63};
+    buf_put(&gz, start, 1);
+    for (int i = 0; i < 20000; i++) buf_char(&gz, 0x18); // whatever these bits say, output must stay bounded
+    buf_base64(&text, gz.s, gz.n);
+    Attribution x;
+    Err e = {0};
+    CHECK(!read_small(A, arena_printf(A, "\"source_attributions\": {\"__ndarray__\": \"b64.gz:%s\", \"dtype\": \"float32\", "
+                                         "\"shape\": [2, 2]}", text.s), &x, &e));
+    CHECK_HAS(e.text, "broken or cut off compressed data, or more than 16 bytes");
+}
+
+// ------------------------------------------------------------------------------------------ faults
+
+static bool read_and_write(Arena *A, void *context, Err *e)
+{
+    const Str *text = context;
+    Attribution x, y;
+    if (!attr_from_json(A, *text, "faults", &x, e) || !attr_aggregate_default(A, &x, &y, e)) return false;
+    Buf b = {.arena = A};
+    attr_to_json(A, &y, &b);
+    return true;
+}
+
+TEST(result_faults)
+{
+    Str older = golden_text(A, "older/older-gpt2-ixg.json"), gz = golden_text(A, "aggregate/marian-en-nl-save-compressed.json.gz");
+    test_every_fault(A, FAULT_ALLOC, read_and_write, &older);
+    test_every_fault(A, FAULT_ALLOC, read_and_write, &gz);
+}
