@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { SHARED = 16 }; // different layouts that are remembered
+
 typedef struct Spare { // memory of a gradient that has done its work
     float *f;
     int64_t n;
@@ -19,6 +21,8 @@ struct Tape {
     Node *node;
     int64_t n_nodes, cap;
     Spare *spare;
+    Layout *shared[SHARED]; // of this backward
+    int64_t n_shared;
     bool recording;
     size_t peak;
     bool planning;          // backward only counts bytes
@@ -247,6 +251,15 @@ static bool same_layout(const Layout *a, const Layout *b)
     return a->K == b->K && !memcmp(a->n, b->n, bytes) && !memcmp(a->row0, b->row0, bytes);
 }
 
+// Fills a layout that no more rows will join. Equal ones are made one, so that `==` compares them.
+static Layout *settle(Tape *t, Layout *l)
+{
+    for (int64_t i = 0; i < SHARED && t->shared[i]; i++)
+        if (same_layout(t->shared[i], l)) return t->shared[i];
+    fill_layout(t->back, l);
+    return t->shared[t->n_shared++ % SHARED] = l;
+}
+
 // ---------------------------------------------------------------------------------------------------- going back
 
 static float *gradient(Tape *t, int64_t n)
@@ -288,16 +301,16 @@ static void find_layouts(Tape *t, Tensor *out, const Layout *seed)
         clear(t->node[i].out);
         for (int j = 0; j < 4; j++) clear(t->node[i].in[j]);
     }
-    out->layout = layout_make(t->back, seed->K, seed->seq, seed->row0, seed->n);
-    const Layout *last = out->layout; // equal layouts share one
+    memset(t->shared, 0, sizeof t->shared), t->n_shared = 0;
+    int32_t *seq = arena_new(t->back, int32_t, seed->K);
+    for (int64_t k = 0; k < seed->K; k++) seq[k] = seed->seq[k];
+    out->layout = empty_layout(t->back, seed->K, seq);
+    for (int64_t k = 0; k < seed->K; k++) out->layout->row0[k] = seed->n[k] ? seed->row0[k] : 0, out->layout->n[k] = seed->n[k];
+    out->layout = settle(t, out->layout);
     for (int64_t i = t->n_nodes - 1; i >= 0; i--) {
         Node *n = &t->node[i];
         if (!n->out->wanted || !n->out->layout) continue;
-        if (!n->out->layout->row) {
-            if (same_layout(n->out->layout, last)) n->out->layout = (Layout *)last;
-            else fill_layout(t->back, n->out->layout);
-        }
-        last = n->out->layout;
+        if (!n->out->layout->row) n->out->layout = settle(t, n->out->layout);
         (n->op->reach ? n->op->reach : tape_reach_rows)(n, t);
     }
 }
@@ -310,7 +323,7 @@ static void go_back(Tape *t, Tensor *out)
         for (int j = 0; j < 4; j++) {
             Tensor *x = n->in[j];
             if (!x || !x->wanted || !x->seqs || x->grad) continue;
-            if (!x->layout->row) fill_layout(t->back, x->layout); // a leaf
+            if (!x->layout->row) x->layout = settle(t, x->layout); // a leaf
             x->grad = gradient(t, x->layout->total * x->cols);
             if (t->planning) x->grad = (float *)1; // counted
         }
