@@ -62,7 +62,7 @@ static void shape(Node *n, Tape *t)
 }
 
 typedef struct Job {
-    Node *n;
+    const Node *n;
     float *scratch;
     int64_t each, items, step; // floats of scratch for each part; heads x sequences (or cotangents); items a part
 } Job;
@@ -101,14 +101,19 @@ static void forward_part(int64_t part, void *context)
 }
 
 // Items are dealt in parts, so that scratch is needed for each part and not for each item.
-static void deal(Job *j, Tape *t, void (*part)(int64_t, void *))
+static int64_t deal(Job *j) // how many parts
 {
     int64_t parts = 8 * pool_threads();
     j->step = (j->items + parts - 1) / parts;
     if (j->step < 1) j->step = 1;
-    parts = (j->items + j->step - 1) / j->step;
-    j->scratch = tape_scratch(t, parts * j->each);
-    pool_run(parts, part, j);
+    return (j->items + j->step - 1) / j->step;
+}
+
+static void run(Job j, Tape *t, void (*part)(int64_t, void *))
+{
+    int64_t parts = deal(&j);
+    j.scratch = tape_scratch(t, parts * j.each);
+    pool_run(parts, part, &j);
 }
 
 static void forward(Node *n, Tape *t)
@@ -117,7 +122,7 @@ static void forward(Node *n, Tape *t)
     int64_t longest = 0;
     for (int64_t i = 0; i < q->seqs->n; i++) longest = q->seqs->len[i] > longest ? q->seqs->len[i] : longest;
     Job j = {.n = n, .each = packed_size(longest, q->cols / n->how.heads), .items = q->seqs->n * n->how.heads};
-    deal(&j, t, forward_part);
+    run(j, t, forward_part);
 }
 
 static void reach(Node *n, Tape *t)
@@ -174,18 +179,25 @@ static void backward_part(int64_t part, void *context)
         one_head_back(j->n, i / j->n->how.heads, i % j->n->how.heads, j->scratch + part * j->each);
 }
 
-static void backward(Node *n, Tape *t)
+static Job back_job(const Node *n)
 {
     const Layout *l = n->out->layout;
     int64_t rows = 0;
     for (int64_t k = 0; k < l->K; k++) rows = l->n[k] > rows ? l->n[k] : rows;
-    int64_t each = 2 * rows * kept(n)->limit + packed_size(rows, n->in[2]->cols / n->how.heads);
-    Job j = {.n = n, .each = each, .items = l->K * n->how.heads};
-    deal(&j, t, backward_part);
+    return (Job){.n = n, .each = 2 * rows * kept(n)->limit + packed_size(rows, n->in[2]->cols / n->how.heads),
+                 .items = l->K * n->how.heads};
 }
 
+static int64_t scratch(const Node *n)
+{
+    Job j = back_job(n);
+    return deal(&j) * j.each;
+}
+
+static void backward(Node *n, Tape *t) { run(back_job(n), t, backward_part); }
+
 const Op op_attention = {
-    .name = "attention", .shape = shape, .forward = forward, .reach = reach, .backward = backward};
+    .name = "attention", .shape = shape, .forward = forward, .reach = reach, .backward = backward, .scratch = scratch};
 
 Tensor *tn_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, const Attention *how)
 {

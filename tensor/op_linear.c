@@ -58,7 +58,14 @@ static void backward(Node *n, Tape *t)
         for (int64_t i = 0; i < l->total; i++) K->add(b->grad, b->grad, y->grad + i * y->cols, y->cols);
 }
 
-const Op op_linear = {.name = "linear", .shape = shape, .forward = forward, .backward = backward};
+static int64_t scratch(const Node *n)
+{
+    const Tensor *x = n->in[0], *w = n->in[1];
+    int64_t floats = n->out->layout->total * x->cols;
+    return (x->wanted && x->layout != n->out->layout ? floats : 0) + (w->wanted ? floats : 0);
+}
+
+const Op op_linear = {.name = "linear", .shape = shape, .forward = forward, .backward = backward, .scratch = scratch};
 
 Tensor *tn_linear(Tape *t, Tensor *x, Tensor *w, Tensor *b)
 {

@@ -25,8 +25,9 @@ struct Tape {
     int64_t n_shared;
     bool recording;
     size_t peak;
-    bool planning;          // backward only counts bytes
-    size_t planned, planned_peak;
+    bool planning;          // backward only counts bytes:
+    size_t planned;         // of gradients,
+    size_t planned_scratch; // of the operation that needs most beside them
 };
 
 Tape *tape_create(Arena *a)
@@ -262,29 +263,27 @@ static Layout *settle(Tape *t, Layout *l)
 
 // ---------------------------------------------------------------------------------------------------- going back
 
+// Zeroed floats: of a gradient that has done its work if one is about the size. When planning only counts, and what
+// comes back must not be touched.
 static float *gradient(Tape *t, int64_t n)
 {
-    if (t->planning) { // pretend: count what would be alive at once
-        t->planned += (size_t)n * sizeof(float);
-        if (t->planned > t->planned_peak) t->planned_peak = t->planned;
-        return NULL;
-    }
+    static float nothing;
     Spare **best = NULL;
     for (Spare **s = &t->spare; *s; s = &(*s)->next)
         if ((*s)->n >= n && (*s)->n <= 2 * n + 1024 && (!best || (*s)->n < (*best)->n)) best = s;
+    if (!best && t->planning) {
+        t->planned += ((size_t)n * sizeof(float) + 63) / 64 * 64;
+        return &nothing;
+    }
     if (!best) return arena_new(t->back, float, n);
     float *f = (*best)->f;
     *best = (*best)->next;
-    memset(f, 0, (size_t)n * sizeof(float));
+    if (!t->planning) memset(f, 0, (size_t)n * sizeof(float));
     return f;
 }
 
 static void give_back(Tape *t, float *f, int64_t n)
 {
-    if (t->planning) {
-        t->planned -= (size_t)n * sizeof(float);
-        return;
-    }
     Spare *s = arena_new(t->back, Spare, 1);
     *s = (Spare){.f = f, .n = n, .next = t->spare};
     t->spare = s;
@@ -319,15 +318,17 @@ static void go_back(Tape *t, Tensor *out)
 {
     for (int64_t i = t->n_nodes - 1; i >= 0; i--) {
         Node *n = &t->node[i];
-        if (!n->out->wanted || !n->out->layout || !(n->out->grad || t->planning)) continue;
+        if (!n->out->wanted || !n->out->layout || !n->out->grad) continue;
         for (int j = 0; j < 4; j++) {
             Tensor *x = n->in[j];
             if (!x || !x->wanted || !x->seqs || x->grad) continue;
             if (!x->layout->row) x->layout = settle(t, x->layout); // a leaf
             x->grad = gradient(t, x->layout->total * x->cols);
-            if (t->planning) x->grad = (float *)1; // counted
         }
-        if (!t->planning) {
+        if (t->planning) {
+            size_t bytes = n->op->scratch ? (size_t)n->op->scratch(n) * sizeof(float) + 256 : 0; // and alignment
+            if (bytes > t->planned_scratch) t->planned_scratch = bytes;
+        } else {
             n->op->backward(n, t);
             note_peak(t);
             arena_reset(t->scratch);
@@ -339,27 +340,31 @@ static void go_back(Tape *t, Tensor *out)
     }
 }
 
-void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float *seed)
+static void start_back(Tape *t, Tensor *out, const Layout *seed_layout)
 {
     arena_reset(t->back);
     t->spare = NULL;
     find_layouts(t, out, seed_layout);
-    out->grad = arena_new_raw(t->back, float, out->layout->total * out->cols);
+    out->grad = gradient(t, out->layout->total * out->cols);
+}
+
+void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float *seed)
+{
+    start_back(t, out, seed_layout);
     memcpy(out->grad, seed, (size_t)(out->layout->total * out->cols) * sizeof(float));
     go_back(t, out);
 }
 
 size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout)
 {
-    arena_reset(t->back);
-    t->spare = NULL;
-    t->planning = true, t->planned = t->planned_peak = 0;
-    find_layouts(t, out, seed_layout);
+    t->planning = true, t->planned = t->planned_scratch = 0;
+    start_back(t, out, seed_layout);
     go_back(t, out);
     t->planning = false;
+    size_t bytes = t->planned + t->planned_scratch + arena_used(t->back); // the last: layouts
     for (int64_t i = 0; i < t->n_nodes; i++) {
         clear(t->node[i].out);
         for (int j = 0; j < 4; j++) clear(t->node[i].in[j]);
     }
-    return t->planned_peak + (size_t)(seed_layout->total * out->cols) * 2 * sizeof(float);
+    return bytes;
 }
