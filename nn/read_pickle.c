@@ -170,29 +170,35 @@ static bool add_tensor(Load *l, Str key, const PickleTensor *t)
 }
 
 // The object must be a dict of name -> tensor, nothing else.
-static bool add_tensors(Load *l, uint64_t object_at)
+static bool check_object(const Load *l, uint64_t object_at)
 {
     const PickleValue *top = &l->p.top;
     if (top->kind != P_DICT)
         return err_at(l->e, l->path, object_at, "the file holds %s; it must hold a dict of names and tensors",
                       pickle_kind_name(top));
-    for (size_t i = 0; i < l->n_stores; i++) l->out->bytes += l->store[i].bytes;
     for (uint32_t i = 0; i < top->u.box->n; i += 2) {
         const PickleValue *k = &top->u.box->v[i], *v = k + 1;
         Str key = {k->u.s, k->n};
         char name[SHOWN];
-        uint64_t at = object_at + k->at;
         if (v->kind != P_TENSOR) {
             bool wrapped = v->kind == P_DICT && (str_is(key, "state_dict") || str_is(key, "model"));
-            return err_at(l->e, l->path, at, "'%s' is %s; every value must be a tensor%s", shown(name, key),
-                          pickle_kind_name(v),
+            return err_at(l->e, l->path, object_at + k->at, "'%s' is %s; every value must be a tensor%s",
+                          shown(name, key), pickle_kind_name(v),
                           wrapped ? ": this is a training checkpoint, save only that part of it" : "");
         }
         if (key.n > MAX_KEY)
-            return err_at(l->e, l->path, at, "a tensor's name has %zu bytes; at most %d are possible", key.n,
-                          MAX_KEY);
-        if (!add_tensor(l, key, v->u.tensor)) return false;
+            return err_at(l->e, l->path, object_at + k->at,
+                          "a tensor's name has %zu bytes; at most %d are possible", key.n, MAX_KEY);
     }
+    return true;
+}
+
+static bool add_tensors(Load *l)
+{
+    const PickleBox *dict = l->p.top.u.box;
+    for (size_t i = 0; i < l->n_stores; i++) l->out->bytes += l->store[i].bytes;
+    for (uint32_t i = 0; i < dict->n; i += 2)
+        if (!add_tensor(l, (Str){dict->v[i].u.s, dict->v[i].n}, dict->v[i + 1].u.tensor)) return false;
     return true;
 }
 
@@ -247,7 +253,7 @@ static bool read_zip_layout(Load *l)
         return err_at(l->e, l->path, object->at + r.at, "%zu bytes follow the pickle in data.pkl",
                       rd_left(&r));
     l->out->format = "pickle (zip)";
-    return collect_stores(l) && resolve_in_zip(l, &z, stem) && add_tensors(l, object->at);
+    return check_object(l, object->at) && collect_stores(l) && resolve_in_zip(l, &z, stem) && add_tensors(l);
 }
 
 // ---------------------------------------------------------------------------------------------------- legacy layout
@@ -322,7 +328,7 @@ static bool read_legacy_layout(Load *l)
     uint64_t object_at = r.at;
     if (!pickle_run(l->scratch, &r, 0, &l->p, l->e)) return false;
     l->out->format = "pickle (legacy)";
-    return collect_stores(l) && resolve_in_order(l, &r) && add_tensors(l, object_at);
+    return check_object(l, object_at) && collect_stores(l) && resolve_in_order(l, &r) && add_tensors(l);
 }
 
 // ---------------------------------------------------------------------------------------------------- which one
