@@ -49,10 +49,7 @@ struct Tokenizer {
     size_t size;
 };
 
-// What the folder's JSON files say; NULL where there is no such file.
-typedef struct TokFiles {
-    const Json *tokenizer_config, *special_tokens_map;
-} TokFiles;
+enum { MOST_ADDED = 8192 };   // they are searched one by one while a folder is opened
 
 // Adds (or, with the same text, changes) an added token.
 void added_put(Arena *a, Tokenizer *t, Added added);
@@ -63,6 +60,12 @@ const Added *added_by_text(const Tokenizer *t, Str text);
 bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e);
 // A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
 Str special_text(const Json *config, const char *key, const char *otherwise);
+
+bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e); // tokenizer.json's added_tokens
+// Marks a token as special, adding it as a new id after all others if nothing has this text. -1 for "".
+int32_t added_special(Arena *a, Tokenizer *t, Str text);
+bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e); // additional_special_tokens ...
+void added_sizes(Tokenizer *t);                              // sets t->size from the vocabulary and what was added
 
 // Walks a text: each call gives the plain stretch before the next added token (may be empty) and that token, NULL
 // for the last stretch. Returns false when all has been given.
@@ -82,6 +85,28 @@ typedef struct EncodingBuilder {
     size_t cap;
 } EncodingBuilder;
 void encoding_add(EncodingBuilder *b, int32_t id, Str token);
+
+// ------------------------------------------------------------------------------------------------------ merges
+
+typedef struct Merges {   // (left id, right id) -> rank and merged id
+    struct MergeSlot *slot;
+    size_t mask, count, room;
+} Merges;
+
+void merges_init(Arena *a, Merges *m, size_t expected);       // room for so many and no more
+void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged); // ranks are the order of the calls
+bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e); // merges.txt
+// model.vocab, model.merges and added_tokens of a tokenizer.json.
+bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m, Err *e);
+
+typedef struct Merger {   // {.arena, .merges}; room that is used again from call to call
+    Arena *arena;
+    const Merges *merges;
+    struct MergeSymbol *symbol;
+    struct MergeOffer *heap;
+    size_t cap, offers;
+} Merger;
+size_t merge_ids(Merger *w, int32_t *ids, size_t n);          // in place; how many are left
 
 // ----------------------------------------------------------------------------------------------------- helpers
 

@@ -44,24 +44,6 @@ static bool open_side(Arena *a, Side *s, Str unk, const char *vocab_path, Err *e
     return true;
 }
 
-// unk, eos, pad: ids from the vocabulary, or new ones after it.
-static void add_special(Arena *a, Tokenizer *t, Str text, int32_t *id)
-{
-    if (!text.n) return;
-    const Added *known = NULL;
-    for (size_t i = 0; i < t->n_added; i++)
-        if (str_eq(t->added[i].text, text)) known = &t->added[i];
-    if (known) *id = known->id;
-    else {
-        *id = vocab_id(t->ids, text);
-        if (*id < 0) *id = (int32_t)t->size;
-    }
-    Added added = known ? *known : (Added){.text = text, .id = *id};
-    added.special = true;
-    added_put(a, t, added);
-    if (!known && vocab_id(t->ids, text) < 0) t->size++;
-}
-
 static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
 {
     Marian *m = arena_new(a, Marian, 1);
@@ -86,11 +68,11 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     for (int i = 0; i < 2; i++)
         if (!open_side(a, &s[i], unk, path[i], e)) return NULL;
     if (!added_from_config(a, t, config, folder, e)) return NULL;
-    t->size = vocab[0].count;
-    for (size_t i = 0; i < t->n_added; i++) t->size += vocab_id(t->ids, t->added[i].text) < 0;
-    add_special(a, t, unk, &t->unk);
-    add_special(a, t, special_text(config, "eos_token", "</s>"), &t->eos);
-    add_special(a, t, special_text(config, "pad_token", "<pad>"), &t->pad);
+    added_sizes(t);
+    t->unk = added_special(a, t, unk);
+    t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));
+    t->pad = added_special(a, t, special_text(config, "pad_token", "<pad>"));
+    if (!added_lists(a, t, config, folder, e)) return NULL;
     if (t->max_length == 0) t->max_length = 512;
     added_done(a, t);
     return m;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <utf8proc.h>
 
-enum { CLUSTER_LIMIT = 6, MOST_EXTRA = 100000 };
+enum { CLUSTER_LIMIT = 6, MOST_EXTRA = 4096 };
 
 typedef struct T5 {
     Charsmap map;
@@ -96,15 +96,7 @@ static bool read_tokenizer_json(Arena *a, T5 *m, Tokenizer *t, const char *path,
     }
     m->unk = unk && unk->is_int && unk->i >= 0 && (uint64_t)unk->i < vocab->count ? (int32_t)unk->i : -1;
     if (m->unk < 0) return err_at(e, path, model->at, "expected model.unk_id to be an id of model.vocab");
-    const Json *added = json_get(top, "added_tokens");
-    for (const Json *j = added ? added->child : NULL; j; j = j->next) {
-        const Json *id = json_get(j, "id"), *content = json_get(j, "content"), *special = json_get(j, "special");
-        const Json *left = json_get(j, "lstrip"), *right = json_get(j, "rstrip");
-        if (!id || !id->is_int || id->i < 0 || id->i > INT32_MAX || !content || content->kind != J_STRING)
-            return err_at(e, path, j->at, "an added token without an id and a content");
-        added_put(a, t, (Added){content->text, (int32_t)id->i, special && special->kind == J_TRUE,
-                                left && left->kind == J_TRUE, right && right->kind == J_TRUE});
-    }
+    if (!added_from_json(a, t, json_get(top, "added_tokens"), path, e)) return false;
     return read_charsmap(a, m, json_get(top, "normalizer"), path, e);
 }
 
@@ -133,17 +125,6 @@ static void index_entries(Arena *a, T5 *m, const Entries *entries)
     }
 }
 
-static void add_special(Arena *a, Tokenizer *t, const T5 *m, Str text, int32_t *id)
-{
-    int32_t found = vocab_id(&m->vocab, text);
-    for (size_t i = 0; i < t->n_added; i++)
-        if (str_eq(t->added[i].text, text)) t->added[i].special = true, *id = t->added[i].id;
-    if (*id >= 0 || !text.n) return;
-    if (found < 0) found = (int32_t)t->size++;
-    *id = found;
-    added_put(a, t, (Added){.text = text, .id = found, .special = true});
-}
-
 static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
 {
     T5 *m = arena_new(a, T5, 1);
@@ -158,18 +139,16 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
         return NULL;
     index_entries(a, m, &entries);
     t->ids = t->strings = &m->vocab;
-    t->size = m->n;
     if (!added_from_config(a, t, config, folder, e)) return NULL;
-    for (size_t i = 0; i < t->n_added; i++)
-        if (t->added[i].id >= 0 && (size_t)t->added[i].id >= t->size) t->size = (size_t)t->added[i].id + 1;
-    add_special(a, t, m, special_text(config, "unk_token", "<unk>"), &t->unk);
-    add_special(a, t, m, special_text(config, "eos_token", "</s>"), &t->eos);
-    add_special(a, t, m, special_text(config, "pad_token", "<pad>"), &t->pad);
+    added_sizes(t);
+    t->unk = added_special(a, t, special_text(config, "unk_token", "<unk>"));
+    t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));
+    t->pad = added_special(a, t, special_text(config, "pad_token", "<pad>"));
     for (size_t k = 0; k < extra; k++) {
         Str text = str_of(arena_printf(a, "<extra_id_%zu>", k));
-        int32_t id = -1;
-        if (vocab_id(&m->vocab, text) >= 0) add_special(a, t, m, text, &id);
+        if (vocab_id(&m->vocab, text) >= 0) added_special(a, t, text);
     }
+    if (!added_lists(a, t, config, folder, e)) return NULL;
     added_done(a, t);
     for (size_t i = 0; i < t->n_added; i++)
         if (t->added[i].special && (size_t)t->added[i].id < m->n) m->special[t->added[i].id] = true;

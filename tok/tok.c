@@ -167,8 +167,9 @@ bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *f
 {
     const Json *list = config ? json_get(config, "added_tokens_decoder") : NULL;
     if (!list || list->kind != J_OBJECT) return true;
-    if (list->count > 65536)
-        return err_set(e, "%s/tokenizer_config.json: %zu added tokens, at most 65536 are supported", folder, list->count);
+    if (list->count > MOST_ADDED)
+        return err_set(e, "%s/tokenizer_config.json: %zu added tokens, at most %d are supported", folder, list->count,
+                       MOST_ADDED);
     for (const Json *j = list->child; j; j = j->next) {
         int64_t id = 0;
         bool ok = j->key.n > 0 && j->key.n < 10;
@@ -183,6 +184,55 @@ bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *f
             return err_set(e, "%s/tokenizer_config.json: added_tokens_decoder has an entry '%.*s' that is not an id with a "
                            "content", folder, (int)(j->key.n < 40 ? j->key.n : 40), j->key.s);
         added_put(a, t, (Added){text, (int32_t)id, flag(j, "special"), flag(j, "lstrip"), flag(j, "rstrip")});
+    }
+    return true;
+}
+
+bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e)
+{
+    if (list && list->count > MOST_ADDED)
+        return err_at(e, path, list->at, "%zu added tokens, at most %d are supported", list->count, MOST_ADDED);
+    for (const Json *j = list ? list->child : NULL; j; j = j->next) {
+        const Json *id = json_get(j, "id"), *content = json_get(j, "content");
+        if (!id || !id->is_int || id->i < 0 || id->i >= INT32_MAX || !content || content->kind != J_STRING)
+            return err_at(e, path, j->at, "an added token without an id and a content");
+        added_put(a, t, (Added){content->text, (int32_t)id->i, flag(j, "special"), flag(j, "lstrip"), flag(j, "rstrip")});
+    }
+    return true;
+}
+
+void added_sizes(Tokenizer *t)
+{
+    t->size = t->ids->count;
+    for (size_t i = 0; i < t->n_added; i++) t->size += vocab_id(t->ids, t->added[i].text) < 0;
+}
+
+int32_t added_special(Arena *a, Tokenizer *t, Str text)
+{
+    if (!text.n) return -1;
+    for (size_t i = 0; i < t->n_added; i++)
+        if (str_eq(t->added[i].text, text)) {
+            t->added[i].special = true;
+            return t->added[i].id;
+        }
+    int32_t id = vocab_id(t->ids, text);
+    if (id < 0) id = (int32_t)t->size++;
+    added_put(a, t, (Added){.text = text, .id = id, .special = true});
+    return id;
+}
+
+bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e)
+{
+    static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
+    for (size_t i = 0; config && i < sizeof keys / sizeof *keys; i++) {
+        const Json *list = json_get(config, keys[i]);
+        if (list && list->count > MOST_ADDED)
+            return err_set(e, "%s/tokenizer_config.json: %zu %s, at most %d are supported", folder, list->count, keys[i],
+                           MOST_ADDED);
+        for (const Json *j = list ? list->child : NULL; j; j = j->next) {
+            const Json *text = j->kind == J_OBJECT ? json_get(j, "content") : j;
+            if (text && text->kind == J_STRING) added_special(a, t, text->text);
+        }
     }
     return true;
 }
@@ -275,6 +325,7 @@ bool tok_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *
 bool tok_decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, TokDecode o, Str *out, Err *e)
 {
     if (!t->kind->decode(a, t, ids, n, o, out, e)) return false;
+    if (t->kind->never_cleans) return true;
     if (o.cleanup > 0 || (o.cleanup < 0 && t->cleanup)) *out = clean_up_spaces(a, *out);
     return true;
 }

@@ -77,6 +77,7 @@ bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, 
 // One tokenizer kind: a row in kinds.def and a file that ends with `const TokKind tokkind_NAME`.
 typedef struct TokKind {
     const char *name, *class_name, *summary;
+    bool never_cleans; // decoding ignores clean_up_tokenization_spaces, even if asked
     // Whether this folder is of this kind: class is tokenizer_config.json's tokenizer_class ("" if absent).
     bool (*matches)(const char *folder, Str class, const char *model_type);
     void *(*open)(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e);
