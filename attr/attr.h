@@ -3,7 +3,7 @@
 // The names are Inseq's (FeatureAttributionOutput and friends), so that files and scripts carry over.
 // Letters: S source tokens, T target tokens including the start token, n attributed steps (columns), H width.
 #pragma once
-#include "../tensor/base.h"
+#include "../nn/nn.h"
 
 typedef struct Token {
     int32_t id;  // -1: merged from several, or a "foil → token" label
@@ -59,11 +59,66 @@ typedef struct Attribution {
 
 const char *attr_info(Arena *a, const Attribution *t, const char *key); // a string field's value; NULL if absent
 
+// ------------------------------------------------------------------------------------------ attributing
+
+typedef struct Span {
+    int64_t from, to; // end exclusive
+} Span;
+
+// What is attributed: one source and the target that was generated or forced. Decoder-only models: source is the
+// prompt, target the whole text. Strings are shown as they are given.
+typedef struct Pair {
+    Ids source, target;                 // target begins with the start token and ends with the end token
+    const Token *source_tokens, *target_tokens;
+    const struct Pair *contrast;        // the foil's source and target; NULL: none
+    const Span *alignment;              // {position here, position in the foil} pairs; the rest is aligned from the right
+    size_t n_alignment;
+} Pair;
+
+// Arguments of step functions, by the library's names. One value serves every function that has the argument.
+typedef struct StepArgs {
+    bool logprob, contrast_force_inputs;
+    double top_p;            // 1
+    int64_t top_k;           // 0: off
+    int64_t min_tokens_to_keep; // 1
+    bool top_p_given;        // top_p_size needs it
+} StepArgs;
+
+typedef struct AttrOptions {
+    const char *method;          // Inseq's name: "input_x_gradient"
+    const char *attributed_fn;   // "probability"
+    const char *const *step_scores;
+    size_t n_step_scores;
+    bool attribute_target;
+    bool has_start, has_end;
+    int64_t start, end;          // attr_pos_start, attr_pos_end (exclusive); negative: from the end
+    StepArgs step;
+    const Json *method_args;     // arguments of the method by the library's names; NULL: none
+    size_t max_memory;           // bytes for gradients; the bits don't depend on it
+    void (*progress)(void *context, int64_t done, int64_t total); // steps; may be NULL
+    void *context;
+} AttrOptions;
+
+AttrOptions attr_defaults(void);
+// Whether every name in the options is known and fits the others, before a model is loaded.
+bool attr_check(const AttrOptions *o, Err *e);
+
+// Attributes n pairs together, each exactly as if it were alone. out [n] on the arena a.
+bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out, Err *e);
+
+// The tables behind --help, inseq list and "did you mean": name and one line each.
+typedef struct Entry {
+    const char *name, *summary, *paper;
+} Entry;
+size_t attr_method_list(const Entry **out);
+size_t attr_step_list(const Entry **out);
+bool attr_is_contrastive(const char *step_function);
+// Whether the method takes an argument of this name (inseq.c hands each of --attribution_kwargs to whoever knows it).
+bool attr_method_takes(const char *method, Str argument);
+
 // ------------------------------------------------------------------------------------------ aggregation
 
 // One stage, as Inseq's aggregate(aggregator, aggregate_fn, **options); semantics 4.2, 4.3.
-typedef struct Span { int64_t from, to; } Span; // end exclusive
-
 typedef struct Stage {
     const char *aggregator; // "scores", "subwords", "spans", "slices", "split", "pair", or a function name
     const char *function;   // of "scores": "vnorm", "mean", "sum", "max", "min", "prod", "absmax"; NULL: its default

@@ -150,7 +150,7 @@ static void start_color(Buf *b, ColorDepth depth, double heat)
 static void put_text(Buf *b, Str text, bool bold, double heat, ColorDepth depth)
 {
     size_t before = b->n;
-    if (depth != COLOR_NONE && !isnan(heat)) start_color(b, depth, heat);
+    if (depth != COLOR_NONE && !isnan(heat) && text.n) start_color(b, depth, heat);
     if (depth != COLOR_NONE && bold && text.n) buf_str(b, STR_LIT("\x1b[1m"));
     bool switched = b->n > before;
     buf_str(b, text);

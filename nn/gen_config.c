@@ -6,6 +6,7 @@
 #include "generation.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MOST = 1 << 24, MOST_BEAMS = 4096, MOST_BAD_WORDS = 1 << 20 };
 
@@ -260,7 +261,8 @@ bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t 
     *out = library_defaults;
     Keys k = {.c = *model, .vocab = vocab};
     const char *file = "generation_config.json";
-    bool own = file_exists(arena_printf(a, "%s/%s", folder, file));
+    struct stat st; // a link to a blob that was never fetched must not pass for "there is none"
+    bool own = lstat(arena_printf(a, "%s/%s", folder, file), &st) == 0;
     if (own && !config_open(a, folder, file, &k.c, e)) return false;
     k.c.e = e;
     if (!read_keys(a, &k, out)) return false;

@@ -128,6 +128,11 @@ static void count_costs(Model *m)
     f->flops_word = (double)(m->output->rows * m->output->cols);
 }
 
+const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e)
+{
+    return hub_folder(a, model, o.revision, o.cache_dir, e);
+}
+
 Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
 {
     const char *folder = hub_folder(a, name, o.revision, o.cache_dir, e);

@@ -14,6 +14,9 @@ typedef struct NnOptions {
 // MODEL is a folder or the name of one in the local Hub cache. Never opens a socket, never runs code from a file.
 Model *nn_open(Arena *a, const char *model, NnOptions o, Err *e);
 
+// The folder alone, without opening what is in it.
+const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e);
+
 typedef struct ModelInfo {
     const char *name;          // as it was asked for
     const char *folder;

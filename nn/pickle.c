@@ -193,9 +193,9 @@ static bool push(Machine *m, PickleValue v)
 {
     if (m->n == MAX_STACK) return bad(m, "the stack has more than %d values", MAX_STACK);
     if (m->n == m->cap) {
-        m->cap = m->cap ? 2 * m->cap : 256;
+        m->cap *= 2;
         PickleValue *more = arena_new_raw(m->arena, PickleValue, m->cap);
-        if (m->n) memcpy(more, m->stack, m->n * sizeof *more);
+        memcpy(more, m->stack, m->n * sizeof *more);
         m->stack = more;
     }
     m->stack[m->n++] = v;
@@ -637,6 +637,7 @@ bool pickle_run(Arena *a, Reader *r, uint64_t base, Pickle *out, Err *e)
 {
     *out = (Pickle){0};
     Machine m = {.arena = a, .r = r, .base = base, .start = r->at, .e = e, .out = out};
+    m.stack = arena_new_raw(a, PickleValue, m.cap = 256);
     return run(&m);
 }
 

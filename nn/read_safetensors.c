@@ -255,7 +255,8 @@ static bool read_header(Arena *scratch, Str header, Str data, const char *path, 
         return err_at(e, path, base + m.at, "stray text after the JSON header; only spaces may follow");
     if (m.at < header.n)
         return err_at(e, path, base + m.at, "a NUL byte after the JSON header; only spaces may follow");
-    return check_cover(out->v + first, out->n - first, data, base + header.n, path, e);
+    Stored *added = out->n ? out->v + first : NULL;
+    return check_cover(added, out->n - first, data, base + header.n, path, e);
 }
 
 static bool read_safetensors(Str bytes, const char *path, StoredList *out, Err *e)

@@ -1,0 +1,52 @@
+// methods.c — the table of attribution methods.
+#include "run.h"
+
+#include <string.h>
+
+#define METHOD(m) extern const Method method_##m;
+#include "methods.def"
+#undef METHOD
+static const Method *const methods[] = {
+#define METHOD(m) &method_##m,
+#include "methods.def"
+#undef METHOD
+};
+enum { N_METHODS = sizeof methods / sizeof *methods };
+
+const Method *method_find(const char *name, Err *e)
+{
+    const char *names[N_METHODS];
+    for (size_t i = 0; i < N_METHODS; i++) {
+        if (!strcmp(methods[i]->name, name)) return methods[i];
+        names[i] = methods[i]->name;
+    }
+    const char *near = str_nearest(str_of(name), names, N_METHODS);
+    if (near) err_set(e, "unknown method '%s'; did you mean %s?", name, near);
+    else err_set(e, "unknown method '%s'; 'inseq list methods' shows them all", name);
+    return NULL;
+}
+
+size_t attr_method_list(const Entry **out)
+{
+    static Entry list[N_METHODS];
+    for (size_t i = 0; i < N_METHODS; i++) list[i] = (Entry){methods[i]->name, methods[i]->summary, methods[i]->paper};
+    *out = list;
+    return N_METHODS;
+}
+
+bool attr_method_takes(const char *method, Str argument)
+{
+    const Method *m = method_find(method, NULL);
+    for (const char *const *a = m ? m->arguments : NULL; a && *a; a++)
+        if (str_is(argument, *a)) return true;
+    return false;
+}
+
+bool arg_bool(const Run *r, const char *name, bool absent, Err *e)
+{
+    const Json *j = json_get(r->o->method_args, name);
+    if (!j || j->kind == J_NULL) return absent;
+    if (j->kind != J_TRUE && j->kind != J_FALSE)
+        err_set(e, "%s: argument %s is %s; it must be true or false", r->o->method, name, json_kind_name(j));
+    return j->kind == J_TRUE;
+}

@@ -1,0 +1,90 @@
+// run.h — private to attr/: a run in progress, what a method and a step function have to provide.
+//
+// Row s-1 of one teacher-forced pass is step s (design.md §2), so the logits of all steps of all sentences come from
+// one forward pass and their gradients from one backward pass with a cotangent for each step.
+#pragma once
+#include "../nn/nn.h"
+#include "attr.h"
+
+// ------------------------------------------------------------------------------------------ step functions
+
+// What a step function sees: one row of logits, and the foil's row for the contrastive ones.
+typedef struct StepRow {
+    int64_t vocab;
+    const float *z, *p;            // [V] logits and their softmax
+    double log_sum;                // log of the sum of exponentials: log p = z - log_sum
+    int32_t token;
+    const float *contrast_z, *contrast_p; // [V]; the same pointers where both are one row
+    double contrast_log_sum;
+    int32_t contrast_token;
+    const StepArgs *args;
+} StepRow;
+
+typedef struct StepFunction {
+    const char *name, *summary;
+    bool contrastive, integer;
+    double (*value)(const StepRow *r);
+    // Adds the derivative with respect to z into d, and to contrast_z into dc [V] (which may be the same array, and is
+    // NULL when the foil is a constant). NULL: cannot be attributed.
+    void (*gradient)(const StepRow *r, float *d, float *dc);
+} StepFunction;
+
+const StepFunction *step_find(const char *name, Err *e); // an error suggests the nearest name
+
+// ------------------------------------------------------------------------------------------ a run
+
+typedef struct Run {
+    Arena *a;                      // results
+    Arena *work;                   // this run only
+    const Model *m;
+    const ModelInfo *f;
+    const AttrOptions *o;
+    const Pair *pair;
+    int64_t n, width;
+    const Rows *source, *target;   // rows of x and of y (all but the last target token) by sentence
+    float *x, *y;                  // [source rows, D], [target rows, D] scaled embeddings
+    int64_t *from, *to;            // [n] steps attributed: from <= s < to
+    const Rows *steps;             // columns by sentence: the rows of logits
+    int64_t n_steps;
+    int64_t *step_row;             // [n_steps] row of y that predicts each step's token
+    int32_t *step_seq;             // [n_steps]
+    Tape *tape;
+    Pass pass;                     // at the original embeddings
+    Tensor *logits;                // [n_steps, V]
+    const StepFunction *function;
+    const float *contrast;         // [n_steps, V] logits of the foil, or NULL
+    int32_t *contrast_token;       // [n_steps]
+    Sequence *out;                 // [n]
+} Run;
+
+// Called once for each step with its gradients: dx [S, D], and dy [s, D] for target rows 0..s-1 (NULL if not wanted).
+typedef void Sink(Run *r, void *context, int64_t seq, int64_t column, const float *dx, const float *dy);
+
+// A forward pass from other embeddings on `tape` (reset first); logits [n_steps, V].
+bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits, Err *e);
+// The attributed function's value at each step (may be NULL) and its gradients, for a pass that was just run.
+void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink, void *context);
+// Room for scores of every sentence: source [S, n, extra...], target [T, n, extra...] filled with NaN.
+void run_scores(Run *r, int extra, const int64_t *dims, OutputClass kind);
+// The first of the scores of attributed row i in column c.
+static inline float *run_cell(const Scores *s, int64_t i, int64_t c)
+{
+    int64_t each = 1;
+    for (int k = 2; k < s->rank; k++) each *= s->dim[k];
+    return s->v + (i * s->dim[1] + c) * each;
+}
+static inline bool run_wants_target(const Run *r) { return r->o->attribute_target || !r->f->encoder_decoder; }
+
+// ------------------------------------------------------------------------------------------ methods
+
+typedef struct Method {
+    const char *name;       // Inseq's own, so that scripts keep working
+    const char *summary, *paper;
+    const char *const *arguments; // NULL-terminated names it takes from method_args; NULL: none
+    bool no_gradient;       // the attributed function is not differentiated
+    bool (*run)(Run *r, Err *e);
+} Method;
+
+const Method *method_find(const char *name, Err *e);
+// Arguments by name, with defaults; wrong kinds fill e.
+bool arg_bool(const Run *r, const char *name, bool absent, Err *e);

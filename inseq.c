@@ -1,0 +1,1180 @@
+// inseq.c — the command line: parse, call, print. No arithmetic lives here.
+//
+// Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 the input is wrong, 2 usage,
+// 3 finished but some texts failed or the machine was short, 130 interrupted.
+#include "attr/attr.h"
+#include "tok/tok.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
+
+// ------------------------------------------------------------------------------------------------ options
+
+typedef enum { FLAG, TEXT, LIST, INT, SIZE, JSON } OptionKind;
+enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, MODEL = ATTRIBUTE | GENERATE | TOKENIZE | INFO };
+
+// Names are Inseq's own, with underscores; hyphens work too. `later`: accepted by the library, not yet by us, and so
+// refused by name unless the value given is the default.
+typedef struct Option {
+    const char *name, *alias[2];
+    OptionKind kind;
+    unsigned commands;
+    const char *value, *help, *later;
+} Option;
+
+static const Option options[] = {
+    {"model_name_or_path", {"-m"}, TEXT, MODEL, "MODEL", "a checkpoint folder, or the name of one in the local Hub cache", NULL},
+    {"input_texts", {"-i"}, LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
+    {"generated_texts", {"-g"}, LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (or their beginnings, see below)", NULL},
+    {"generate_from_target_prefix", {0}, FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
+    {"attribution_method", {"-a"}, TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
+    {"attributed_fn", {"-fn"}, TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
+    {"attribute_target", {0}, FLAG, ATTRIBUTE, NULL, "attribute to the target prefix too", NULL},
+    {"step_scores", {0}, LIST, ATTRIBUTE, "STEP", "numbers to report for each generated token", NULL},
+    {"start_pos", {"-s"}, INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0)", NULL},
+    {"end_pos", {"-e"}, INT, ATTRIBUTE, "N", "target position to stop before (the end)", NULL},
+    {"attribution_aggregators", {0}, LIST, ATTRIBUTE, "NAME", "aggregate before saving: vnorm, subwords, ... in this order", NULL},
+    {"attribution_selectors", {0}, LIST, ATTRIBUTE, "N", "index that each aggregator selects", NULL},
+    {"normalize_attributions", {0}, FLAG, ATTRIBUTE, NULL, "columns sum to 1 after each of these aggregators", NULL},
+    {"rescale_attributions", {0}, FLAG, ATTRIBUTE, NULL, "divide by the largest score instead", NULL},
+    {"attribution_kwargs", {0}, JSON, ATTRIBUTE, "JSON", "more arguments of the method and the step functions", NULL},
+    {"generation_kwargs", {0}, JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
+    {"model_kwargs", {0}, JSON, MODEL, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
+    {"tokenizer_kwargs", {0}, JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
+    {"batch_size", {"-bs"}, INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
+    {"save_path", {"-o"}, TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
+    {"save_aggregated", {0}, FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
+    {"viz_path", {0}, TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
+    {"csv", {0}, TEXT, ATTRIBUTE | SHOW, "FILE", "write one row for each score", NULL},
+    {"format", {0}, TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, json, csv, html", NULL},
+    {"json", {0}, FLAG, GENERATE | TOKENIZE | INFO, NULL, "print JSON", NULL},
+    {"jsonl", {0}, FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
+    {"sentencepiece", {0}, TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
+    {"target", {0}, FLAG, TOKENIZE, NULL, "as a target text, not as a source", NULL},
+    {"hide_attributions", {"--hide"}, FLAG, ATTRIBUTE, NULL, "print no heatmaps", NULL},
+    {"include_eos_baseline", {"--eos"}, FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
+    {"output_step_attributions", {0}, FLAG, ATTRIBUTE, NULL, "keep each step's tensors", "keeping step tensors"},
+    {"aggregate_output", {0}, FLAG, ATTRIBUTE, NULL, "accepted; it has no effect in Inseq either", NULL},
+    {"device", {"--dev"}, TEXT, MODEL, "NAME", "cpu", NULL},
+    {"threads", {"-t"}, INT, MODEL, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
+    {"max_memory", {0}, SIZE, ATTRIBUTE, "SIZE", "for gradients, such as 512M (256M); the numbers do not depend on it", NULL},
+    {"color", {0}, TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
+    {"no_color", {0}, FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
+    {"plain", {0}, FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
+    {"progress", {0}, FLAG, ATTRIBUTE | GENERATE, NULL, "show the progress bar even if standard error is no terminal", NULL},
+    {"no_progress", {0}, FLAG, ATTRIBUTE | GENERATE, NULL, "never show it", NULL},
+    {"revision", {0}, TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
+    {"cache_dir", {0}, TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
+    {"verbose", {"-v"}, FLAG, MODEL, NULL, "say which files are read", NULL},
+    {"very_verbose", {"-vv"}, FLAG, MODEL, NULL, "the same", NULL},
+    {"quiet", {"-q"}, FLAG, MODEL, NULL, "no warnings, no progress", NULL},
+};
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+typedef struct Value {
+    bool given, flag;
+    const char **list;
+    size_t n;
+    int64_t number;
+    const Json *json;
+} Value;
+
+typedef struct Args {
+    Arena *a;
+    unsigned command;
+    Value value[N_OPTIONS];
+    const char **rest;      // words that belong to no option
+    size_t n_rest;
+    Err err;
+} Args;
+
+static const Value *get(const Args *a, const char *name)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (!strcmp(options[i].name, name)) return &a->value[i];
+    BUG("no option %s", name);
+}
+static bool on(const Args *a, const char *name) { return get(a, name)->flag; }
+static const char *text(const Args *a, const char *name)
+{
+    const Value *v = get(a, name);
+    return v->n ? v->list[v->n - 1] : NULL;
+}
+
+static void same_spelling(char *out, size_t size, const char *word, size_t n) // hyphens as underscores
+{
+    snprintf(out, size, "%.*s", (int)n, word);
+    for (char *c = out; *c; c++) *c = *c == '-' ? '_' : *c;
+}
+
+// The option a word names: its name (any unique beginning of it), or an alias. -1: none; the word is wrong if it looks
+// like an option.
+static int find_option(Args *a, const char *word, size_t n)
+{
+    char name[80];
+    int found = -1, matches = 0;
+    bool dashes = n > 2 && word[0] == '-' && word[1] == '-';
+    if (dashes) same_spelling(name, sizeof name, word + 2, n - 2);
+    for (int i = 0; i < (int)N_OPTIONS; i++) {
+        if (!(options[i].commands & a->command)) continue;
+        for (int k = 0; k < 2; k++)
+            if (options[i].alias[k] && strlen(options[i].alias[k]) == n && !strncmp(options[i].alias[k], word, n)) return i;
+        if (!dashes) continue;
+        if (!strcmp(options[i].name, name)) return i;
+        if (!strncmp(options[i].name, name, strlen(name))) found = i, matches++;
+    }
+    if (matches == 1) return found;
+    if (!dashes && (n < 2 || word[0] != '-' || !((word[1] >= 'a' && word[1] <= 'z') || (word[1] >= 'A' && word[1] <= 'Z'))))
+        return -1;
+    const char *names[N_OPTIONS], *near = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (options[i].commands & a->command) names[count++] = options[i].name;
+    if (dashes) near = str_nearest(str_of(name), names, count);
+    if (matches > 1) err_set(&a->err, "option %.*s is not unique; write more of it", (int)n, word);
+    else if (near) err_set(&a->err, "unknown option %.*s; did you mean --%s?", (int)n, word, near);
+    else err_set(&a->err, "unknown option %.*s; --help lists them", (int)n, word);
+    return -1;
+}
+
+static bool looks_like_option(const char *word)
+{
+    return word[0] == '-' && ((word[1] == '-' && word[2]) || (word[1] >= 'a' && word[1] <= 'z'));
+}
+
+static bool parse_flag(const char *word, bool *out)
+{
+    static const char *const yes[] = {"true", "yes", "t", "y", "1"}, *const no[] = {"false", "no", "f", "n", "0"};
+    for (int i = 0; i < 5; i++) {
+        if (!strcmp(word, yes[i])) return *out = true, true;
+        if (!strcmp(word, no[i])) return *out = false, true;
+    }
+    return false;
+}
+
+static bool parse_number(const char *word, bool sized, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long n = strtoll(word, &end, 10);
+    int64_t unit = 1;
+    if (sized && *end) {
+        const char *units = "KMGT", *u = strchr(units, *end & ~32);
+        if (!u) return false;
+        for (const char *c = units; c <= u; c++) unit *= 1024;
+        end++;
+        if (*end == 'B' || *end == 'b') end++;
+    }
+    if (errno || end == word || *end || (sized && (n <= 0 || n > INT64_MAX / unit))) return false;
+    *out = (int64_t)n * unit;
+    return true;
+}
+
+// Takes the option's values from the words that follow; returns how many words it used.
+static int take_values(Args *a, int i, int argc, char **argv, const char *attached)
+{
+    const Option *o = &options[i];
+    Value *v = &a->value[i];
+    int used = 0;
+    v->given = true;
+    if (o->kind == FLAG) {
+        v->flag = true;
+        if (attached && !parse_flag(attached, &v->flag))
+            err_set(&a->err, "--%s: '%s' is neither true nor false", o->name, attached);
+        else if (!attached && argc && parse_flag(argv[0], &v->flag)) used = 1;
+        return used;
+    }
+    size_t most = o->kind == LIST ? (size_t)argc + 1 : 1;
+    const char **list = arena_new(a->a, const char *, v->n + most);
+    if (v->n) memcpy(list, v->list, v->n * sizeof *list);
+    v->list = list;
+    size_t before = v->n;
+    if (attached) v->list[v->n++] = attached;
+    while (used < argc && v->n - before < most && (!attached || o->kind == LIST) &&
+           (!looks_like_option(argv[used]) || (o->kind == INT && parse_number(argv[used], false, &v->number))))
+        v->list[v->n++] = argv[used++];
+    if (v->n == before) err_set(&a->err, "--%s needs a value: %s", o->name, o->value);
+    else if ((o->kind == INT || o->kind == SIZE) && !parse_number(v->list[v->n - 1], o->kind == SIZE, &v->number))
+        err_set(&a->err, "--%s: '%s' is not a %s", o->name, v->list[v->n - 1],
+                o->kind == SIZE ? "size such as 512M" : "whole number");
+    else if (o->kind == JSON) {
+        v->json = json_parse(a->a, str_of(v->list[v->n - 1]), arena_printf(a->a, "--%s", o->name), &a->err);
+        if (v->json && v->json->kind != J_OBJECT)
+            err_set(&a->err, "--%s: %s was given; it must be one JSON object, such as '{\"num_beams\": 1}'", o->name,
+                    json_kind_name(v->json));
+    }
+    return used;
+}
+
+static bool parse(Args *a, int argc, char **argv)
+{
+    a->rest = arena_new(a->a, const char *, argc + 1);
+    for (int i = 0; i < argc && !a->err.set;) {
+        const char *word = argv[i++], *equals = strchr(word, '=');
+        size_t n = equals && word[0] == '-' ? (size_t)(equals - word) : strlen(word);
+        bool negated = !strncmp(word, "--no_", 5) || !strncmp(word, "--no-", 5);
+        int o = find_option(a, word, n);
+        if (o < 0 && negated && a->err.set) { // --no_NAME switches a flag off
+            Err kept = a->err;
+            a->err = (Err){0};
+            o = find_option(a, arena_printf(a->a, "--%s", word + 5), strlen(word) - 3);
+            if (o >= 0 && options[o].kind == FLAG) {
+                a->value[o] = (Value){.given = true};
+                continue;
+            }
+            a->err = kept;
+        }
+        if (o >= 0) i += take_values(a, o, argc - i, argv + i, n < strlen(word) ? equals + 1 : NULL);
+        else if (!a->err.set) a->rest[a->n_rest++] = word;
+        if (o >= 0 && options[o].later && (a->value[o].flag || (a->value[o].json && a->value[o].json->count)))
+            err_set(&a->err, "--%s: %s is not supported yet", options[o].name, options[o].later);
+    }
+    return !a->err.set;
+}
+
+// ------------------------------------------------------------------------------------------------ messages
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+    signal(SIGINT, SIG_DFL); // a second one ends at once
+}
+
+static void complain(const char *message) { fprintf(stderr, "inseq: %s\n", message); }
+
+static void warn(const Args *a, const char *message)
+{
+    if (!on(a, "quiet")) fprintf(stderr, "inseq: note: %s\n", message);
+}
+
+static int fail(const Err *e, int code)
+{
+    complain(e->text);
+    return code;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// A tqdm-shaped line on standard error: "desc:  37%|###   | 37/100 [00:12<00:21,  2.95it/s]".
+typedef struct Bar {
+    const char *title;
+    bool shown, drawn, always;
+    int64_t initial, done, total, width;
+    double start, last;
+} Bar;
+
+static void clock_text(char *out, size_t size, double s)
+{
+    long t = s > 0 && s < 1e8 ? (long)s : 0;
+    if (t >= 3600) snprintf(out, size, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
+    else snprintf(out, size, "%02ld:%02ld", t / 60, t % 60);
+}
+
+static void bar_draw(Bar *b, int64_t done)
+{
+    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
+    double now = seconds(), passed = now - b->start;
+    bool last = done >= b->total;
+    b->done = done;
+    if (!b->shown || (!b->always && passed < 0.5) || (!last && now - b->last < 0.1)) return;
+    b->last = now, b->drawn = true;
+    char spent[32], left[32], line[512];
+    double rate = passed > 0 ? (double)(done - b->initial) / passed : 0;
+    clock_text(spent, sizeof spent, passed);
+    clock_text(left, sizeof left, rate > 0 ? (double)(b->total - done) / rate : 0);
+    int n = snprintf(line, sizeof line, "%s: %3d%%|", b->title, b->total ? (int)(100 * done / b->total) : 100);
+    char tail[160];
+    int m = snprintf(tail, sizeof tail, "| %" PRId64 "/%" PRId64 " [%s<%s, %5.2fit/s]", done, b->total, spent, left, rate);
+    int64_t cells = b->width - n - m, eighth = b->total ? cells * 8 * done / b->total : cells * 8;
+    fprintf(stderr, "\r%s", line);
+    for (int64_t i = 0; i < cells; i++) {
+        int64_t part = eighth - 8 * i;
+        fputs(part >= 8 ? "█" : part <= 0 || !*eighths[part] ? " " : eighths[part], stderr);
+    }
+    fputs(tail, stderr);
+    if (last) fputc('\n', stderr);
+}
+
+static void bar_progress(void *context, int64_t done, int64_t total)
+{
+    Bar *b = context;
+    (void)total;
+    bar_draw(b, b->initial + done);
+}
+
+// ------------------------------------------------------------------------------------------------ the terminal
+
+static int terminal_width(int fd)
+{
+    const char *columns = getenv("COLUMNS");
+    int64_t n;
+    struct winsize w;
+    if (columns && parse_number(columns, false, &n) && n > 0 && n < 10000) return (int)n;
+    return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
+}
+
+static bool set(const char *name)
+{
+    const char *v = getenv(name);
+    return v && *v;
+}
+
+static ColorDepth color_depth(const Args *a)
+{
+    const char *when = text(a, "color"), *term = getenv("TERM"), *color = getenv("COLORTERM");
+    bool always = (when && !strcmp(when, "always")) || (!when && (set("CLICOLOR_FORCE") || set("FORCE_COLOR")));
+    bool never = on(a, "no_color") || on(a, "plain") || (when && !strcmp(when, "never"));
+    if (never || (!always && (set("NO_COLOR") || !isatty(STDOUT_FILENO) || (term && !strcmp(term, "dumb"))))) return COLOR_NONE;
+    if (color && (!strcmp(color, "truecolor") || !strcmp(color, "24bit"))) return COLOR_TRUE;
+    return term && strstr(term, "256") ? COLOR_256 : COLOR_16;
+}
+
+static bool locale_is_utf8(void)
+{
+    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+    for (int i = 0; i < 3; i++)
+        if (set(names[i])) {
+            const char *v = getenv(names[i]);
+            return strstr(v, "UTF-8") || strstr(v, "utf8") || strstr(v, "UTF8") || strstr(v, "utf-8");
+        }
+    return true; // nothing said: a container without a locale still shows UTF-8
+}
+
+static ReportOptions report_options(const Args *a)
+{
+    return (ReportOptions){.color = color_depth(a), .width = terminal_width(STDOUT_FILENO), .plain = on(a, "plain"),
+                           .unicode = locale_is_utf8(), .min_val = NAN, .max_val = NAN};
+}
+
+// ------------------------------------------------------------------------------------------------ loading
+
+typedef struct Loaded {
+    Model *model;
+    Tokenizer *tok;
+    const ModelInfo *info;
+} Loaded;
+
+static bool model_kwargs(Args *a, NnOptions *o, Err *e)
+{
+    const Json *j = get(a, "model_kwargs")->json;
+    for (const Json *c = j ? j->child : NULL; c; c = c->next) {
+        bool dtype = str_is(c->key, "dtype") || str_is(c->key, "torch_dtype");
+        if (dtype && c->kind == J_STRING && (str_is(c->text, "float32") || str_is(c->text, "auto"))) continue;
+        if (dtype) return err_set(e, "--model_kwargs: dtype must be \"float32\"; everything is computed in float32 here");
+        if (str_is(c->key, "revision") && c->kind == J_STRING) o->revision = str_zero(a->a, c->text);
+        else if (str_is(c->key, "cache_dir") && c->kind == J_STRING) o->cache_dir = str_zero(a->a, c->text);
+        else if (str_is(c->key, "attn_implementation") || str_is(c->key, "local_files_only")) continue;
+        else
+            return err_set(e, "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are", (int)c->key.n, c->key.s);
+    }
+    return true;
+}
+
+static bool start_machine(const Args *a, Err *e)
+{
+    const Value *threads = get(a, "threads");
+    if (threads->given && (threads->number < 1 || threads->number > 1024))
+        return err_set(e, "--threads %" PRId64 ": it must be from 1 to 1024", threads->number);
+    if (!cpu_select(NULL, e)) return false;
+    pool_start((int)threads->number);
+    return true;
+}
+
+static bool load(Args *a, Loaded *l, Err *e)
+{
+    const char *name = text(a, "model_name_or_path"), *device = text(a, "device");
+    NnOptions o = {.revision = text(a, "revision"), .cache_dir = text(a, "cache_dir")};
+    if (!name) return err_set(e, "which model? give a checkpoint folder with -m FOLDER");
+    if (device && strcmp(device, "cpu")) return err_set(e, "--device %s: this program runs on the processor: cpu", device);
+    if (!model_kwargs(a, &o, e) || !(l->model = nn_open(a->a, name, o, e))) return false;
+    l->info = nn_info(l->model);
+    if (!(l->tok = tok_open(a->a, l->info->folder, e))) return false;
+    if ((int64_t)tok_size(l->tok) > l->info->vocab)
+        warn(a, "the tokenizer knows more tokens than the model has rows; such tokens will be refused");
+    if (on(a, "verbose") || on(a, "very_verbose"))
+        fprintf(stderr, "inseq: %s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s\n", l->info->folder, l->info->class_name,
+                l->info->format, l->info->tensors, (double)l->info->parameters / 1e6, pool_threads(), cpu_isa());
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------ texts
+
+typedef struct Texts {
+    Str *v;
+    size_t n;
+} Texts;
+
+static void add_lines(Arena *a, Texts *t, Str all, size_t *cap)
+{
+    while (all.n) {
+        const char *end = memchr(all.s, '\n', all.n);
+        size_t n = end ? (size_t)(end - all.s) : all.n;
+        Str line = {all.s, n && all.s[n - 1] == '\r' ? n - 1 : n};
+        if (t->n == *cap) {
+            Str *more = arena_new(a, Str, *cap *= 2);
+            memcpy(more, t->v, t->n * sizeof *more);
+            t->v = more;
+        }
+        t->v[t->n++] = line;
+        all = end ? (Str){end + 1, all.n - n - 1} : (Str){0};
+    }
+}
+
+// Each word is a text; "-" stands for the lines of standard input and "@FILE" for those of a file.
+static bool read_texts(Arena *a, const Value *v, Texts *out, Err *e)
+{
+    size_t cap = v->n + 16;
+    *out = (Texts){.v = arena_new(a, Str, cap)};
+    for (size_t i = 0; i < v->n; i++) {
+        const char *word = v->list[i];
+        Str all;
+        if (strcmp(word, "-") && word[0] != '@') {
+            if (out->n == cap) BUG("texts");
+            out->v[out->n++] = str_of(word);
+            cap = out->n == cap ? cap : cap;
+            if (out->n == cap) {
+                Str *more = arena_new(a, Str, cap *= 2);
+                memcpy(more, out->v, out->n * sizeof *more);
+                out->v = more;
+            }
+            continue;
+        }
+        if (!file_read(a, word[0] == '@' ? word + 1 : word, (size_t)1 << 32, &all, e)) return false;
+        add_lines(a, out, all, &cap);
+    }
+    return true;
+}
+
+// One text on its way: encoded, generated, attributed.
+typedef struct Job {
+    size_t number;            // as given, from 1
+    Str source, target;
+    bool forced;
+    Ids source_ids, target_ids, prefix;
+    Token *source_tokens, *target_tokens;
+    Err err;
+} Job;
+
+static Str without_special(Arena *a, const Tokenizer *t, Str s)
+{
+    for (int32_t id = 0; id < (int32_t)tok_size(t); id++) {
+        Str w = tok_string(t, id);
+        if (!w.n || !tok_is_special(t, id)) continue;
+        Buf b = {.arena = a};
+        for (size_t i = 0; i < s.n;)
+            if (str_starts((Str){s.s + i, s.n - i}, w)) i += w.n;
+            else buf_char(&b, s.s[i++]);
+        s = buf_view(&b);
+    }
+    return s;
+}
+
+static Token *tokens_of(Arena *a, const Tokenizer *t, Ids ids)
+{
+    Token *out = arena_new(a, Token, ids.n);
+    for (int64_t i = 0; i < ids.n; i++) out[i] = (Token){.id = ids.v[i], .text = tok_string(t, ids.v[i])};
+    return out;
+}
+
+// Text to ids; longer texts than the tokenizer's limit lose their end, as in the library (with a warning).
+static bool encode(const Args *args, const Loaded *l, Str s, TokSide side, bool plain, Ids *out, Err *e)
+{
+    Encoding enc;
+    if (plain) s = without_special(args->a, l->tok, s);
+    if (!tok_encode(args->a, l->tok, s, (TokOptions){.side = side, .plain = plain}, &enc, e)) return false;
+    int64_t most = tok_max_length(l->tok);
+    if (most && (int64_t)enc.n > most) {
+        warn(args, arena_printf(args->a, "a text of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64, enc.n, most));
+        int32_t end = enc.ids[enc.n - 1];
+        enc.n = (size_t)most;
+        if (!plain) enc.ids[enc.n - 1] = end;
+    }
+    *out = (Ids){enc.ids, (int64_t)enc.n};
+    return true;
+}
+
+static bool add_start(const Args *args, const Loaded *l, Ids *ids, Err *e)
+{
+    if (l->info->start < 0)
+        return err_set(e, "%s: neither decoder_start_token_id nor bos_token_id is set", l->info->name);
+    int32_t *v = arena_new(args->a, int32_t, ids->n + 1);
+    v[0] = l->info->start;
+    if (ids->n) memcpy(v + 1, ids->v, (size_t)ids->n * sizeof *v);
+    *ids = (Ids){v, ids->n + 1};
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------ generating
+
+static void generation_progress(void *context, int64_t length)
+{
+    (void)context, (void)length;
+    if (interrupted) _exit(EXIT_INTERRUPTED);
+}
+
+static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job **job, size_t n, Generated **out, Err *e)
+{
+    Ids *source = arena_new(args->a, Ids, n), *prefix = arena_new(args->a, Ids, n);
+    for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
+    *out = arena_new(args->a, Generated, n * (size_t)nn_generation_returns(g));
+    return nn_generate(args->a, l->model, g, (int64_t)n, source, prefix, *out, generation_progress, NULL, e);
+}
+
+static bool decode(const Args *args, const Loaded *l, const Generated *g, Str *out, Err *e)
+{
+    return tok_decode(args->a, l->tok, g->ids, (size_t)g->n, (TokDecode){.skip_special = true, .cleanup = 0}, out, e);
+}
+
+static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t *n, Err *e)
+{
+    Texts sources, targets;
+    if (!get(a, "input_texts")->given) return err_set(e, "which texts? give them with -i TEXT ...");
+    if (!read_texts(a->a, get(a, "input_texts"), &sources, e) || !read_texts(a->a, get(a, "generated_texts"), &targets, e))
+        return false;
+    if (!sources.n) return err_set(e, "no input texts");
+    if (targets.n && targets.n != sources.n)
+        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", targets.n, sources.n);
+    bool prefix = on(a, "generate_from_target_prefix");
+    if (prefix && !targets.n) return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
+    Job *job = *out = arena_new(a->a, Job, sources.n);
+    *n = sources.n;
+    for (size_t i = 0; i < sources.n; i++) {
+        Job *j = &job[i];
+        *j = (Job){.number = i + 1, .source = sources.v[i], .forced = targets.n && !prefix};
+        if (targets.n) j->target = targets.v[i];
+        bool blank = true;
+        for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
+        if (blank) {
+            err_set(&j->err, "the source is empty; give it at least one word");
+            continue;
+        }
+        if (!encode(a, l, j->source, TOK_SOURCE, plain, &j->source_ids, &j->err)) continue;
+        if (prefix && !encode(a, l, j->target, TOK_TARGET, true, &j->prefix, &j->err)) continue;
+        if (!nn_check_ids(l->model, j->source_ids, false, "source", &j->err)) continue;
+        j->source_tokens = tokens_of(a->a, l->tok, j->source_ids);
+    }
+    return true;
+}
+
+// Says what went wrong with which text; the exit code for it.
+static int report_failures(const Job *job, size_t n)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!job[i].err.set) continue;
+        failed++;
+        if (n > 1) fprintf(stderr, "inseq: text %zu: %s\n", job[i].number, job[i].err.text);
+        else complain(job[i].err.text);
+    }
+    return !failed ? 0 : failed == n ? EXIT_INPUT : EXIT_SOME;
+}
+
+// The next jobs without an error, at most `most` of them; moves *at behind the last.
+static size_t next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out)
+{
+    size_t count = 0;
+    for (; *at < n && count < most; (*at)++)
+        if (!job[*at].err.set) out[count++] = &job[*at];
+    return count;
+}
+
+static bool batch_size(const Args *a, size_t *out, Err *e)
+{
+    const Value *v = get(a, "batch_size");
+    if (v->given && (v->number < 1 || v->number > 65536))
+        return err_set(e, "--batch_size %" PRId64 ": it must be from 1 to 65536", v->number);
+    *out = v->given ? (size_t)v->number : 8;
+    return true;
+}
+
+static int cmd_generate(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    Job *job, **batch;
+    size_t n, most;
+    const GenConfig *g;
+    if (!batch_size(a, &most, &e) || !start_machine(a, &e) || !load(a, &l, &e) ||
+        !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) || !prepare_jobs(a, &l, false, &job, &n, &e))
+        return fail(&e, EXIT_INPUT);
+    Buf out = {.arena = a->a};
+    batch = arena_new(a->a, Job *, most);
+    size_t returns = (size_t)nn_generation_returns(g);
+    for (size_t at = 0, count; (count = next_batch(job, n, &at, most, batch));) {
+        Generated *made;
+        for (size_t i = 0; i < count; i++)
+            if (!on(a, "generate_from_target_prefix") && batch[i]->target.n &&
+                !encode(a, &l, batch[i]->target, TOK_TARGET, true, &batch[i]->prefix, &batch[i]->err))
+                continue;
+        if (!generate(a, &l, g, batch, count, &made, &e)) {
+            for (size_t i = 0; i < count; i++) batch[i]->err = e;
+            e = (Err){0};
+            continue;
+        }
+        for (size_t i = 0; i < count; i++) {
+            if (on(a, "json")) buf_str(&out, STR_LIT("{\"sequences\":["));
+            for (size_t r = 0; r < returns; r++) {
+                const Generated *s = &made[i * returns + r];
+                Str words;
+                if (!decode(a, &l, s, &words, &batch[i]->err)) break;
+                if (!on(a, "json")) {
+                    buf_str(&out, words), buf_char(&out, '\n');
+                    continue;
+                }
+                buf_str(&out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"ids\":["));
+                for (int64_t k = 0; k < s->n; k++) buf_printf(&out, "%s%d", k ? "," : "", s->ids[k]);
+                buf_str(&out, STR_LIT("],\"text\":"));
+                buf_json(&out, words);
+                buf_str(&out, STR_LIT(",\"score\":"));
+                buf_float(&out, (float)s->score);
+                buf_char(&out, '}');
+            }
+            if (on(a, "json")) buf_str(&out, STR_LIT("]}\n"));
+        }
+        if (!out_write(STDOUT_FILENO, buf_view(&out))) return complain("standard output: write failed"), EXIT_INPUT;
+        out.n = 0;
+    }
+    return report_failures(job, n);
+}
+
+// ------------------------------------------------------------------------------------------------ attributing
+
+// Arguments of attribute() itself that may stand in --attribution_kwargs.
+typedef struct Extra {
+    bool skip_special, clean_special;
+    Json *method_args;
+} Extra;
+
+static bool kw_bool(const Json *c, bool *out, Err *e)
+{
+    if (c->kind != J_TRUE && c->kind != J_FALSE)
+        return err_set(e, "--attribution_kwargs: %.*s is %s; it must be true or false", (int)c->key.n, c->key.s, json_kind_name(c));
+    *out = c->kind == J_TRUE;
+    return true;
+}
+
+static bool kw_int(const Json *c, int64_t *out, Err *e)
+{
+    if (c->kind != J_NUMBER || !c->is_int)
+        return err_set(e, "--attribution_kwargs: %.*s is %s; it must be a whole number", (int)c->key.n, c->key.s, json_kind_name(c));
+    *out = c->i;
+    return true;
+}
+
+// Hands every member of --attribution_kwargs to whoever knows its name: the run, the step functions, the method.
+static bool one_kwarg(Args *a, const Json *c, AttrOptions *o, Extra *x, Err *e)
+{
+    Str k = c->key;
+    if (str_is(k, "logprob")) return kw_bool(c, &o->step.logprob, e);
+    if (str_is(k, "skip_special_tokens")) return kw_bool(c, &x->skip_special, e);
+    if (str_is(k, "clean_special_chars")) return kw_bool(c, &x->clean_special, e);
+    if (str_is(k, "attr_pos_start")) return (o->has_start = true) && kw_int(c, &o->start, e);
+    if (str_is(k, "attr_pos_end")) return (o->has_end = true) && kw_int(c, &o->end, e);
+    if (attr_method_takes(o->method, k)) return true; // read by the method
+    if (str_starts(k, STR_LIT("contrast_")) || str_is(k, "top_p") || str_is(k, "top_k") || str_is(k, "n_mcd_steps"))
+        return err_set(e, "--attribution_kwargs: %.*s is not supported yet", (int)k.n, k.s);
+    warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored", (int)k.n, k.s, o->method));
+    return true;
+}
+
+static bool attribution_kwargs(Args *a, AttrOptions *o, Extra *x, Err *e)
+{
+    const Json *j = get(a, "attribution_kwargs")->json;
+    o->method_args = j;
+    for (const Json *c = j ? j->child : NULL; c; c = c->next)
+        if (!one_kwarg(a, c, o, x, e)) return false;
+    return true;
+}
+
+static bool attribution_options(Args *a, AttrOptions *o, Extra *x, Err *e)
+{
+    *o = attr_defaults();
+    if (text(a, "attribution_method")) o->method = text(a, "attribution_method");
+    if (text(a, "attributed_fn")) o->attributed_fn = text(a, "attributed_fn");
+    const Value *steps = get(a, "step_scores"), *start = get(a, "start_pos"), *end = get(a, "end_pos");
+    o->step_scores = steps->list, o->n_step_scores = steps->n;
+    o->attribute_target = on(a, "attribute_target");
+    o->has_start = start->given, o->start = start->number;
+    o->has_end = end->given, o->end = end->number;
+    if (get(a, "max_memory")->given) o->max_memory = (size_t)get(a, "max_memory")->number;
+    return attr_check(o, e) && attribution_kwargs(a, o, x, e);
+}
+
+static void info_field(Arena *a, Attribution *t, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void info_field(Arena *a, Attribution *t, const char *key, const char *format, ...)
+{
+    char small[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(small, sizeof small, format, args);
+    va_end(args);
+    t->info[t->n_info++] = (InfoField){.key = str_of(key), .json = str_copy(a, str_of(small))};
+}
+
+static void info_text(Arena *a, Attribution *t, const char *key, Str json)
+{
+    t->info[t->n_info++] = (InfoField){.key = str_of(key), .json = str_copy(a, json)};
+}
+
+static void info_list(Arena *a, Attribution *t, const char *key, const Str *v, size_t n)
+{
+    Buf b = {.arena = a};
+    buf_char(&b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_char(&b, ',');
+        buf_json_ascii(&b, v[i]);
+    }
+    buf_char(&b, ']');
+    info_text(a, t, key, buf_view(&b));
+}
+
+static const char *yes_no(bool x) { return x ? "true" : "false"; }
+
+static void fill_info(Args *a, const Loaded *l, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
+{
+    Str *sources = arena_new(a->a, Str, n), *targets = arena_new(a->a, Str, n), *steps = arena_new(a->a, Str, o->n_step_scores);
+    size_t done = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!job[i].err.set) sources[done] = job[i].source, targets[done++] = job[i].target;
+    for (size_t i = 0; i < o->n_step_scores; i++) steps[i] = str_of(o->step_scores[i]);
+    int64_t end = 0;
+    for (size_t i = 0; i < t->n; i++) end = t->sequence[i].attr_pos_end > end ? t->sequence[i].attr_pos_end : end;
+    const Value *kwargs = get(a, "generation_kwargs"), *more = get(a, "attribution_kwargs");
+    Buf name = {.arena = a->a};
+    buf_json_ascii(&name, str_of(l->info->name));
+    t->info = arena_new(a->a, InfoField, 32);
+    info_field(a->a, t, "attr_pos_end", "%" PRId64, end);
+    info_field(a->a, t, "attr_pos_start", "%" PRId64, t->n ? t->sequence[0].attr_pos_start : 1);
+    info_field(a->a, t, "attribute_target", "%s", yes_no(o->attribute_target));
+    info_field(a->a, t, "attributed_fn", "\"%s_fn\"", o->attributed_fn);
+    info_field(a->a, t, "attributed_fn_args", "{}");
+    info_text(a->a, t, "attribution_args", more->n ? str_of(more->list[more->n - 1]) : STR_LIT("{}"));
+    info_field(a->a, t, "attribution_method", "\"%s\"", o->method);
+    info_field(a->a, t, "constrained_decoding", "%s", yes_no(get(a, "generated_texts")->given));
+    info_field(a->a, t, "exec_time", "0.0"); // the same input gives the same bytes
+    info_field(a->a, t, "generate_from_target_prefix", "%s", yes_no(on(a, "generate_from_target_prefix")));
+    info_list(a->a, t, "generated_texts", targets, done);
+    info_text(a->a, t, "generation_args", kwargs->n ? str_of(kwargs->list[kwargs->n - 1]) : STR_LIT("{}"));
+    info_field(a->a, t, "include_eos_baseline", "%s", yes_no(on(a, "include_eos_baseline")));
+    info_list(a->a, t, "input_texts", sources, done);
+    info_field(a->a, t, "model_class", "\"%s\"", l->info->class_name);
+    info_text(a->a, t, "model_name", buf_view(&name));
+    info_field(a->a, t, "output_step_attributions", "false");
+    info_list(a->a, t, "step_scores", steps, o->n_step_scores);
+    info_field(a->a, t, "step_scores_args", "{}");
+    info_field(a->a, t, "tokenizer_class", "\"%s\"", tok_class(l->tok));
+    info_field(a->a, t, "tokenizer_name", "null");
+}
+
+static void clean_tokens(const Args *a, const Loaded *l, Token *t, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        Str s;
+        if (t[i].id < 0 || tok_is_special(l->tok, t[i].id)) continue;
+        if (tok_decode(a->a, l->tok, &t[i].id, 1, (TokDecode){.cleanup = 0}, &s, NULL) && s.n) t[i].text = s;
+    }
+}
+
+// Generates what is not forced, then turns every target into ids: text is decoded and encoded again, as the library
+// attributes text.
+static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plain, Job **job, size_t n, Err *e)
+{
+    bool forced = job[0]->forced;
+    Generated *made = NULL;
+    if (!forced && !generate(a, l, g, job, n, &made, e)) return false;
+    size_t returns = (size_t)nn_generation_returns(g);
+    for (size_t i = 0; i < n; i++) {
+        Job *j = job[i];
+        if (!forced && !decode(a, l, &made[i * returns], &j->target, &j->err)) continue;
+        if (!encode(a, l, j->target, TOK_TARGET, plain, &j->target_ids, &j->err)) continue;
+        if (forced && !plain && j->target_ids.n < 2)
+            err_set(&j->err, "the forced target is empty; give it at least one word");
+        if (!add_start(a, l, &j->target_ids, &j->err)) continue;
+        j->target_tokens = tokens_of(a->a, l->tok, j->target_ids);
+    }
+    return true;
+}
+
+// Attributes a batch; if one text spoils it, each by itself, so that the others are kept.
+static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Job **job, size_t n, Sequence *out)
+{
+    Pair *pair = arena_new(a->a, Pair, n);
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        Job *j = job[i];
+        if (j->err.set) continue;
+        job[count] = j;
+        pair[count++] = (Pair){.source = j->source_ids, .target = j->target_ids, .source_tokens = j->source_tokens,
+                               .target_tokens = j->target_tokens};
+    }
+    Err e = {0};
+    if (!count || attr_run(a->a, l->model, o, pair, count, out, &e)) return count;
+    if (count == 1) return job[0]->err = e, 0;
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++)
+        if (attr_run(a->a, l->model, o, &pair[i], 1, &out[done], &job[i]->err)) done++;
+    return done;
+}
+
+static bool is_function(const char *name) // as the library: an aggregator's name, or a function's for `scores`
+{
+    return name != NULL;
+}
+
+static bool pipeline(Args *a, Stage **out, size_t *n, Err *e)
+{
+    const Value *names = get(a, "attribution_aggregators"), *select = get(a, "attribution_selectors");
+    if (select->n && select->n != names->n)
+        return err_set(e, "%zu selectors for %zu aggregators; there must be one for each", select->n, names->n);
+    *out = arena_new(a->a, Stage, names->n), *n = names->n;
+    const char *const *known;
+    size_t n_known = attr_aggregator_names(&known);
+    for (size_t i = 0; i < names->n; i++) {
+        bool found = false;
+        for (size_t k = 0; k < n_known; k++) found |= !strcmp(known[k], names->list[i]);
+        const char *near = str_nearest(str_of(names->list[i]), known, n_known);
+        if (!found && is_function(near)) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names->list[i], near);
+        if (!found) return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names->list[i]);
+        Stage s = attr_stage(names->list[i]);
+        s.normalize = on(a, "normalize_attributions");
+        s.rescale = select->n && on(a, "rescale_attributions");
+        if (select->n) {
+            int64_t index;
+            if (!parse_number(select->list[i], false, &index)) return err_set(e, "selector '%s' is not a whole number", select->list[i]);
+            s.select = SELECT_ONE, s.select_from = index;
+        }
+        (*out)[i] = s;
+    }
+    return true;
+}
+
+static bool write_file(Args *a, const char *path, const char *report, const Attribution *t, Err *e)
+{
+    Buf b = {.arena = a->a};
+    ReportOptions o = report_options(a);
+    o.color = COLOR_NONE;
+    return attr_report(report)->write(a->a, t, &o, &b, e) && file_write(path, buf_view(&b), e);
+}
+
+// Prints and writes what was asked for. plain: as computed; `saved`: what -o gets.
+static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e)
+{
+    Attribution flat;
+    const char *format = text(a, "format") ? text(a, "format") : "terminal";
+    const Report *r = attr_report(format);
+    if (!r) return err_set(e, "unknown format '%s'; terminal, json, csv and html are known", format), EXIT_USAGE;
+    if (!attr_aggregate_default(a->a, t, &flat, e)) return EXIT_INPUT;
+    if (!on(a, "hide_attributions")) {
+        Buf b = {.arena = a->a};
+        ReportOptions o = report_options(a);
+        if (!r->write(a->a, &flat, &o, &b, e)) return EXIT_INPUT;
+        if (!out_write(STDOUT_FILENO, buf_view(&b))) return err_set(e, "standard output: %s", strerror(errno)), EXIT_INPUT;
+    }
+    const char *html = text(a, "viz_path"), *csv = text(a, "csv"), *json = text(a, "save_path");
+    if (html && !write_file(a, html, "html", &flat, e)) return EXIT_INPUT;
+    if (csv && !write_file(a, csv, "csv", &flat, e)) return EXIT_INPUT;
+    if (json) {
+        Buf b = {.arena = a->a};
+        attr_to_json(a->a, saved, &b);
+        if (!file_write(json, buf_view(&b), e)) return EXIT_INPUT;
+    }
+    return 0;
+}
+
+static bool saved_form(Args *a, const Attribution *t, const Stage *stage, size_t n, Attribution *out, Err *e)
+{
+    if (on(a, "save_aggregated") && !n) return attr_aggregate_default(a->a, t, out, e);
+    *out = *t;
+    out->sequence = arena_new(a->a, Sequence, t->n);
+    for (size_t i = 0; i < t->n; i++)
+        if (!n) out->sequence[i] = t->sequence[i];
+        else if (!attr_aggregate(a->a, &t->sequence[i], stage, n, &out->sequence[i], e)) return false;
+    return true;
+}
+
+static int cmd_attribute(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    Extra x = {0};
+    AttrOptions o;
+    Job *job, **batch;
+    Stage *stage = NULL;
+    size_t n = 0, most = 8, n_stages = 0;
+    const GenConfig *g;
+    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n_stages, &e) || !batch_size(a, &most, &e))
+        return fail(&e, EXIT_USAGE);
+    if (!start_machine(a, &e) || !load(a, &l, &e) ||
+        !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
+        !prepare_jobs(a, &l, x.skip_special, &job, &n, &e))
+        return fail(&e, EXIT_INPUT);
+    signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
+    if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given && !on(a, "generate_from_target_prefix"))
+        warn(a, "--generation_kwargs has no effect: the targets are forced");
+
+    Attribution t = {.sequence = arena_new(a->a, Sequence, n)};
+    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .always = on(a, "progress"),
+               .shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet"),
+               .width = terminal_width(STDERR_FILENO), .start = seconds()};
+    o.progress = bar_progress, o.context = &bar;
+    batch = arena_new(a->a, Job *, most);
+    for (size_t at = 0, count; !interrupted && (count = next_batch(job, n, &at, most, batch));) {
+        if (!make_targets(a, &l, g, x.skip_special, batch, count, &e)) { // one bad text must not lose the others
+            for (size_t i = 0; i < count; i++) {
+                Err own = {0};
+                make_targets(a, &l, g, x.skip_special, &batch[i], 1, &own);
+                if (own.set && !batch[i]->err.set) batch[i]->err = own;
+            }
+            e = (Err){0};
+        }
+        for (size_t i = 0; i < count; i++)
+            if (!batch[i]->err.set) {
+                bar.total += batch[i]->target_ids.n;
+                if (n == 1 || i == 0) bar.initial = bar.done + 1 + (n > 1 ? (int64_t)count - 1 : 0);
+            }
+        t.n += attribute_batch(a, &l, &o, batch, count, &t.sequence[t.n]);
+        bar_draw(&bar, bar.total);
+    }
+    for (size_t i = 0; x.clean_special && i < t.n; i++) {
+        clean_tokens(a, &l, t.sequence[i].source, t.sequence[i].n_source);
+        clean_tokens(a, &l, t.sequence[i].target, t.sequence[i].n_target);
+    }
+    int code = report_failures(job, n), delivered = 0;
+    if (!t.n) return interrupted ? EXIT_INTERRUPTED : code;
+    fill_info(a, &l, &o, job, n, &t);
+    Attribution saved;
+    if (!saved_form(a, &t, stage, n_stages, &saved, &e)) return fail(&e, EXIT_INPUT);
+    delivered = deliver(a, &t, &saved, &e);
+    if (delivered) return fail(&e, delivered);
+    if (interrupted) return complain("interrupted; finished texts were kept"), EXIT_INTERRUPTED;
+    return code;
+}
+
+static int cmd_show(Args *a)
+{
+    Err e = {0};
+    Str bytes;
+    Attribution t;
+    if (a->n_rest != 1) return complain("show needs one FILE.json that 'inseq attribute -o' or Inseq saved"), EXIT_USAGE;
+    if (!file_read(a->a, a->rest[0], (size_t)1 << 32, &bytes, &e) || !attr_from_json(a->a, bytes, a->rest[0], &t, &e))
+        return fail(&e, EXIT_INPUT);
+    int code = deliver(a, &t, &t, &e);
+    return code ? fail(&e, code) : 0;
+}
+
+// ------------------------------------------------------------------------------------------------ tokenizing
+
+static bool filter_lines(Args *a, const Sentencepiece *sp, const Tokenizer *t, Err *e)
+{
+    char *line = NULL; // getline owns it
+    size_t cap = 0, number = 0;
+    ssize_t n;
+    bool ok = true;
+    Arena *work = arena_create(a->a);
+    while (ok && (n = getline(&line, &cap, stdin)) >= 0) {
+        Buf out = {.arena = work};
+        Str one = {line, n && line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n};
+        Err own = {0};
+        number++;
+        if (one.n && !tok_jsonl(work, sp, t, one, &out, &own)) ok = err_set(e, "line %zu: %s", number, own.text);
+        if (one.n && ok) buf_char(&out, '\n');
+        if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n) ok = err_set(e, "standard output: %s", strerror(errno));
+        arena_reset(work);
+    }
+    free(line); // getline's: libc allocated it
+    return (fflush(stdout) == 0 || err_set(e, "standard output: %s", strerror(errno))) && ok;
+}
+
+static int cmd_tokenize(Args *a)
+{
+    Err e = {0};
+    const char *file = text(a, "sentencepiece"), *name = text(a, "model_name_or_path");
+    Sentencepiece *sp = NULL;
+    Tokenizer *t = NULL;
+    Texts texts;
+    if (!file == !name) return complain("tokenize needs either -m FOLDER or --sentencepiece FILE.model"), EXIT_USAGE;
+    if (file) sp = sp_open(a->a, file, &e);
+    else {
+        const char *folder = nn_folder(a->a, name, (NnOptions){.revision = text(a, "revision"), .cache_dir = text(a, "cache_dir")}, &e);
+        t = folder ? tok_open(a->a, folder, &e) : NULL;
+    }
+    if (!sp && !t) return fail(&e, EXIT_INPUT);
+    if (on(a, "jsonl")) return filter_lines(a, sp, t, &e) ? 0 : fail(&e, EXIT_INPUT);
+    if (!get(a, "input_texts")->given) return complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"), EXIT_USAGE;
+    if (!read_texts(a->a, get(a, "input_texts"), &texts, &e)) return fail(&e, EXIT_INPUT);
+    Buf out = {.arena = a->a};
+    for (size_t i = 0; i < texts.n; i++) {
+        Encoding enc;
+        if (on(a, "json")) {
+            Buf line = {.arena = a->a};
+            buf_str(&line, STR_LIT("{\"text\":")), buf_json(&line, texts.v[i]), buf_char(&line, '}');
+            if (!tok_jsonl(a->a, sp, t, buf_view(&line), &out, &e)) return fail(&e, EXIT_INPUT);
+            buf_char(&out, '\n');
+            continue;
+        }
+        if (sp) sp_encode(a->a, sp, texts.v[i], &enc);
+        else if (!tok_encode(a->a, t, texts.v[i], (TokOptions){.side = on(a, "target") ? TOK_TARGET : TOK_SOURCE}, &enc, &e))
+            return fail(&e, EXIT_INPUT);
+        for (size_t k = 0; k < enc.n; k++)
+            buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
+        buf_char(&out, '\n');
+    }
+    return out_write(STDOUT_FILENO, buf_view(&out)) ? 0 : (complain("standard output: write failed"), EXIT_INPUT);
+}
+
+// ------------------------------------------------------------------------------------------------ telling
+
+static int cmd_info(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    if (!start_machine(a, &e) || !load(a, &l, &e)) return fail(&e, EXIT_INPUT);
+    const ModelInfo *f = l.info;
+    Buf b = {.arena = a->a};
+    if (on(a, "json")) {
+        buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(f->folder));
+        buf_printf(&b, ",\"class\":\"%s\",\"format\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64 ",\"bytes\":%" PRIu64
+                   ",\"width\":%" PRId64 ",\"vocab\":%" PRId64 ",\"encoder_layers\":%" PRId64 ",\"decoder_layers\":%" PRId64
+                   ",\"heads\":%" PRId64 ",\"tokenizer\":\"%s\",\"tokens\":%zu}\n", f->class_name, f->format, f->tensors,
+                   f->parameters, f->bytes, f->width, f->vocab, f->encoder_layers, f->decoder_layers, f->heads,
+                   tok_class(l.tok), tok_size(l.tok));
+    } else
+        buf_printf(&b, "folder      %s\nmodel       %s, width %" PRId64 ", %" PRId64 "+%" PRId64 " layers, %" PRId64 " heads, vocabulary %"
+                   PRId64 "\nweights     %s, %zu tensors, %" PRIu64 " parameters, %.1f MB\ntokenizer   %s, %zu tokens\n", f->folder,
+                   f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads, f->vocab, f->format, f->tensors,
+                   f->parameters, (double)f->bytes / 1e6, tok_class(l.tok), tok_size(l.tok));
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
+}
+
+static void list_entries(const char *title, const Entry *v, size_t n)
+{
+    printf("%s\n", title);
+    for (size_t i = 0; i < n; i++)
+        printf("  %-28s %s%s%s%s\n", v[i].name, v[i].summary, v[i].paper ? " (" : "", v[i].paper ? v[i].paper : "", v[i].paper ? ")" : "");
+}
+
+static int cmd_list(Args *a)
+{
+    const char *what = a->n_rest ? a->rest[0] : "all";
+    bool all = !strcmp(what, "all"), found = all;
+    const Entry *v;
+    const char *const *names;
+    size_t n;
+    if (all || !strcmp(what, "methods")) n = attr_method_list(&v), list_entries("methods", v, n), found = true;
+    if (all || !strcmp(what, "steps")) n = attr_step_list(&v), list_entries("steps", v, n), found = true;
+    if (all || !strcmp(what, "aggregators")) {
+        n = attr_aggregator_names(&names), found = true;
+        printf("aggregators\n");
+        for (size_t i = 0; i < n; i++) printf("  %s\n", names[i]);
+    }
+    if (all || !strcmp(what, "models")) {
+        names = nn_families(&n), found = true;
+        printf("models\n");
+        for (size_t i = 0; i < n; i++) printf("  %s\n", names[i]);
+    }
+    if (!found) return complain(arena_printf(a->a, "list: '%s' is unknown; methods, steps, aggregators, models, all", what)), EXIT_USAGE;
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    unsigned options;
+    int (*run)(Args *);
+    const char *usage, *summary;
+} commands[] = {
+    {"attribute", ATTRIBUTE, cmd_attribute, "-m MODEL -a METHOD -i TEXT ... [options]", "why the model wrote what it wrote"},
+    {"generate", GENERATE, cmd_generate, "-m MODEL -i TEXT ... [options]", "what the model writes"},
+    {"tokenize", TOKENIZE, cmd_tokenize, "-m MODEL -i TEXT ... | --jsonl", "text to tokens and back"},
+    {"show", SHOW, cmd_show, "FILE.json [options]", "a saved attribution again"},
+    {"info", INFO, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
+    {"list", 0, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof *commands };
+
+static void usage(FILE *to)
+{
+    fprintf(to, "inseq " VERSION ": why a sequence model wrote what it wrote\n\n"
+                "  inseq attribute -m FOLDER -a input_x_gradient --attribute_target --step_scores probability \\\n"
+                "      -i \"The nurse went to the hospital.\" --viz_path heatmap.html\n\n");
+    for (int i = 0; i < (int)N_COMMANDS; i++) fprintf(to, "  inseq %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n'inseq COMMAND --help' lists a command's options. FOLDER is a checkpoint as the Hugging Face Hub lays it out.\n");
+}
+
+static int command_help(int c)
+{
+    printf("usage: inseq %s %s\n%s\n\n", commands[c].name, commands[c].usage, commands[c].summary);
+    for (int i = 0; i < (int)N_OPTIONS; i++) {
+        const Option *o = &options[i];
+        if (!(o->commands & commands[c].options) || o->later) continue;
+        char names[120];
+        int n = snprintf(names, sizeof names, "--");
+        for (const char *p = o->name; *p; p++) n += snprintf(names + n, sizeof names - (size_t)n, "%c", *p == '_' ? '-' : *p);
+        for (int k = 0; k < 2 && o->alias[k]; k++) n += snprintf(names + n, sizeof names - (size_t)n, ", %s", o->alias[k]);
+        if (o->value) snprintf(names + n, sizeof names - (size_t)n, " %s%s", o->value, o->kind == LIST ? " ..." : "");
+        printf("  %-38s %s\n", names, o->help);
+    }
+    printf("\nUnderscores work in place of hyphens; a flag takes true or false; a long name may be cut to a unique beginning.\n");
+    return 0;
+}
+
+static void no_memory(size_t wanted)
+{
+    fprintf(stderr, "inseq: out of memory: %zu bytes were needed; a smaller --batch_size or --max_memory may help\n", wanted);
+    exit(EXIT_SOME);
+}
+
+static int run(Arena *arena, int argc, char **argv)
+{
+    if (argc < 2) return usage(stderr), EXIT_USAGE;
+    const char *word = argv[1], *names[N_COMMANDS];
+    bool help = !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
+    if (!strcmp(word, "--version")) {
+        Err e = {0};
+        bool ok = cpu_select(NULL, &e);
+        printf("inseq " VERSION " (%s)\n", ok ? cpu_isa() : e.text);
+        return 0;
+    }
+    if (help && argc < 3) return usage(stdout), 0;
+    if (help) word = argv[2];
+    for (int i = 0; i < (int)N_COMMANDS; i++) {
+        names[i] = commands[i].name;
+        if (strcmp(commands[i].name, word)) continue;
+        for (int k = 2; k < argc; k++) help |= !strcmp(argv[k], "--help") || !strcmp(argv[k], "-h");
+        if (help) return command_help(i);
+        Args a = {.a = arena, .command = commands[i].options};
+        if (!parse(&a, argc - 2, argv + 2)) return fail(&a.err, EXIT_USAGE);
+        return commands[i].run(&a);
+    }
+    const char *near = str_nearest(str_of(word), names, N_COMMANDS);
+    fprintf(stderr, "inseq: unknown command '%s'%s%s%s\n", word, near ? "; did you mean " : "; 'inseq help' lists them", near ? near : "",
+            near ? "?" : "");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    base_on_no_memory(no_memory);
+    Arena *arena = arena_create(NULL);
+    int code = run(arena, argc, argv);
+    pool_stop();
+    arena_free(arena);
+    if (fflush(stdout) && !code) code = EXIT_INPUT;
+    return code;
+}
