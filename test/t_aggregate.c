@@ -55,7 +55,8 @@ static size_t stages_of(Arena *A, const Json *aggregator, const Json *args, Stag
 static Sequence *input(Arena *A, const Json *c, const Json *of)
 {
     Attribution *x = arena_new(A, Attribution, 1);
-    const char *name = arena_printf(A, "aggregate/%s-%s.json", str_zero(A, json_get(c, "model")->text), str_zero(A, of->text));
+    const char *name = arena_printf(A, "aggregate/%s-%s.json", str_zero(A, json_get(c, "model")->text),
+                                    str_zero(A, of->text));
     return golden_attribution(A, name, x) && x->n ? x->sequence : NULL;
 }
 
@@ -63,7 +64,7 @@ static Sequence *input(Arena *A, const Json *c, const Json *of)
 static bool run_case(Arena *A, const Json *c, Sequence *got, bool *ok, Err *e)
 {
     const Json *how = json_get(c, "how"), *of = json_get(how, "of"), *call = json_get(how, "call");
-    const Json *operator = json_get(how, "operator"), *aggregator = json_get(how, "aggregator");
+    const Json *operator= json_get(how, "operator"), *aggregator = json_get(how, "aggregator");
     if (!of || str_is(of->text, "itself")) return false;
     Sequence *in = input(A, c, of);
     if (!in) return false;
@@ -75,12 +76,13 @@ static bool run_case(Arena *A, const Json *c, Sequence *got, bool *ok, Err *e)
         n = attr_default_pipeline(in, stage);
     } else if (call) { // one head, then one layer
         stage[0] = stage[1] = attr_stage("mean");
-        for (; n < 2; n++) stage[n].normalize = false, stage[n].select = SELECT_ONE, stage[n].select_from = n == 0;
-    } else if (operator && str_starts(operator->text, STR_LIT("["))) { // out[1:4]
+        for (; n < 2; n++)
+            stage[n].normalize = false, stage[n].select = SELECT_ONE, stage[n].select_from = n == 0;
+    } else if (operator&& str_starts(operator->text, STR_LIT("["))) { // out[1:4]
         static const Span span = {1, 4};
         stage[n] = attr_stage("slices");
         stage[n].source_spans = &span, stage[n++].n_source_spans = 1;
-    } else if (operator || str_is(aggregator->text, "pair")) {
+    } else if (operator|| str_is(aggregator->text, "pair")) {
         stage[n] = attr_stage("pair");
         Json right = {.kind = J_STRING, .text = STR_LIT("pair-right")};
         stage[n++].paired = input(A, c, &right);
@@ -108,8 +110,10 @@ static void compare_dicts(const char *name, const Sequence *got, const Json *wan
                     return;
                 }
                 double x = (double)blocks[b]->v[i * blocks[b]->dim[1] + c];
-                if (isnan(cell->number) ? !isnan(x) : fabs(x - cell->number) > 2e-6 + 1e-4 * fabs(cell->number))
-                    FAIL("%s: %s row %" PRId64 " column %" PRId64 ": %g, want %g", name, keys[b], i, c, x, cell->number);
+                if (isnan(cell->number) ? !isnan(x)
+                                        : fabs(x - cell->number) > 2e-6 + 1e-4 * fabs(cell->number))
+                    FAIL("%s: %s row %" PRId64 " column %" PRId64 ": %g, want %g", name, keys[b], i, c, x,
+                         cell->number);
             }
         }
         if (dict && dict->count) CHECK_INT(c, got->attr_pos_end - got->attr_pos_start);
@@ -125,7 +129,8 @@ TEST(aggregate_golden)
         Sequence got;
         bool ok = false;
         Err e = {0};
-        const char *name = str_zero(a, json_get(c, "name")->text), *file = str_zero(a, json_get(c, "file")->text) + 6;
+        const char *name = str_zero(a, json_get(c, "name")->text),
+                   *file = str_zero(a, json_get(c, "file")->text) + 6;
         if (run_case(a, c, &got, &ok, &e)) {
             Attribution want;
             n++;
@@ -143,12 +148,26 @@ TEST(aggregate_golden)
 // Two source tokens, two steps, three numbers each; target side with its triangle of NaN.
 static Sequence small(Arena *A)
 {
-    static Token source[] = {{5, {"\xe2\x96\x81" "a", 4}}, {1, {"</s>", 4}}};
-    static Token target[] = {{0, {"<pad>", 5}}, {7, {"\xe2\x96\x81" "b", 4}}, {1, {"</s>", 4}}};
-    const float s[] = {3, 0, 4, 1, 2, 2, 0, 0, 0, -6, 0, 8}, t[] = {0, 0, 5, 0, 0, 0, NAN, NAN, NAN, 0, 3, 4,
-                                                                  NAN, NAN, NAN, NAN, NAN, NAN};
-    Sequence q = {.source = source, .target = target, .n_source = 2, .n_target = 3, .attr_pos_start = 1,
-                  .attr_pos_end = 3, .kind = OUT_GRANULAR,
+    static Token source[] = {{5,
+                              {"\xe2\x96\x81"
+                               "a",
+                               4}},
+                             {1, {"</s>", 4}}};
+    static Token target[] = {{0, {"<pad>", 5}},
+                             {7,
+                              {"\xe2\x96\x81"
+                               "b",
+                               4}},
+                             {1, {"</s>", 4}}};
+    const float s[] = {3, 0, 4, 1, 2, 2, 0, 0, 0, -6, 0, 8},
+                t[] = {0, 0, 5, 0, 0, 0, NAN, NAN, NAN, 0, 3, 4, NAN, NAN, NAN, NAN, NAN, NAN};
+    Sequence q = {.source = source,
+                  .target = target,
+                  .n_source = 2,
+                  .n_target = 3,
+                  .attr_pos_start = 1,
+                  .attr_pos_end = 3,
+                  .kind = OUT_GRANULAR,
                   .source_attributions = {3, {2, 2, 3}, arena_new(A, float, 12)},
                   .target_attributions = {3, {3, 2, 3}, arena_new(A, float, 18)}};
     memcpy(q.source_attributions.v, s, sizeof s);
@@ -180,8 +199,9 @@ TEST(aggregate_by_hand)
 TEST(aggregate_norm_orders)
 {
     Sequence in = small(A), out;
-    const struct { double ord, want; } cases[] = {{0, 2}, {1, 7}, {2, 5}, {3, 4.497941445275415}, {INFINITY, 4},
-                                                  {16, 4.002493864}};
+    const struct {
+        double ord, want;
+    } cases[] = {{0, 2}, {1, 7}, {2, 5}, {3, 4.497941445275415}, {INFINITY, 4}, {16, 4.002493864}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         Stage s = attr_stage("vnorm");
         Err e = {0};
@@ -209,15 +229,19 @@ TEST(aggregate_extremes)
 
 TEST(aggregate_refuses)
 {
-    static const Span backwards[] = {{2, 1}}, beyond[] = {{0, 9}}, overlap[] = {{0, 2}, {1, 2}}, below[] = {{-1, 1}};
+    static const Span backwards[] = {{2, 1}}, beyond[] = {{0, 9}}, overlap[] = {{0, 2}, {1, 2}},
+                      below[] = {{-1, 1}};
     Sequence in = small(A), out;
-    struct { Stage s; const char *says; } cases[20];
+    struct {
+        Stage s;
+        const char *says;
+    } cases[20];
     size_t n = 0;
-#define REFUSE(name, text, ...)                                                                                      \
-    do {                                                                                                             \
-        Stage s = attr_stage(name);                                                                                  \
-        __VA_ARGS__;                                                                                                 \
-        cases[n].s = s, cases[n++].says = text;                                                                      \
+#define REFUSE(name, text, ...)                                                                              \
+    do {                                                                                                     \
+        Stage s = attr_stage(name);                                                                          \
+        __VA_ARGS__;                                                                                         \
+        cases[n].s = s, cases[n++].says = text;                                                              \
     } while (0)
     REFUSE("subword", "did you mean subwords?", (void)s);
     REFUSE("nonsense", "known are scores, subwords", (void)s);
@@ -259,8 +283,16 @@ TEST(aggregate_straddling_span)
     Token t[] = {{0, {"a", 1}}, {1, {"b", 1}}, {2, {"c", 1}}, {3, {"d", 1}}, {4, {"e", 1}}};
     float step[] = {0.5f, 0.25f}, block[] = {1, 2, 3, 4, 5, 6, NAN, 8, NAN, NAN};
     NamedScores p = {.name = STR_LIT("probability"), .scores = {1, {2}, step}};
-    Sequence in = {.source = t, .target = t, .n_source = 3, .n_target = 5, .attr_pos_start = 3, .attr_pos_end = 5,
-                   .target_attributions = {2, {5, 2}, block}, .step_scores = &p, .n_step_scores = 1, .kind = OUT_COARSE};
+    Sequence in = {.source = t,
+                   .target = t,
+                   .n_source = 3,
+                   .n_target = 5,
+                   .attr_pos_start = 3,
+                   .attr_pos_end = 5,
+                   .target_attributions = {2, {5, 2}, block},
+                   .step_scores = &p,
+                   .n_step_scores = 1,
+                   .kind = OUT_COARSE};
     static const Span spans[] = {{0, 2}, {2, 5}};
     Stage s = attr_stage("spans");
     s.target_spans = spans, s.n_target_spans = 2;

@@ -18,7 +18,8 @@ static bool wanted(const char *folder, const char *name)
 // Written in a form of Inseq's that we read but do not write: the value is the same, the bytes are not.
 static bool other_bytes(const char *path, const Attribution *x)
 {
-    static const char *const forms[] = {"older/", "save-float16", "save-float8", "save-primitives", "stepwise.raw"};
+    static const char *const forms[] = {"older/", "save-float16", "save-float8", "save-primitives",
+                                        "stepwise.raw"};
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
         if (strstr(path, forms[i])) return true;
     return x->n && x->sequence[0].kind == OUT_MULTI; // "_num_dimensions" is ours
@@ -62,8 +63,13 @@ TEST(result_round_trip)
 TEST(result_precisions_and_forms)
 {
     Attribution full, x;
-    const struct { const char *name; Tolerance t; } forms[] = {
-        {"primitives.json", EXACT}, {"float16.json", {6e-8, 5e-4}}, {"float8.json", {1e-3, 0.0625}},
+    const struct {
+        const char *name;
+        Tolerance t;
+    } forms[] = {
+        {"primitives.json", EXACT},
+        {"float16.json", {6e-8, 5e-4}},
+        {"float8.json", {1e-3, 0.0625}},
     };
     if (!golden_attribution(A, "aggregate/marian-en-nl-save-plain-lists.json", &full)) return;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
@@ -79,8 +85,8 @@ TEST(result_precisions_and_forms)
 // Inseq 0.6 and 0.7 agree on the same cases.
 TEST(result_older_equals_newer)
 {
-    static const char *const cases[] = {"marian-attention-both-forced", "marian-batch", "marian-fn-contrast_prob_diff",
-                                        "t5-ixg-both-forced"};
+    static const char *const cases[] = {"marian-attention-both-forced", "marian-batch",
+                                        "marian-fn-contrast_prob_diff", "t5-ixg-both-forced"};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         Attribution x, y;
         if (golden_attribution(A, arena_printf(A, "older/older-%s.json", cases[i]), &x) &&
@@ -100,14 +106,16 @@ TEST(result_info)
 
 // ------------------------------------------------------------------------------------------ small files
 
-static const char shell_start[] = "{\"attributes\": {\"sequence_attributions\": [{\"attributes\": {"
-                                  "\"source\": [{\"id\": 4, \"token\": \"a\"}, [\"b\", 5]], \"target\": [\"c\", \"d\", \"e\"], "
-                                  "\"attr_pos_start\": 1, ";
+static const char shell_start[] =
+    "{\"attributes\": {\"sequence_attributions\": [{\"attributes\": {"
+    "\"source\": [{\"id\": 4, \"token\": \"a\"}, [\"b\", 5]], \"target\": [\"c\", \"d\", \"e\"], "
+    "\"attr_pos_start\": 1, ";
 static const char shell_end[] = "}}]}}";
 
 static bool read_small(Arena *A, const char *fields, Attribution *out, Err *e)
 {
-    return attr_from_json(A, str_of(arena_printf(A, "%s%s%s", shell_start, fields, shell_end)), "small.json", out, e);
+    return attr_from_json(A, str_of(arena_printf(A, "%s%s%s", shell_start, fields, shell_end)), "small.json",
+                          out, e);
 }
 
 static const char *tensor(Arena *A, const char *header, size_t bytes)
@@ -125,7 +133,8 @@ TEST(result_small_files)
 {
     Attribution x;
     Err e = {0};
-    CHECK(read_small(A, "\"source_attributions\": [[1, 2.5], [NaN, null]], \"step_scores\": {\"n\": [3, 4]}", &x, &e));
+    CHECK(read_small(A, "\"source_attributions\": [[1, 2.5], [NaN, null]], \"step_scores\": {\"n\": [3, 4]}",
+                     &x, &e));
     const Sequence *s = x.sequence;
     CHECK_INT(s->n_source, 2);
     CHECK_INT(s->source[1].id, 5);
@@ -137,11 +146,16 @@ TEST(result_small_files)
     CHECK(s->step_scores[0].is_int && s->step_scores[0].scores.v[1] == 4);
 
     // column-major arrays of numpy, 64-bit floats, 16-bit ones
-    CHECK(read_small(A, "\"source_attributions\": {\"__ndarray__\": \"b64:AAAAAAAA8D8AAAAAAAAAQAAAAAAAAAhAAAAAAAAAEEA=\", "
-                        "\"dtype\": \"float64\", \"shape\": [2, 2], \"Corder\": false}", &x, &e));
+    CHECK(read_small(
+        A,
+        "\"source_attributions\": {\"__ndarray__\": \"b64:AAAAAAAA8D8AAAAAAAAAQAAAAAAAAAhAAAAAAAAAEEA=\", "
+        "\"dtype\": \"float64\", \"shape\": [2, 2], \"Corder\": false}",
+        &x, &e));
     const float columns[] = {1, 3, 2, 4};
     for (int i = 0; i < 4; i++) CHECK_NEAR(x.sequence->source_attributions.v[i], columns[i], 0);
-    CHECK(read_small(A, "\"step_scores\": {\"h\": {\"__ndarray__\": \"b64:AD4BAA==\", \"dtype\": \"float16\", \"shape\": [2]}}",
+    CHECK(read_small(A,
+                     "\"step_scores\": {\"h\": {\"__ndarray__\": \"b64:AD4BAA==\", \"dtype\": \"float16\", "
+                     "\"shape\": [2]}}",
                      &x, &e));
     CHECK_NEAR(x.sequence->step_scores[0].scores.v[0], 1.5, 0);
     CHECK_NEAR(x.sequence->step_scores[0].scores.v[1], 5.960464477539063e-08, 0);
@@ -150,7 +164,8 @@ TEST(result_small_files)
     // no sequences at all, and an empty one
     CHECK(attr_from_json(A, STR_LIT("{\"sequence_attributions\": []}"), "x", &x, &e));
     CHECK_INT(x.n, 0);
-    CHECK(attr_from_json(A, STR_LIT("{\"sequence_attributions\": [{\"source\": [], \"target\": []}]}"), "x", &x, &e));
+    CHECK(attr_from_json(A, STR_LIT("{\"sequence_attributions\": [{\"source\": [], \"target\": []}]}"), "x",
+                         &x, &e));
     CHECK(x.sequence[0].kind == OUT_STEPS);
 }
 
@@ -169,7 +184,8 @@ TEST(result_info_layout)
     attr_to_json(A, &x, &out);
     CHECK(out.n < 20000);
     CHECK_HAS(out.s, "[\"\\u00e9\"]");
-    CHECK_HAS(out.s, "\"m\": {\n                \"x\": NaN,\n                \"y\": {}\n            },\n            \"z\": 1e5");
+    CHECK_HAS(out.s, "\"m\": {\n                \"x\": NaN,\n                \"y\": {}\n            },\n     "
+                     "       \"z\": 1e5");
     CHECK(attr_from_json(A, buf_view(&out), "again", &y, &e));
     CHECK_INT(y.n_info, 3);
 }
@@ -178,10 +194,13 @@ TEST(result_info_layout)
 
 TEST(result_refuses)
 {
-    const struct { const char *fields, *says; } cases[] = {
+    const struct {
+        const char *fields, *says;
+    } cases[] = {
         {"\"source_attributions\": \"*\"", "not base64"},
         {"\"source_attributions\": \"AAAA\"", "tensor header claims"},
-        {"\"source_attributions\": \"/////////38=\"", "tensor header claims 9223372036854775807 bytes, 0 remain"},
+        {"\"source_attributions\": \"/////////38=\"",
+         "tensor header claims 9223372036854775807 bytes, 0 remain"},
         {"\"source_attributions\": 3", "a list of numbers or a tensor"},
         {"\"source_attributions\": {}", "a list of numbers or a tensor"},
         {"\"source_attributions\": [[1, 2], [3]]", "a list as long as the ones before"},
@@ -205,16 +224,25 @@ TEST(result_refuses)
         {"\"source\": [{\"id\": 4}]", "a token without a text"},
         {"\"source\": [{\"id\": 2147483648, \"token\": \"x\"}]", "32 bits"},
         {"\"source\": [{\"id\": \"4\", \"token\": \"x\"}]", "32 bits"},
-        {"\"source_attributions\": {\"__ndarray__\": \"AAAA\", \"dtype\": \"float32\", \"shape\": [1]}", "b64:"},
-        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"object\", \"shape\": [1]}", "known dtype"},
-        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\", \"shape\": [1]}", "comes with 3"},
-        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\", \"shape\": [-1]}", "negative"},
-        {"\"source_attributions\": {\"__ndarray__\": \"b64:\", \"dtype\": \"int8\", \"shape\": [0, 9223372036854775807]}",
+        {"\"source_attributions\": {\"__ndarray__\": \"AAAA\", \"dtype\": \"float32\", \"shape\": [1]}",
+         "b64:"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"object\", \"shape\": [1]}",
+         "known dtype"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\", \"shape\": [1]}",
+         "comes with 3"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\", \"shape\": [-1]}",
+         "negative"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:\", \"dtype\": \"int8\", \"shape\": [0, "
+         "9223372036854775807]}",
          "too large"},
         {"\"source_attributions\": {\"__ndarray__\": \"b64:\", \"dtype\": \"int8\", "
-         "\"shape\": [4294967296, 4294967296]}", "too large"},
-        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\"}", "shape must be a list"},
-        {"\"source_attributions\": {\"__ndarray__\": \"b64.gz:AAAA\", \"dtype\": \"float32\", \"shape\": [1]}", "gzip"},
+         "\"shape\": [4294967296, 4294967296]}",
+         "too large"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64:AAAA\", \"dtype\": \"float32\"}",
+         "shape must be a list"},
+        {"\"source_attributions\": {\"__ndarray__\": \"b64.gz:AAAA\", \"dtype\": \"float32\", \"shape\": "
+         "[1]}",
+         "gzip"},
         {"\"source_attributions\": {\"__ndarray__\": 7}", "a string or a list"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -228,20 +256,32 @@ TEST(result_refuses)
 
 TEST(result_refuses_tensor_headers)
 {
-    const struct { const char *header; size_t bytes; const char *says; } cases[] = {
+    const struct {
+        const char *header;
+        size_t bytes;
+        const char *says;
+    } cases[] = {
         {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 15, "data_offsets"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,12]}}", 16, "comes with 12 bytes"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[-4,12]}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,12]}}", 16,
+         "comes with 12 bytes"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[-4,12]}}", 16,
+         "data_offsets"},
         {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[16,0]}}", 16, "data_offsets"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16,16]}}", 16, "data_offsets"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16,16]}}", 16,
+         "data_offsets"},
         {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":7}}", 16, "data_offsets"},
         {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[2,2]}}", 16, "data_offsets"},
-        {"{\"attribution\":{\"dtype\":\"F31\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 16, "unknown dtype 'F31'"},
+        {"{\"attribution\":{\"dtype\":\"F31\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", 16,
+         "unknown dtype 'F31'"},
         {"{\"attribution\":{\"shape\":[2,2],\"data_offsets\":[0,16]}}", 16, "names no tensor with a dtype"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4, "at most 5"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":\"2\",\"data_offsets\":[0,4]}}", 4, "shape must be a list"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0, "too large"},
-        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[0,9000000000000000000],\"data_offsets\":[0,0]}}", 0, "too large"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4,
+         "at most 5"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":\"2\",\"data_offsets\":[0,4]}}", 4,
+         "shape must be a list"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,0]}}", 0,
+         "too large"},
+        {"{\"attribution\":{\"dtype\":\"F32\",\"shape\":[0,9000000000000000000],\"data_offsets\":[0,0]}}", 0,
+         "too large"},
         {"{\"a\":{},\"b\":{}}", 0, "two tensors"},
         {"{\"__metadata__\":{}}", 0, "names no tensor"},
         {"[]", 0, "names no tensor"},
@@ -252,24 +292,32 @@ TEST(result_refuses_tensor_headers)
         Attribution x;
         Err e = {0};
         const char *t = tensor(A, cases[i].header, cases[i].bytes);
-        if (read_small(A, arena_printf(A, "\"source_attributions\": \"%s\"", t), &x, &e)) FAIL("read: %s", cases[i].header);
+        if (read_small(A, arena_printf(A, "\"source_attributions\": \"%s\"", t), &x, &e))
+            FAIL("read: %s", cases[i].header);
         CHECK_HAS(e.text, cases[i].says);
     }
 }
 
 TEST(result_refuses_files)
 {
-    const struct { Str text; const char *says; } cases[] = {
+    const struct {
+        Str text;
+        const char *says;
+    } cases[] = {
         {STR_LIT(""), "expected"},
         {STR_LIT("[]"), "no list sequence_attributions"},
         {STR_LIT("{}"), "no list sequence_attributions"},
         {STR_LIT("{\"sequence_attributions\": {}}"), "no list sequence_attributions"},
         {STR_LIT("{\"sequence_attributions\": [3]}"), "expected an object"},
         {STR_LIT("{\"sequence_attributions\": [], \"info\": 3}"), "info: found"},
-        {STR_LIT("{\"sequence_attributions\": [{\"__instance_type__\": [\"os\", \"system\"], \"attributes\": {\"source\": [], "
-                 "\"target\": []}}]}"), "one of Inseq's four"},
+        {STR_LIT("{\"sequence_attributions\": [{\"__instance_type__\": [\"os\", \"system\"], \"attributes\": "
+                 "{\"source\": [], "
+                 "\"target\": []}}]}"),
+         "one of Inseq's four"},
         {STR_LIT("\x1f\x8b"), "gzip"},
-        {STR_LIT("\x1f\x8b\x08\0\0\0\0\0\0\x03" "abcdef"), "broken or cut off"},
+        {STR_LIT("\x1f\x8b\x08\0\0\0\0\0\0\x03"
+                 "abcdef"),
+         "broken or cut off"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         Attribution x;
@@ -282,7 +330,8 @@ TEST(result_refuses_files)
 // Every prefix is refused; every changed bit gives an error in words or a result that can be written.
 TEST(result_truncated_and_flipped)
 {
-    static const char *const files[] = {"aggregate/marian-en-nl-save-compressed.json.gz", "older/older-gpt2-ixg.json"};
+    static const char *const files[] = {"aggregate/marian-en-nl-save-compressed.json.gz",
+                                        "older/older-gpt2-ixg.json"};
     for (size_t k = 0; k < 2; k++) {
         Str text = golden_text(A, files[k]);
         size_t step = k ? 7 : 1;
@@ -290,7 +339,8 @@ TEST(result_truncated_and_flipped)
         for (size_t n = 0; n < text.n; n += step) {
             Attribution x;
             Err e = {0};
-            if (attr_from_json(a, (Str){text.s, n}, "cut", &x, &e) || !e.set) FAIL("%s: prefix of %zu read", files[k], n);
+            if (attr_from_json(a, (Str){text.s, n}, "cut", &x, &e) || !e.set)
+                FAIL("%s: prefix of %zu read", files[k], n);
             arena_reset(a);
         }
         char *copy = str_zero(A, text);
@@ -324,8 +374,13 @@ TEST(result_gzip_bomb)
     buf_base64(&text, gz.s, gz.n);
     Attribution x;
     Err e = {0};
-    CHECK(!read_small(A, arena_printf(A, "\"source_attributions\": {\"__ndarray__\": \"b64.gz:%s\", \"dtype\": \"float32\", "
-                                         "\"shape\": [2, 2]}", text.s), &x, &e));
+    CHECK(!read_small(
+        A,
+        arena_printf(A,
+                     "\"source_attributions\": {\"__ndarray__\": \"b64.gz:%s\", \"dtype\": \"float32\", "
+                     "\"shape\": [2, 2]}",
+                     text.s),
+        &x, &e));
     CHECK_HAS(e.text, "broken or cut off compressed data, or more than 16 bytes");
 }
 
@@ -343,7 +398,8 @@ static bool read_and_write(Arena *A, void *context, Err *e)
 
 TEST(result_faults)
 {
-    Str older = golden_text(A, "older/older-gpt2-ixg.json"), gz = golden_text(A, "aggregate/marian-en-nl-save-compressed.json.gz");
+    Str older = golden_text(A, "older/older-gpt2-ixg.json"),
+        gz = golden_text(A, "aggregate/marian-en-nl-save-compressed.json.gz");
     test_every_fault(A, FAULT_ALLOC, read_and_write, &older);
     test_every_fault(A, FAULT_ALLOC, read_and_write, &gz);
 }
