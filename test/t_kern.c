@@ -148,13 +148,15 @@ static void case_act(Row *r) // sizes of several kinds of activation; accuracy i
         double c = sqrt(2 / M_PI), t = tanh(c * (x + 0.044715 * x * x * x));
         double y[] = {x > 0 ? x : 0, x * s, x * p, 0.5 * x * (1 + t), tanh(x)};
         double d[] = {x > 0, s + x * s * (1 - s), p + x * exp(-x * x / 2) / sqrt(2 * M_PI),
-                      0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x), 1 - tanh(x) * tanh(x)};
+                      0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * 0.044715 * x * x),
+                      1 - tanh(x) * tanh(x)};
         r->want_y[i] = y[kind], r->want_z[i] = d[kind];
     }
     K->act(r->y, r->z, r->a, r->n, (int)kind), r->slack = 16;
     float *alone = arena_new(r->A, float, r->n); // without the derivative, the same
     K->act(alone, NULL, r->a, r->n, (int)kind);
-    EACH if (!same_bits(alone[i], r->y[i])) FAIL("act %d without derivative differs at %" PRId64, (int)kind, i);
+    EACH if (!same_bits(alone[i], r->y[i]))
+        FAIL("act %d without derivative differs at %" PRId64, (int)kind, i);
 }
 
 static void case_exp(Row *r)
@@ -229,7 +231,8 @@ static void case_layernorm_dx(Row *r) // a: dy, b: x, c: g
 static void case_layernorm_dg(Row *r)
 {
     float stat[2] = {0.25f, 1.5f};
-    EACH r->want_y[i] = r->y[i] + (double)r->a[i] * (r->b[i] - 0.25) * 1.5, r->want_z[i] = (double)r->z[i] + r->a[i];
+    EACH r->want_y[i] = r->y[i] + (double)r->a[i] * (r->b[i] - 0.25) * 1.5,
+         r->want_z[i] = (double)r->z[i] + r->a[i];
     K->layernorm_dg(r->y, r->z, r->a, r->b, stat, r->n), r->slack = 4;
 }
 
@@ -283,8 +286,11 @@ static void check_row(const Row *r, const char *what, const float *got, const do
 {
     for (int64_t i = 0; i < n; i++) {
         double allowed = r->slack * 0x1p-24 * (1 + fabs(want[i]));
-        if ((isnan(got[i]) && isnan(want[i])) || got[i] == want[i] || fabs(got[i] - want[i]) <= allowed) test_count(1);
-        else return FAIL("%s %s n %" PRId64 " [%" PRId64 "]: %.9g, expected %.9g", K->isa, what, r->n, i, got[i], want[i]);
+        if ((isnan(got[i]) && isnan(want[i])) || got[i] == want[i] || fabs(got[i] - want[i]) <= allowed)
+            test_count(1);
+        else
+            return FAIL("%s %s n %" PRId64 " [%" PRId64 "]: %.9g, expected %.9g", K->isa, what, r->n, i,
+                        got[i], want[i]);
     }
 }
 
@@ -293,8 +299,10 @@ static void run_row(Arena *A, int k, int64_t n, float *out)
 {
     uint64_t state = (uint64_t)(n * 100 + k);
     Row r = {.n = n, .A = A};
-    r.a = odd_floats(A, &state, n, NAN), r.b = odd_floats(A, &state, n, NAN), r.c = odd_floats(A, &state, n, NAN);
-    r.y = odd_floats(A, &state, n, 77), r.z = odd_floats(A, &state, n, 77), r.s = odd_floats(A, &state, 2, 77);
+    r.a = odd_floats(A, &state, n, NAN), r.b = odd_floats(A, &state, n, NAN),
+    r.c = odd_floats(A, &state, n, NAN);
+    r.y = odd_floats(A, &state, n, 77), r.z = odd_floats(A, &state, n, 77),
+    r.s = odd_floats(A, &state, 2, 77);
     r.want_y = arena_new(A, double, n), r.want_z = arena_new(A, double, n);
     for (int64_t i = 0; i < n; i++) r.want_y[i] = r.y[i], r.want_z[i] = r.z[i];
     r.want_s[0] = r.s[0], r.want_s[1] = r.s[1];
@@ -303,7 +311,8 @@ static void run_row(Arena *A, int k, int64_t n, float *out)
     r.slack = r.slack * 4 + 1;
     check_row(&r, cases[k].name, r.s, r.want_s, 2);
     for (int i = 0; i < TAIL - 1; i++)
-        if (r.y[n + i] != 77 || r.z[n + i] != 77 || r.s[2 + i] != 77) FAIL("%s %s wrote too far", K->isa, cases[k].name);
+        if (r.y[n + i] != 77 || r.z[n + i] != 77 || r.s[2 + i] != 77)
+            FAIL("%s %s wrote too far", K->isa, cases[k].name);
     memcpy(out, r.y, (size_t)n * 4), memcpy(out + n, r.z, (size_t)n * 4), memcpy(out + 2 * n, r.s, 8);
 }
 
@@ -321,8 +330,8 @@ TEST(rows)
                 run_row(a, k, sizes[s], i ? out : first);
                 for (int64_t j = 0; i && j < 2 * sizes[s] + 2; j++)
                     if (!same_bits(out[j], first[j]))
-                        FAIL("%s n %" PRId64 ": %s has %a at %" PRId64 ", %s %a", cases[k].name, sizes[s], isa[i], out[j], j,
-                             isa[0], first[j]);
+                        FAIL("%s n %" PRId64 ": %s has %a at %" PRId64 ", %s %a", cases[k].name, sizes[s],
+                             isa[i], out[j], j, isa[0], first[j]);
             }
             arena_free(a);
         }
@@ -389,7 +398,8 @@ static float plain(const Product *p, int64_t i, int64_t j)
     for (int64_t k0 = 0; k0 < p->k; k0 += K_BLOCK) {
         float s = 0;
         for (int64_t k = k0; k < p->k && k < k0 + K_BLOCK; k++) {
-            float x = p->a[i * p->lda_i + k * p->lda_k], w = p->w.value[p->nt ? j * p->ldw + k : k * p->ldw + j];
+            float x = p->a[i * p->lda_i + k * p->lda_k],
+                  w = p->w.value[p->nt ? j * p->ldw + k : k * p->ldw + j];
             s = fmaf(x, w, s);
         }
         c = k0 || p->add ? c + s : s;
@@ -405,7 +415,8 @@ static void run_product(Arena *A, const Product *p, float *c)
         K->pack(packed, p->a, p->lda_i, p->rows, p->k);
         K->gemm_nt(c, p->ldc, packed, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
     } else
-        K->gemm_nn(c, p->ldc, p->a, p->lda_i, p->lda_k, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
+        K->gemm_nn(c, p->ldc, p->a, p->lda_i, p->lda_k, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1,
+                   p->k, p->add);
 }
 
 static void check_product(Arena *A, uint64_t seed)
@@ -414,7 +425,8 @@ static void check_product(Arena *A, uint64_t seed)
     static const int64_t ms[] = {0, 1, 2, 3, 4, 5, 8, 12, 13, 15, 16, 17, 24, 31, 32, 33, 49, 65};
     uint64_t state = seed;
     Product p = {.nt = seed & 1, .add = random_below(&state, 2)};
-    p.rows = ms[random_below(&state, 18)], p.n = ms[random_below(&state, 18)], p.k = ks[random_below(&state, 13)];
+    p.rows = ms[random_below(&state, 18)], p.n = ms[random_below(&state, 18)],
+    p.k = ks[random_below(&state, 13)];
     int64_t inner = random_below(&state, 3);
     bool turned = !p.nt && random_below(&state, 2);
     p.lda_i = turned ? 1 : p.k + inner, p.lda_k = turned ? p.rows + inner : 1;
@@ -435,10 +447,10 @@ static void check_product(Arena *A, uint64_t seed)
         for (int64_t j = 0; j < p.rows * p.ldc + 1; j++)
             if (same_bits(got[j], want[j])) test_count(1);
             else {
-                FAIL("%s %s %" PRId64 "x%" PRId64 "x%" PRId64 " type %d add %d j %" PRId64 "..%" PRId64 " ld %" PRId64
-                     " seed %" PRIu64 " [%" PRId64 ",%" PRId64 "]: %.9g, expected %.9g",
-                     isa[i], p.nt ? "nt" : "nn", p.rows, p.n, p.k, p.w.type, p.add, p.j0, p.j1, p.ldc, seed, j / p.ldc,
-                     j % p.ldc, got[j], want[j]);
+                FAIL("%s %s %" PRId64 "x%" PRId64 "x%" PRId64 " type %d add %d j %" PRId64 "..%" PRId64
+                     " ld %" PRId64 " seed %" PRIu64 " [%" PRId64 ",%" PRId64 "]: %.9g, expected %.9g",
+                     isa[i], p.nt ? "nt" : "nn", p.rows, p.n, p.k, p.w.type, p.add, p.j0, p.j1, p.ldc, seed,
+                     j / p.ldc, j % p.ldc, got[j], want[j]);
                 break;
             }
     }
@@ -460,9 +472,11 @@ TEST(products_are_accurate)
     uint64_t state = 7;
     enum { N = 2048 };
     Product p = {.nt = true, .rows = 1, .n = 1, .k = N, .lda_i = N, .lda_k = 1, .ldw = N, .ldc = 1, .j1 = 1};
-    p.a = odd_floats(A, &state, N, NAN), p.w = random_weights(A, &state, W_F32, N), p.before = arena_new(A, float, 2);
+    p.a = odd_floats(A, &state, N, NAN), p.w = random_weights(A, &state, W_F32, N),
+    p.before = arena_new(A, float, 2);
     double exact = 0, size = 0;
-    for (int64_t i = 0; i < N; i++) exact += (double)p.a[i] * p.w.value[i], size += fabs((double)p.a[i] * p.w.value[i]);
+    for (int64_t i = 0; i < N; i++)
+        exact += (double)p.a[i] * p.w.value[i], size += fabs((double)p.a[i] * p.w.value[i]);
     CHECK_NEAR(plain(&p, 0, 0), exact, size * 0x1p-24 * 24);
 }
 
@@ -479,7 +493,8 @@ TEST(every_half)
         for (int type = W_F16; type <= W_BF16; type++) {
             K->widen(got, raw, type, N);
             for (int64_t i = 0; i < N; i++)
-                if (same_bits(got[i], type == W_F16 ? (float)half_value(raw[i]) : brain_value(raw[i]))) test_count(1);
+                if (same_bits(got[i], type == W_F16 ? (float)half_value(raw[i]) : brain_value(raw[i])))
+                    test_count(1);
                 else FAIL("%s: type %d, %04x became %a", isa[s], type, (unsigned)raw[i], got[i]);
         }
     }
