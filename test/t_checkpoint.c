@@ -484,5 +484,6 @@ TEST(every_fault_while_opening)
         char *writable = str_zero(A, str_of(folder));
         test_every_fault(A, FAULT_ALLOC, open_again, writable);
         test_every_fault(A, FAULT_IO, open_again, writable);
+        test_every_fault(A, FAULT_SHORT, open_again, writable);
     }
 }

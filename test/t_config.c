@@ -219,6 +219,20 @@ TEST(precedence_and_defaults)
     CHECK(g.suppress.n == 2 && g.begin_suppress.n == 1 && g.no_repeat_ngram_size == 3 && g.do_sample);
 }
 
+TEST(a_link_to_a_missing_blob_does_not_pass_for_no_file)
+{
+    const char *folder = kit_folder(A);
+    Err e = {0};
+    Config c;
+    GenConfig g;
+    kit_write(folder, "config.json", BYTES("{}"));
+    CHECK(config_open(A, folder, "config.json", &c, &e) && gen_config_load(A, folder, &c, 10, &g, &e));
+    if (symlink("../../blobs/gone", arena_printf(A, "%s/generation_config.json", folder)) != 0)
+        FAIL("no link");
+    CHECK(!gen_config_load(A, folder, &c, 10, &g, &e));
+    CHECK_HAS(e.text, "generation_config.json: cache entry incomplete");
+}
+
 TEST(generation_settings_that_are_wrong)
 {
     static const struct {
@@ -364,4 +378,5 @@ TEST(every_fault_while_reading_settings)
     char folder[] = MODELS "marian-en-nl";
     test_every_fault(A, FAULT_ALLOC, open_both, folder);
     test_every_fault(A, FAULT_IO, open_both, folder);
+    test_every_fault(A, FAULT_SHORT, open_both, folder);
 }

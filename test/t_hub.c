@@ -210,4 +210,5 @@ TEST(every_fault_in_the_look_up)
     char *cache = str_zero(A, str_of(cache_tree(A)));
     test_every_fault(A, FAULT_ALLOC, look_up, cache);
     test_every_fault(A, FAULT_IO, look_up, cache);
+    test_every_fault(A, FAULT_SHORT, look_up, cache);
 }
