@@ -131,7 +131,10 @@ static float vnorm(const float *x, int64_t n, int64_t stride, double ord)
     return (float)(top * root(sum, (int)ord));
 }
 
-static bool ord_ok(double ord) { return ord == INFINITY || (ord >= 0 && ord <= 16 && ord == (double)(int)ord); }
+static bool ord_ok(double ord)
+{
+    return ord == INFINITY || (ord >= 0 && ord <= 16 && ord == (double)(int)ord);
+}
 
 // ------------------------------------------------------------------------------------------ one stage of scores
 
@@ -144,8 +147,10 @@ typedef struct Selection {
 static bool at_or_from_end(int64_t i, int64_t n, int64_t *out, Err *e)
 {
     if (i < -n || i >= n)
-        return err_set(e, "select_idx: index %" PRId64 " is out of range; the last dimension has %" PRId64
-                       " entries (%" PRId64 " to %" PRId64 ")", i, n, -n, n - 1);
+        return err_set(e,
+                       "select_idx: index %" PRId64 " is out of range; the last dimension has %" PRId64
+                       " entries (%" PRId64 " to %" PRId64 ")",
+                       i, n, -n, n - 1);
     *out = i < 0 ? i + n : i;
     return true;
 }
@@ -179,8 +184,9 @@ static bool reduce_last(Arena *a, const Scores *x, const Stage *stage, const Red
 {
     if (!x->v) return *out = *x, true;
     if (x->rank <= 2)
-        return err_set(e, "scores: there is one number per token already (%d dimensions); nothing is left to reduce",
-                       x->rank);
+        return err_set(
+            e, "scores: there is one number per token already (%d dimensions); nothing is left to reduce",
+            x->rank);
     Selection pick;
     int64_t width = x->dim[x->rank - 1];
     if (!select_indices(a, stage, width, &pick, e)) return false;
@@ -250,10 +256,8 @@ static bool aggregate_scores(Arena *a, const Sequence *in, const Stage *stage, S
         return err_set(e, "scores: source and target attributions have different numbers of columns");
     if (!source->v && !target->v) return true;
 
-    if (stage->rescale)
-        rescale(source, target);
-    else if (stage->normalize)
-        normalize(source, target);
+    if (stage->rescale) rescale(source, target);
+    else if (stage->normalize) normalize(source, target);
 
     out->sequence_scores = arena_new(a, NamedScores, in->n_sequence_scores);
     for (size_t i = 0; i < in->n_sequence_scores; i++) {
@@ -268,8 +272,9 @@ static bool aggregate_scores(Arena *a, const Sequence *in, const Stage *stage, S
 
 static int rank_of(const Sequence *s)
 {
-    return s->source_attributions.v ? s->source_attributions.rank
-                                    : s->target_attributions.v ? s->target_attributions.rank : 0;
+    return s->source_attributions.v   ? s->source_attributions.rank
+           : s->target_attributions.v ? s->target_attributions.rank
+                                      : 0;
 }
 
 size_t attr_default_pipeline(const Sequence *s, Stage out[4])
@@ -344,12 +349,14 @@ bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence 
     for (size_t i = 0; i < in->n_step_scores; i++)
         if (str_is(in->step_scores[i].name, step_score)) by = &in->step_scores[i].scores;
     if (!by)
-        return err_set(e, "there is no step score '%s' to weight by; ask for it with the step scores", step_score);
+        return err_set(e, "there is no step score '%s' to weight by; ask for it with the step scores",
+                       step_score);
     Stage pipeline[4];
     Sequence r;
     if (!attr_aggregate(a, in, pipeline, attr_default_pipeline(in, pipeline), &r, e)) return false;
     const Scores *s = &r.source_attributions, *t = &r.target_attributions;
-    if ((s->v && (s->rank != 2 || s->dim[1] != by->dim[0])) || (t->v && (t->rank != 2 || t->dim[1] != by->dim[0])))
+    if ((s->v && (s->rank != 2 || s->dim[1] != by->dim[0])) ||
+        (t->v && (t->rank != 2 || t->dim[1] != by->dim[0])))
         return err_set(e, "weighting by '%s' needs one number per token and step", step_score);
     r.source_attributions = times_columns(a, s, by->v);
     r.target_attributions = times_columns(a, t, by->v);
@@ -384,7 +391,10 @@ static const Reduce functions[] = {FUNCTIONS(ROW)};
 #define ROW(name, run, summary) name,
 static const char *const all_names[] = {AGGREGATORS(ROW) FUNCTIONS(ROW)};
 #undef ROW
-enum { N_AGGREGATORS = sizeof aggregators / sizeof aggregators[0], N_FUNCTIONS = sizeof functions / sizeof functions[0] };
+enum {
+    N_AGGREGATORS = sizeof aggregators / sizeof aggregators[0],
+    N_FUNCTIONS = sizeof functions / sizeof functions[0]
+};
 
 static const Aggregator *aggregator_named(const char *name)
 {

@@ -14,9 +14,9 @@ typedef struct Aggregator {
     bool (*run)(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
 } Aggregator;
 
-const Reduce *reduce_named(const char *name);                             // NULL if unknown
-Scores scores_new(Arena *a, int rank, const int64_t *dim);                // zeroed
-int64_t scores_count(const Scores *s, int from);                          // product of dim[from..rank)
+const Reduce *reduce_named(const char *name);              // NULL if unknown
+Scores scores_new(Arena *a, int rank, const int64_t *dim); // zeroed
+int64_t scores_count(const Scores *s, int from);           // product of dim[from..rank)
 bool stage_function(const Stage *stage, const char *or_else, const Reduce **out, Err *e);
 
 bool aggregate_subwords(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);

@@ -16,7 +16,7 @@ typedef struct Bits {
     size_t n, at;
     uint32_t held; // bits read from p but not used yet
     int n_held;
-    bool bad;      // ran off the end; sticks, and all further bits are 0
+    bool bad; // ran off the end; sticks, and all further bits are 0
 } Bits;
 
 typedef struct Code {
@@ -80,7 +80,8 @@ static bool stored(Bits *b, Buf *out, size_t limit)
 
 static bool read_codes(Bits *b, Code *symbols, Code *distances)
 {
-    static const uint8_t order[CODE_LENGTHS] = {16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15};
+    static const uint8_t order[CODE_LENGTHS] = {16, 17, 18, 0, 8,  7, 9,  6, 10, 5,
+                                                11, 4,  12, 3, 13, 2, 14, 1, 15};
     uint8_t length[SYMBOLS + 32 + 138] = {0};
     int n_symbols = 257 + (int)bits(b, 5), n_distances = 1 + (int)bits(b, 5), n_order = 4 + (int)bits(b, 4);
     if (n_symbols > 286 || n_distances > DISTANCES) return false;
@@ -113,7 +114,8 @@ static void fixed_codes(Code *symbols, Code *distances)
     make_code(distances, length, 32); // the last two are never valid: see below
 }
 
-static bool compressed(Bits *b, const Code *symbols, const Code *distances, Buf *out, size_t begin, size_t limit)
+static bool compressed(Bits *b, const Code *symbols, const Code *distances, Buf *out, size_t begin,
+                       size_t limit)
 {
     for (;;) {
         int s = symbol(b, symbols);
@@ -149,11 +151,14 @@ static bool inflate(Bits *b, Buf *out, size_t limit)
         case 0:
             if (b->bad || !stored(b, out, limit)) return false;
             continue;
-        case 1: fixed_codes(&symbols, &distances); break;
+        case 1:
+            fixed_codes(&symbols, &distances);
+            break;
         case 2:
             if (!read_codes(b, &symbols, &distances)) return false;
             break;
-        default: return false;
+        default:
+            return false;
         }
         if (b->bad || !compressed(b, &symbols, &distances, out, begin, limit)) return false;
     }
@@ -179,9 +184,11 @@ static bool skip_header(Reader *r)
     rd_bytes(r, 6);
     if (flags & EXTRA) rd_bytes(r, rd_u16(r));
     if (flags & NAME)
-        while (rd_u8(r)) {}
+        while (rd_u8(r)) {
+        }
     if (flags & COMMENT)
-        while (rd_u8(r)) {}
+        while (rd_u8(r)) {
+        }
     if (flags & CRC) rd_u16(r);
     return !r->bad && !(flags & RESERVED);
 }
@@ -195,12 +202,13 @@ bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e)
         if (!skip_header(&r)) return err_at(e, path, at + r.at, "not the header of a gzip member");
         Bits b = {.p = r.p + r.at, .n = rd_left(&r)};
         if (!inflate(&b, out, limit))
-            return err_at(e, path, at + r.at + b.at, "broken or cut off compressed data, or more than %zu bytes of it",
-                          limit);
+            return err_at(e, path, at + r.at + b.at,
+                          "broken or cut off compressed data, or more than %zu bytes of it", limit);
         rd_bytes(&r, b.at);
         uint32_t crc = rd_u32(&r), size = rd_u32(&r);
         if (r.bad || size != (uint32_t)(out->n - begin) || crc != crc32_of(out->s + begin, out->n - begin))
-            return err_at(e, path, at + r.at, "compressed data does not match its checksum; is the file complete?");
+            return err_at(e, path, at + r.at,
+                          "compressed data does not match its checksum; is the file complete?");
     } while (rd_left(&r));
     return true;
 }

@@ -5,10 +5,10 @@
 
 // One heat map of a sequence: Inseq's "Source Saliency Heatmap" or "Target Saliency Heatmap".
 typedef struct Table {
-    const char *side;      // "Source", "Target"
-    const Scores *scores;  // [n_rows, n_columns]; v NULL: only step scores are shown
-    const Token *row;      // attributed tokens
-    const Token *column;   // generated tokens
+    const char *side;     // "Source", "Target"
+    const Scores *scores; // [n_rows, n_columns]; v NULL: only step scores are shown
+    const Token *row;     // attributed tokens
+    const Token *column;  // generated tokens
     int64_t n_rows, n_columns;
 } Table;
 
@@ -21,18 +21,20 @@ typedef struct Range {
     double min, max;
 } Range;
 Range report_range(const Sequence *s, const ReportOptions *o);
-double report_heat(Range r, float v); // -1 (coldest) .. 0 .. 1 (hottest); NaN: no colour (no value, or all zero)
+double report_heat(Range r,
+                   float v); // -1 (coldest) .. 0 .. 1 (hottest); NaN: no colour (no value, or all zero)
 
 // A token as text that cannot do anything: controls as pictures (␛), other invisible, directional or unassigned
 // characters as \u{202E}, invalid bytes as U+FFFD, a combining mark with nothing before it on ◌. unicode false: only
 // printable ASCII, with _ for the word marks ▁ and Ġ.
 void report_visible(Buf *b, Str text, bool unicode);
-int report_width(Str visible);                        // columns it takes on a terminal
-Str report_cut(Arena *a, Str visible, int most, bool unicode); // at most that many columns, … at its end if cut
+int report_width(Str visible); // columns it takes on a terminal
+Str report_cut(Arena *a, Str visible, int most,
+               bool unicode); // at most that many columns, … at its end if cut
 
 // As Python's round(v, digits) prints, 0 <= digits <= 3: 0.1, -0.0, 12.0; nan, inf.
 void report_rounded(Buf *b, float v, int digits);
-void report_fixed2(Buf *b, float v);                  // as Python's f"{v:.2f}": 0.10
-void report_ordinal(Buf *b, size_t i);                // 0th, 1st, 2nd, 3rd, 4th, ... 11th
+void report_fixed2(Buf *b, float v);   // as Python's f"{v:.2f}": 0.10
+void report_ordinal(Buf *b, size_t i); // 0th, 1st, 2nd, 3rd, 4th, ... 11th
 
 #define REPORT_DIRECTIONS "\xe2\x86\x92 : Generated tokens, \xe2\x86\x93 : Attributed tokens" // → ↓

@@ -84,8 +84,9 @@ static bool small_enough(const Sequence *s, size_t i, Err *e)
     for (int k = 0; k < 2; k++)
         for (int64_t r = 0; blocks[k]->v && r < blocks[k]->dim[0] && bytes < most; r++)
             bytes += n * (tokens[k][r].text.n + 40);
-    uint64_t rows = (uint64_t)((blocks[0]->v ? blocks[0]->dim[0] : 0) + (blocks[1]->v ? blocks[1]->dim[0] : 0)) +
-                    s->n_step_scores;
+    uint64_t rows =
+        (uint64_t)((blocks[0]->v ? blocks[0]->dim[0] : 0) + (blocks[1]->v ? blocks[1]->dim[0] : 0)) +
+        s->n_step_scores;
     for (int64_t c = s->attr_pos_start; c < s->attr_pos_end && bytes < most; c++)
         bytes += rows * (s->target[c].text.n + 40);
     return bytes < most || err_set(e, "csv: sequence %zu would take more than 4 GiB; use another format", i);
@@ -96,7 +97,8 @@ static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     (void)o;
     if (!report_two_dimensional(t, e)) return false;
     const char *method = attr_info(a, t, "attribution_method");
-    buf_str(out, STR_LIT("sequence,method,side,name,target_index,target_token,input_index,input_token,score\n"));
+    buf_str(out,
+            STR_LIT("sequence,method,side,name,target_index,target_token,input_index,input_token,score\n"));
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
         if (!small_enough(s, i, e)) return false;

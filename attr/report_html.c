@@ -13,16 +13,17 @@
 
 #include <math.h>
 
-static const char page_start[] =
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-    "<meta name=\"color-scheme\" content=\"light dark\">\n";
+static const char page_start[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                                 "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+                                 "style-src 'unsafe-inline'\">\n"
+                                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+                                 "<meta name=\"color-scheme\" content=\"light dark\">\n";
 
 // --page must be the colour that the opacities are laid over: test/t_report.c checks the contrast with it.
 static const char style[] =
     "<style>\n"
-    ":root{--page:#fff;--text:#1b1f24;--soft:#59636e;--head:#f3f5f7;--line:#d5dae0;--cell:#000;--strong:#fff}\n"
+    ":root{--page:#fff;--text:#1b1f24;--soft:#59636e;--head:#f3f5f7;--line:#d5dae0;--cell:#000;--strong:#fff}"
+    "\n"
     "@media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e8eaed;--soft:#a3acb6;--head:#20252b;"
     "--line:#3a424c;--cell:#f4f4f4;--strong:#f4f4f4}}\n"
     "body{margin:0 auto;padding:1.5rem 2rem 4rem;max-width:110rem;background:var(--page);color:var(--text);"
@@ -41,13 +42,15 @@ static const char style[] =
     ".name{font-size:1.1rem;font-weight:600}\n"
     "th,td{padding:.2rem .45rem;border:0 solid var(--line);border-width:0 1px 1px 0;text-align:center;"
     "line-height:1.4rem;height:1.4rem;white-space:pre}\n"
-    "th{background:var(--head);font-weight:600;max-width:22rem;white-space:pre-wrap;overflow-wrap:break-word}\n"
+    "th{background:var(--head);font-weight:600;max-width:22rem;white-space:pre-wrap;overflow-wrap:break-word}"
+    "\n"
     "tr>:first-child{border-left-width:1px}\n"
     "thead tr:first-child>*{border-top-width:1px;position:sticky;top:0;z-index:2}\n"
     "thead tr+tr>*{position:sticky;top:calc(1.8rem + 2px);z-index:2}\n"
     "thead tr:first-child th,tbody th:first-child{font-weight:400;color:var(--soft)}\n"
     "thead td,.steps td:first-child{background:var(--head)}\n"
-    "tr>:nth-child(1){position:sticky;left:0;z-index:1;box-sizing:border-box;min-width:3.2rem;max-width:3.2rem}\n"
+    "tr>:nth-child(1){position:sticky;left:0;z-index:1;box-sizing:border-box;min-width:3.2rem;max-width:3."
+    "2rem}\n"
     "tr>:nth-child(2){position:sticky;left:3.2rem;z-index:1;text-align:right;max-width:18rem;"
     "border-right-width:2px}\n"
     "thead tr:nth-child(n)>:nth-child(-n+2){z-index:3}\n"
@@ -71,12 +74,23 @@ static const char style[] =
 static void escape(Buf *b, Str text)
 {
     for (size_t i = 0; i < text.n; i++) switch (text.s[i]) {
-        case '&': buf_str(b, STR_LIT("&amp;")); break;
-        case '<': buf_str(b, STR_LIT("&lt;")); break;
-        case '>': buf_str(b, STR_LIT("&gt;")); break;
-        case '"': buf_str(b, STR_LIT("&quot;")); break;
-        case '\'': buf_str(b, STR_LIT("&#39;")); break;
-        default: buf_char(b, text.s[i]);
+        case '&':
+            buf_str(b, STR_LIT("&amp;"));
+            break;
+        case '<':
+            buf_str(b, STR_LIT("&lt;"));
+            break;
+        case '>':
+            buf_str(b, STR_LIT("&gt;"));
+            break;
+        case '"':
+            buf_str(b, STR_LIT("&quot;"));
+            break;
+        case '\'':
+            buf_str(b, STR_LIT("&#39;"));
+            break;
+        default:
+            buf_char(b, text.s[i]);
         }
 }
 
@@ -111,7 +125,9 @@ static void put_heat(Buf *b, double heat)
     buf_str(b, STR_LIT(")\""));
 }
 
-enum { MOST_TOOLTIPS = 250000 }; // of a table; beyond that they would weigh more than a browser likes to carry
+enum {
+    MOST_TOOLTIPS = 250000
+}; // of a table; beyond that they would weigh more than a browser likes to carry
 
 // Each column's sum of absolute values over both tables, for the tooltips' percentages.
 static double *column_sums(Arena *a, const Sequence *s)
@@ -147,7 +163,8 @@ static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range ran
                           const Str *column)
 {
     Str row = short_text(a, t->row[i].text);
-    buf_printf(b, "<tr><th scope=\"row\">%" PRId64 "</th><th scope=\"row\" title=\"id %" PRId32 "\">", i, t->row[i].id);
+    buf_printf(b, "<tr><th scope=\"row\">%" PRId64 "</th><th scope=\"row\" title=\"id %" PRId32 "\">", i,
+               t->row[i].id);
     put_text(a, b, t->row[i].text);
     buf_str(b, STR_LIT("</th>"));
     for (int64_t c = 0; c < t->n_columns; c++) {
@@ -190,9 +207,12 @@ static void put_step_row(Arena *a, Buf *b, const NamedScores *x, int64_t n)
 static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range range, const double *sums)
 {
     Str *column = arena_new(a, Str, t->n_columns ? t->n_columns : 1);
-    buf_printf(b, "<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\"%s Saliency Heatmap\">\n<table>\n"
-               "<caption><span class=\"name\">%s Saliency Heatmap</span><span class=\"soft\">" REPORT_DIRECTIONS
-               "</span></caption>\n<thead>\n<tr><td></td><td></td>", t->side, t->side);
+    buf_printf(
+        b,
+        "<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\"%s Saliency Heatmap\">\n<table>\n"
+        "<caption><span class=\"name\">%s Saliency Heatmap</span><span class=\"soft\">" REPORT_DIRECTIONS
+        "</span></caption>\n<thead>\n<tr><td></td><td></td>",
+        t->side, t->side);
     for (int64_t c = 0; c < t->n_columns; c++) buf_printf(b, "<th scope=\"col\">%" PRId64 "</th>", c);
     buf_str(b, STR_LIT("</tr>\n<tr><td></td><td></td>"));
     for (int64_t c = 0; c < t->n_columns; c++) {
@@ -283,9 +303,12 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
     buf_str(out, STR_LIT("</h1>\n"));
     put_facts(a, out, t);
     if (!t->n) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
-    else buf_str(out, STR_LIT("<p class=\"soft\">Each column is a token that the model generated, each row a token "
-                              "that it had read by then. The stronger the colour, the more the row\xe2\x80\x99s token "
-                              "counted for the column\xe2\x80\x99s.</p>\n"));
+    else
+        buf_str(
+            out,
+            STR_LIT("<p class=\"soft\">Each column is a token that the model generated, each row a token "
+                    "that it had read by then. The stronger the colour, the more the row\xe2\x80\x99s token "
+                    "counted for the column\xe2\x80\x99s.</p>\n"));
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);
         Str text;

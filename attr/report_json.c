@@ -75,8 +75,8 @@ static void put_sequence(Buf *b, const Sequence *s)
     buf_str(b, STR_LIT("    {\n"));
     put_tokens(b, "source", s->source, s->n_source);
     put_tokens(b, "target", s->target, s->n_target);
-    buf_printf(b, "      \"attr_pos_start\": %" PRId64 ",\n      \"attr_pos_end\": %" PRId64 ",\n", s->attr_pos_start,
-               s->attr_pos_end);
+    buf_printf(b, "      \"attr_pos_start\": %" PRId64 ",\n      \"attr_pos_end\": %" PRId64 ",\n",
+               s->attr_pos_start, s->attr_pos_end);
     buf_str(b, STR_LIT("      \"source_attributions\": "));
     put_scores(b, &s->source_attributions, false);
     buf_str(b, STR_LIT(",\n      \"target_attributions\": "));

@@ -12,17 +12,18 @@
 typedef struct Cell {
     size_t at, n; // its printable text (see report_visible) in Grid.text
     int width;
-    float heat;   // -1..1; NaN: no colour
+    float heat; // -1..1; NaN: no colour
     bool bold;
 } Cell;
 
 typedef struct Grid {
     const ReportOptions *o;
-    int64_t rows, columns;   // rows: 2 of heading, then scores, then step scores; columns: number, token, then steps
-    int64_t first_step;      // first row of step scores
-    Buf text;                // of all cells, one after the other
-    Cell *cell;              // [rows, columns]
-    int *width;              // of each column
+    int64_t rows,
+        columns; // rows: 2 of heading, then scores, then step scores; columns: number, token, then steps
+    int64_t first_step; // first row of step scores
+    Buf text;           // of all cells, one after the other
+    Cell *cell;         // [rows, columns]
+    int *width;         // of each column
 } Grid;
 
 enum { HEAD_ROWS = 2, HEAD_COLUMNS = 2 };
@@ -99,8 +100,11 @@ static void fill_step_scores(Arena *a, Grid *g, const Sequence *s)
 
 static Grid make_grid(Arena *a, const Sequence *s, const Table *t, const ReportOptions *o)
 {
-    Grid g = {.o = o, .rows = HEAD_ROWS + t->n_rows + (int64_t)s->n_step_scores,
-              .columns = HEAD_COLUMNS + t->n_columns, .first_step = HEAD_ROWS + t->n_rows, .text = {.arena = a}};
+    Grid g = {.o = o,
+              .rows = HEAD_ROWS + t->n_rows + (int64_t)s->n_step_scores,
+              .columns = HEAD_COLUMNS + t->n_columns,
+              .first_step = HEAD_ROWS + t->n_rows,
+              .text = {.arena = a}};
     uint64_t cells;
     if (!mul_ok((uint64_t)g.rows, (uint64_t)g.columns, &cells)) BUG("a table of %" PRId64 " rows", g.rows);
     g.cell = arena_new(a, Cell, cells);
@@ -144,7 +148,8 @@ static void start_color(Buf *b, ColorDepth depth, double heat)
     const uint8_t *x = coolwarm[step > 199 ? 199 : step];
     if (depth == COLOR_TRUE) buf_printf(b, "\x1b[38;2;%d;%d;%dm", x[0], x[1], x[2]);
     else if (depth == COLOR_256) buf_printf(b, "\x1b[38;5;%dm", in_256(x));
-    else if (fabs(heat) >= 0.2) buf_printf(b, "\x1b[%dm", (heat < 0 ? 34 : 31) + (fabs(heat) >= 0.6 ? 60 : 0));
+    else if (fabs(heat) >= 0.2)
+        buf_printf(b, "\x1b[%dm", (heat < 0 ? 34 : 31) + (fabs(heat) >= 0.6 ? 60 : 0));
 }
 
 static void put_text(Buf *b, Str text, bool bold, double heat, ColorDepth depth)
@@ -168,16 +173,20 @@ typedef struct Box {
     const char *head_side, *side;
 } Box;
 
-static const Box heavy_head = {{"┏", "━", "┳", "┓"}, {"┡", "━", "╇", "┩"}, {"├", "─", "┼", "┤"},
-                               {"└", "─", "┴", "┘"}, "┃", "│"};
-static const Box ascii = {{"+", "-", "+", "+"}, {"+", "=", "+", "+"}, {"+", "-", "+", "+"}, {"+", "-", "+", "+"}, "|", "|"};
+static const Box heavy_head = {
+    {"┏", "━", "┳", "┓"}, {"┡", "━", "╇", "┩"}, {"├", "─", "┼", "┤"}, {"└", "─", "┴", "┘"}, "┃", "│"};
+static const Box ascii = {
+    {"+", "-", "+", "+"}, {"+", "=", "+", "+"}, {"+", "-", "+", "+"}, {"+", "-", "+", "+"}, "|", "|"};
 
 // The columns of a block: the two heading ones, then from..to.
 typedef struct Block {
     int64_t from, to;
 } Block;
 
-static bool shown(Block k, int64_t column) { return column < HEAD_COLUMNS || (column >= k.from && column < k.to); }
+static bool shown(Block k, int64_t column)
+{
+    return column < HEAD_COLUMNS || (column >= k.from && column < k.to);
+}
 
 static void put_spaces(Buf *b, int n)
 {
@@ -251,7 +260,8 @@ static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
         Block k = next_block(g, from);
         put_heading(b, arena_printf(a, "%s Saliency Heatmap", t->side), o);
         if (k.to - k.from == 1 && g->columns > HEAD_COLUMNS + 1)
-            buf_printf(b, " (column %" PRId64 " of %" PRId64 ")", k.from - HEAD_COLUMNS, g->columns - HEAD_COLUMNS);
+            buf_printf(b, " (column %" PRId64 " of %" PRId64 ")", k.from - HEAD_COLUMNS,
+                       g->columns - HEAD_COLUMNS);
         else if (k.from > HEAD_COLUMNS || k.to < g->columns)
             buf_printf(b, " (columns %" PRId64 " to %" PRId64 " of %" PRId64 ")", k.from - HEAD_COLUMNS,
                        k.to - HEAD_COLUMNS - 1, g->columns - HEAD_COLUMNS);
@@ -262,7 +272,8 @@ static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
         buf_char(b, '\n');
         from = k.to;
     }
-    buf_str(b, o->unicode ? STR_LIT(REPORT_DIRECTIONS "\n") : STR_LIT("-> : Generated tokens, v : Attributed tokens\n"));
+    buf_str(b, o->unicode ? STR_LIT(REPORT_DIRECTIONS "\n")
+                          : STR_LIT("-> : Generated tokens, v : Attributed tokens\n"));
 }
 
 static void put_plain(Buf *b, const Grid *g, const Table *t)

@@ -26,8 +26,9 @@ bool report_two_dimensional(const Attribution *t, Err *e)
     for (size_t i = 0; i < t->n; i++) {
         const Scores *x = &t->sequence[i].source_attributions, *y = &t->sequence[i].target_attributions;
         if ((x->v && x->rank != 2) || (y->v && y->rank != 2))
-            return err_set(e, "the scores of sequence %zu have %d dimensions and a table has two; aggregate them first",
-                           i, x->v ? x->rank : y->rank);
+            return err_set(
+                e, "the scores of sequence %zu have %d dimensions and a table has two; aggregate them first",
+                i, x->v ? x->rank : y->rank);
     }
     return true;
 }
@@ -65,8 +66,8 @@ double report_heat(Range r, float v)
 static bool ignorable(uint32_t c)
 {
     static const uint32_t ranges[][2] = {
-        {0x034F, 0x034F}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F},   {0x2800, 0x2800},
-        {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFFA0, 0xFFA0}, {0xFFFC, 0xFFFC},   {0xE0100, 0xE01EF},
+        {0x034F, 0x034F}, {0x115F, 0x1160}, {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x2800, 0x2800},
+        {0x3164, 0x3164}, {0xFE00, 0xFE0F}, {0xFFA0, 0xFFA0}, {0xFFFC, 0xFFFC}, {0xE0100, 0xE01EF},
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (c >= ranges[i][0] && c <= ranges[i][1]) return true;
@@ -87,10 +88,13 @@ static Drawing drawing_of(uint32_t c)
     case UTF8PROC_CATEGORY_CO: // private use
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS: return HIDDEN; // spaces that are not the space
+    case UTF8PROC_CATEGORY_ZS:
+        return HIDDEN; // spaces that are not the space
     case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_ME: return ignorable(c) ? HIDDEN : COMBINES;
-    default: return ignorable(c) || utf8proc_charwidth((utf8proc_int32_t)c) < 1 ? HIDDEN : DRAWN;
+    case UTF8PROC_CATEGORY_ME:
+        return ignorable(c) ? HIDDEN : COMBINES;
+    default:
+        return ignorable(c) || utf8proc_charwidth((utf8proc_int32_t)c) < 1 ? HIDDEN : DRAWN;
     }
 }
 
@@ -103,8 +107,8 @@ static void put_character(Buf *b, uint32_t c)
 static void put_ascii(Buf *b, uint32_t c)
 {
     if (c >= ' ' && c < 0x7F) buf_char(b, (char)c);
-    else if (c == 0x2581 || c == 0x120) buf_char(b, '_');            // ▁ Ġ: a word begins
-    else if (c == 0x2192) buf_str(b, STR_LIT("->"));                 // contrast labels
+    else if (c == 0x2581 || c == 0x120) buf_char(b, '_'); // ▁ Ġ: a word begins
+    else if (c == 0x2192) buf_str(b, STR_LIT("->"));      // contrast labels
     else if (c == 0x2026) buf_str(b, STR_LIT("..."));
     else buf_printf(b, "\\u{%" PRIX32 "}", c);
 }
@@ -178,7 +182,8 @@ static bool put_odd(Buf *b, float v)
 static uint64_t units(float v, int digits)
 {
     double x = fabs((double)v);
-    if (x >= 1 << 24) return (uint64_t)x * (digits == 3 ? 1000u : digits == 2 ? 100u : digits == 1 ? 10u : 1u);
+    if (x >= 1 << 24)
+        return (uint64_t)x * (digits == 3 ? 1000u : digits == 2 ? 100u : digits == 1 ? 10u : 1u);
     for (int i = 0; i < digits; i++) x *= 10;
     return (uint64_t)(x + 0x1p52 - 0x1p52);
 }
@@ -206,5 +211,10 @@ void report_fixed2(Buf *b, float v)
 void report_ordinal(Buf *b, size_t i)
 {
     bool teen = i / 10 % 10 == 1;
-    buf_printf(b, "%zu%s", i, teen ? "th" : i % 10 == 1 ? "st" : i % 10 == 2 ? "nd" : i % 10 == 3 ? "rd" : "th");
+    buf_printf(b, "%zu%s", i,
+               teen          ? "th"
+               : i % 10 == 1 ? "st"
+               : i % 10 == 2 ? "nd"
+               : i % 10 == 3 ? "rd"
+                             : "th");
 }

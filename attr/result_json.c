@@ -80,12 +80,23 @@ static const Json **children(Arena *a, const Json *box, size_t *n)
 static void put_scalar(Buf *b, const Json *j, bool strict)
 {
     switch (j->kind) {
-    case J_NULL: buf_str(b, STR_LIT("null")); break;
-    case J_FALSE: buf_str(b, STR_LIT("false")); break;
-    case J_TRUE: buf_str(b, STR_LIT("true")); break;
-    case J_NUMBER: buf_str(b, strict && !isfinite(j->number) ? STR_LIT("null") : j->text); break;
-    case J_STRING: buf_json_ascii(b, j->text); break;
-    default: buf_str(b, j->kind == J_ARRAY ? STR_LIT("[]") : STR_LIT("{}"));
+    case J_NULL:
+        buf_str(b, STR_LIT("null"));
+        break;
+    case J_FALSE:
+        buf_str(b, STR_LIT("false"));
+        break;
+    case J_TRUE:
+        buf_str(b, STR_LIT("true"));
+        break;
+    case J_NUMBER:
+        buf_str(b, strict && !isfinite(j->number) ? STR_LIT("null") : j->text);
+        break;
+    case J_STRING:
+        buf_json_ascii(b, j->text);
+        break;
+    default:
+        buf_str(b, j->kind == J_ARRAY ? STR_LIT("[]") : STR_LIT("{}"));
     }
 }
 
@@ -165,7 +176,8 @@ static void put_named(Arena *a, Buf *b, const NamedScores *x, size_t n, int dept
     }
     open_box(b, '{', &depth);
     const NamedScores *before = NULL;
-    for (size_t i = 0; i < n; i++) { // sorted by name: each time the least that is greater than the one before
+    for (size_t i = 0; i < n;
+         i++) { // sorted by name: each time the least that is greater than the one before
         const NamedScores *least = NULL;
         for (size_t k = 0; k < n; k++)
             if ((!before || str_cmp(x[k].name, before->name) > 0) &&
@@ -289,7 +301,8 @@ static void put_info(Arena *a, Buf *b, const Attribution *t, int depth)
     qsort(field, t->n_info, sizeof *field, by_name);
     open_box(b, '{', &depth);
     for (size_t i = 0; i < t->n_info; i++) {
-        if (i + 1 < t->n_info && str_eq(field[i]->key, field[i + 1]->key)) continue; // the last of equal keys counts
+        if (i + 1 < t->n_info && str_eq(field[i]->key, field[i + 1]->key))
+            continue; // the last of equal keys counts
         Err e = {0};
         const Json *j = json_parse(a, field[i]->json, "info", &e);
         if (!j) BUG("an info field is not JSON: %s", e.text);

@@ -59,13 +59,20 @@ typedef struct Dtype {
 } Dtype;
 
 static const Dtype dtypes[] = {
-    {"F64", "float64", F64, 8},     {"F32", "float32", F32, 4},
-    {"F16", "float16", F16, 2},     {"BF16", "bfloat16", BF16, 2},
-    {"F8_E4M3", "float8_e4m3fn", F8_E4M3, 1}, {"F8_E5M2", "float8_e5m2", F8_E5M2, 1},
-    {"I64", "int64", I64, 8},       {"I32", "int32", I32, 4},
-    {"I16", "int16", I16, 2},       {"I8", "int8", I8, 1},
-    {"U64", "uint64", U64, 8},      {"U32", "uint32", U32, 4},
-    {"U16", "uint16", U16, 2},      {"U8", "uint8", U8, 1},
+    {"F64", "float64", F64, 8},
+    {"F32", "float32", F32, 4},
+    {"F16", "float16", F16, 2},
+    {"BF16", "bfloat16", BF16, 2},
+    {"F8_E4M3", "float8_e4m3fn", F8_E4M3, 1},
+    {"F8_E5M2", "float8_e5m2", F8_E5M2, 1},
+    {"I64", "int64", I64, 8},
+    {"I32", "int32", I32, 4},
+    {"I16", "int16", I16, 2},
+    {"I8", "int8", I8, 1},
+    {"U64", "uint64", U64, 8},
+    {"U32", "uint32", U32, 4},
+    {"U16", "uint16", U16, 2},
+    {"U8", "uint8", U8, 1},
     {"BOOL", "bool", U8, 1},
 };
 
@@ -84,17 +91,28 @@ static float number_of(const uint8_t *p, Kind kind, size_t size)
     float f;
     double d;
     switch (kind) {
-    case F64: return memcpy(&d, &u, sizeof d), (float)d;
-    case F32: return memcpy(&f, &low, sizeof f), f;
-    case BF16: return low <<= 16, memcpy(&f, &low, sizeof f), f;
-    case F16: return widen_small(low, 5, 10, false);
-    case F8_E4M3: return widen_small(low, 4, 3, true);
-    case F8_E5M2: return widen_small(low, 5, 2, false);
-    case I64: return (float)(int64_t)u;
-    case I32: return (float)(int32_t)low;
-    case I16: return (float)(int16_t)low;
-    case I8: return (float)(int8_t)low;
-    default: return (float)u;
+    case F64:
+        return memcpy(&d, &u, sizeof d), (float)d;
+    case F32:
+        return memcpy(&f, &low, sizeof f), f;
+    case BF16:
+        return low <<= 16, memcpy(&f, &low, sizeof f), f;
+    case F16:
+        return widen_small(low, 5, 10, false);
+    case F8_E4M3:
+        return widen_small(low, 4, 3, true);
+    case F8_E5M2:
+        return widen_small(low, 5, 2, false);
+    case I64:
+        return (float)(int64_t)u;
+    case I32:
+        return (float)(int32_t)low;
+    case I16:
+        return (float)(int16_t)low;
+    case I8:
+        return (float)(int8_t)low;
+    default:
+        return (float)u;
     }
 }
 
@@ -104,7 +122,8 @@ static float number_of(const uint8_t *p, Kind kind, size_t size)
 static bool read_shape(const File *f, const Json *j, Scores *x, uint64_t *count)
 {
     if (absent(j) || j->kind != J_ARRAY || j->count > RANKS)
-        return err_at(f->err, f->path, j ? j->at : 0, "a tensor's shape must be a list of at most %d numbers", RANKS);
+        return err_at(f->err, f->path, j ? j->at : 0, "a tensor's shape must be a list of at most %d numbers",
+                      RANKS);
     *count = 1;
     x->rank = 0;
     for (const Json *c = j->child; c; c = c->next) {
@@ -120,14 +139,17 @@ static bool from_bytes(const File *f, const Json *at, const Dtype *d, Str bytes,
 {
     uint64_t need;
     if (!mul_ok(count, d->size, &need) || need != bytes.n)
-        return err_at(f->err, f->path, at->at, "a tensor of %" PRIu64 " numbers of %zu bytes comes with %zu bytes",
-                      count, d->size, bytes.n);
+        return err_at(f->err, f->path, at->at,
+                      "a tensor of %" PRIu64 " numbers of %zu bytes comes with %zu bytes", count, d->size,
+                      bytes.n);
     for (int i = 0; i < x->rank; i++) // a dimension of 0 makes any other one possible: keep them sane
         if (x->dim[i] > (int64_t)1 << 40)
-            return err_at(f->err, f->path, at->at, "a tensor's dimension is negative, not whole or too large");
+            return err_at(f->err, f->path, at->at,
+                          "a tensor's dimension is negative, not whole or too large");
     x->v = arena_new(f->arena, float, count ? count : 1);
     int64_t index[RANKS] = {0};
-    for (uint64_t i = 0; i < count; i++) { // i counts as the file does; to: the same element, last index fastest
+    for (uint64_t i = 0; i < count;
+         i++) { // i counts as the file does; to: the same element, last index fastest
         uint64_t to = i;
         if (fortran) {
             to = 0;
@@ -155,7 +177,8 @@ static bool read_safetensors(const File *f, const Json *j, Scores *x, bool *is_i
     Reader r = {.p = (const uint8_t *)bytes.s, .n = bytes.n};
     uint64_t length = rd_u64(&r);
     if (r.bad || length > rd_left(&r))
-        return err_at(f->err, f->path, j->at, "tensor header claims %" PRIu64 " bytes, %zu remain", length, rd_left(&r));
+        return err_at(f->err, f->path, j->at, "tensor header claims %" PRIu64 " bytes, %zu remain", length,
+                      rd_left(&r));
     Str head = {(const char *)rd_bytes(&r, length), (size_t)length};
     const char *path = arena_printf(f->arena, "%.300s:+%zu (tensor header)", f->path, j->at);
     const Json *h = json_parse(f->arena, head, path, f->err), *t = NULL;
@@ -170,16 +193,19 @@ static bool read_safetensors(const File *f, const Json *j, Scores *x, bool *is_i
         return err_at(f->err, f->path, j->at, "tensor header names no tensor with a dtype");
     const Dtype *d = dtype_named(type->text);
     if (!d)
-        return err_at(f->err, f->path, j->at, "tensor of unknown dtype '%.20s'; F32, F16, F8_E4M3, I64... are known",
+        return err_at(f->err, f->path, j->at,
+                      "tensor of unknown dtype '%.20s'; F32, F16, F8_E4M3, I64... are known",
                       str_zero(f->arena, type->text));
     uint64_t count;
     if (!read_shape(f, json_get(t, "shape"), x, &count)) return false;
     const Json *from = range ? range->child : NULL, *to = from ? from->next : NULL;
     if (!to || to->next || !from->is_int || !to->is_int || from->i < 0 || to->i < from->i ||
         (uint64_t)to->i > rd_left(&r))
-        return err_at(f->err, f->path, j->at, "tensor's data_offsets do not lie within its %zu bytes", rd_left(&r));
+        return err_at(f->err, f->path, j->at, "tensor's data_offsets do not lie within its %zu bytes",
+                      rd_left(&r));
     *is_int = d->kind >= I64;
-    return from_bytes(f, j, d, (Str){(const char *)r.p + r.at + from->i, (size_t)(to->i - from->i)}, count, false, x);
+    return from_bytes(f, j, d, (Str){(const char *)r.p + r.at + from->i, (size_t)(to->i - from->i)}, count,
+                      false, x);
 }
 
 // Nested lists of numbers; all lists of one level are equally long. rank <= RANKS bounds the walk.
@@ -231,13 +257,15 @@ static bool read_ndarray(const File *f, const Json *j, const Json *data, Scores 
     const Json *type = json_get(j, "dtype"), *order = json_get(j, "Corder");
     if (data->kind != J_STRING) return wrong(f, data, "__ndarray__", "a string or a list");
     const Dtype *d = absent(type) || type->kind != J_STRING ? NULL : dtype_named(type->text);
-    if (!d) return err_at(f->err, f->path, j->at, "array without a known dtype (float32, float64, int64, ...)");
+    if (!d)
+        return err_at(f->err, f->path, j->at, "array without a known dtype (float32, float64, int64, ...)");
     uint64_t count;
     if (!read_shape(f, json_get(j, "shape"), x, &count)) return false;
     const Str plain = STR_LIT("b64:"), packed = STR_LIT("b64.gz:");
     Str text = data->text, bytes;
     bool gz = str_starts(text, packed);
-    if (!gz && !str_starts(text, plain)) return wrong(f, data, "__ndarray__", "text that starts with b64: or b64.gz:");
+    if (!gz && !str_starts(text, plain))
+        return wrong(f, data, "__ndarray__", "text that starts with b64: or b64.gz:");
     size_t skip = gz ? packed.n : plain.n;
     if (!decode_base64(f, data, (Str){text.s + skip, text.n - skip}, &bytes)) return false;
     if (gz) {
@@ -267,10 +295,12 @@ static bool read_named(const File *f, const Json *j, NamedScores **out, size_t *
     *out = NULL;
     if (absent(j)) return true;
     if (j->kind != J_OBJECT) return wrong(f, j, "scores", "an object of named tensors");
-    if (j->count > MOST_NAMES) return wrong(f, j, "scores", "at most 1000 of them"); // the look-ups are quadratic
+    if (j->count > MOST_NAMES)
+        return wrong(f, j, "scores", "at most 1000 of them"); // the look-ups are quadratic
     *out = arena_new(f->arena, NamedScores, j->count ? j->count : 1);
     for (const Json *c = j->child; c; c = c->next) {
-        if (absent(c) || json_get(j, str_zero(f->arena, c->key)) != c) continue; // the last of equal names counts
+        if (absent(c) || json_get(j, str_zero(f->arena, c->key)) != c)
+            continue; // the last of equal names counts
         NamedScores *s = &(*out)[(*n)++];
         s->name = c->key;
         if (!read_scores(f, c, &s->scores, &s->is_int)) return false;
@@ -284,7 +314,8 @@ static bool read_id(const File *f, const Json *j, int32_t *id)
 {
     *id = -1;
     if (absent(j)) return true;
-    if (!j->is_int || j->i < INT32_MIN || j->i > INT32_MAX) return wrong(f, j, "token id", "a whole number of 32 bits");
+    if (!j->is_int || j->i < INT32_MIN || j->i > INT32_MAX)
+        return wrong(f, j, "token id", "a whole number of 32 bits");
     *id = (int32_t)j->i;
     return true;
 }
@@ -302,7 +333,8 @@ static bool read_token(const File *f, const Json *j, Token *t)
         if (absent(j)) break;
         if (j->kind == J_STRING) return t->text = j->text, true;
     }
-    return err_set(f->err, "%s: a token without a text; expected {\"id\": number, \"token\": string}", f->path);
+    return err_set(f->err, "%s: a token without a text; expected {\"id\": number, \"token\": string}",
+                   f->path);
 }
 
 static bool read_tokens(const File *f, const Json *j, const char *what, Token **out, int64_t *n)
@@ -329,13 +361,15 @@ static bool read_position(const File *f, const Json *j, int64_t or_else, int64_t
     return true;
 }
 
-static bool check_block(const File *f, const Json *at, const char *what, const Scores *x, int64_t rows, bool exact,
-                        int64_t columns)
+static bool check_block(const File *f, const Json *at, const char *what, const Scores *x, int64_t rows,
+                        bool exact, int64_t columns)
 {
     if (!x->v) return true;
     if (x->rank >= 2 && x->dim[1] == columns && (exact ? x->dim[0] == rows : x->dim[0] <= rows)) return true;
-    return err_at(f->err, f->path, at->at, "%s is of shape [%" PRId64 ", %" PRId64 "%s; there are %" PRId64
-                  " tokens and %" PRId64 " steps", what, x->rank > 0 ? x->dim[0] : 0, x->rank > 1 ? x->dim[1] : 0,
+    return err_at(f->err, f->path, at->at,
+                  "%s is of shape [%" PRId64 ", %" PRId64 "%s; there are %" PRId64 " tokens and %" PRId64
+                  " steps",
+                  what, x->rank > 0 ? x->dim[0] : 0, x->rank > 1 ? x->dim[1] : 0,
                   x->rank > 2 ? ", ...]" : "]", rows, columns);
 }
 
@@ -354,7 +388,8 @@ static bool check_sequence(const File *f, const Json *at, const Sequence *s)
     for (size_t i = 0; i < s->n_step_scores; i++) {
         const Scores *z = &s->step_scores[i].scores;
         if (z->rank != 1 || z->dim[0] != n)
-            return err_at(f->err, f->path, at->at, "step scores '%.60s' have %" PRId64 " values for %" PRId64 " steps",
+            return err_at(f->err, f->path, at->at,
+                          "step scores '%.60s' have %" PRId64 " values for %" PRId64 " steps",
                           str_zero(f->arena, s->step_scores[i].name), z->rank ? z->dim[0] : 0, n);
     }
     return true;
@@ -389,7 +424,8 @@ static bool read_sequence(const File *f, const Json *record, Sequence *s)
         const Json *name = type->kind == J_ARRAY && type->count == 2 ? type->child->next : type;
         OutputClass named;
         if (name->kind != J_STRING || !output_class_named(name->text, &named))
-            return wrong(f, name, "class of a sequence", "one of Inseq's four ...FeatureAttributionSequenceOutput");
+            return wrong(f, name, "class of a sequence",
+                         "one of Inseq's four ...FeatureAttributionSequenceOutput");
         if (named != OUT_STEPS || s->kind == OUT_STEPS) s->kind = named;
     }
     return check_sequence(f, j, s);
@@ -424,7 +460,8 @@ bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err 
     top = fields(top);
     const Json *sequences = json_get(top, "sequence_attributions");
     if (absent(sequences) || sequences->kind != J_ARRAY)
-        return err_at(e, path, top->at, "no list sequence_attributions: this is not a result that Inseq saved");
+        return err_at(e, path, top->at,
+                      "no list sequence_attributions: this is not a result that Inseq saved");
     if (!read_info(&f, json_get(top, "info"), out)) return false;
     out->sequence = arena_new(a, Sequence, sequences->count ? sequences->count : 1);
     for (const Json *c = sequences->child; c; c = c->next)

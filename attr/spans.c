@@ -64,7 +64,8 @@ static Spans as_columns(Arena *a, Spans target, const Sequence *s)
     int64_t start = s->attr_pos_start;
     for (size_t i = 0; i < target.n; i++)
         if (target.at[i].to > start)
-            out[k++] = (Span){target.at[i].from > start ? target.at[i].from - start : 0, target.at[i].to - start};
+            out[k++] =
+                (Span){target.at[i].from > start ? target.at[i].from - start : 0, target.at[i].to - start};
     return within(a, (Spans){out, k}, s->attr_pos_end - start);
 }
 
@@ -146,8 +147,9 @@ static bool merge_spans(Arena *a, const Sequence *in, const Stage *stage, Spans 
     for (size_t i = 0; i < in->n_sequence_scores; i++) {
         bool decoder = str_starts(in->sequence_scores[i].name, STR_LIT("decoder"));
         bool encoder = str_starts(in->sequence_scores[i].name, STR_LIT("encoder"));
-        out->sequence_scores[i].scores = merge_both(a, &in->sequence_scores[i].scores, decoder ? columns : source,
-                                                    encoder ? source : columns, f, ord);
+        out->sequence_scores[i].scores =
+            merge_both(a, &in->sequence_scores[i].scores, decoder ? columns : source,
+                       encoder ? source : columns, f, ord);
     }
 
     // Where attribution starts, counted in merged tokens; a token that straddles the start counts as attributed.
@@ -169,8 +171,11 @@ static bool check_spans(const char *side, const Span *spans, size_t n, int64_t t
     for (size_t i = 0; i < n; i++) {
         Span s = spans[i];
         if (s.from < before || s.to <= s.from || s.to > tokens)
-            return err_set(e, "%s span %" PRId64 ":%" PRId64 " does not fit; spans go up, do not overlap, are not "
-                           "empty and end at %" PRId64 " at most", side, s.from, s.to, tokens);
+            return err_set(e,
+                           "%s span %" PRId64 ":%" PRId64
+                           " does not fit; spans go up, do not overlap, are not "
+                           "empty and end at %" PRId64 " at most",
+                           side, s.from, s.to, tokens);
         before = s.to;
     }
     return true;
@@ -297,8 +302,10 @@ static Spans split_spans(Arena *a, const Token *t, int64_t n, const Stage *stage
 
 bool aggregate_split(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e)
 {
-    if (!stage->split_pattern) return err_set(e, "split: give a pattern (a POSIX extended regular expression)");
-    if (strcmp(stage->split_mode, "single") && strcmp(stage->split_mode, "start") && strcmp(stage->split_mode, "end"))
+    if (!stage->split_pattern)
+        return err_set(e, "split: give a pattern (a POSIX extended regular expression)");
+    if (strcmp(stage->split_mode, "single") && strcmp(stage->split_mode, "start") &&
+        strcmp(stage->split_mode, "end"))
         return err_set(e, "split_mode '%.50s' is unknown; use single, start or end", stage->split_mode);
     regex_t *pattern = arena_new(a, regex_t, 1);
     arena_on_free(a, free_pattern, pattern); // before it holds anything: this call may run out of memory
@@ -487,10 +494,11 @@ bool aggregate_pair(Arena *a, const Sequence *in, const Stage *stage, Sequence *
 {
     const Sequence *y = stage->paired;
     if (!y) return err_set(e, "pair: the second result is missing");
-    if (in->n_source != y->n_source || in->n_target != y->n_target || in->attr_pos_start != y->attr_pos_start ||
-        in->attr_pos_end != y->attr_pos_end)
-        return err_set(e, "pair: the results have %" PRId64 " and %" PRId64 " source tokens, %" PRId64 " and %" PRId64
-                       " target tokens; only results of equal lengths can be subtracted",
+    if (in->n_source != y->n_source || in->n_target != y->n_target ||
+        in->attr_pos_start != y->attr_pos_start || in->attr_pos_end != y->attr_pos_end)
+        return err_set(e,
+                       "pair: the results have %" PRId64 " and %" PRId64 " source tokens, %" PRId64
+                       " and %" PRId64 " target tokens; only results of equal lengths can be subtracted",
                        in->n_source, y->n_source, in->n_target, y->n_target);
     out->source = pair_tokens(a, in->source, y->source, in->n_source);
     out->target = pair_tokens(a, in->target, y->target, in->n_target);
@@ -500,6 +508,6 @@ bool aggregate_pair(Arena *a, const Sequence *in, const Stage *stage, Sequence *
                     &out->target_attributions, e) &&
            subtract_named(a, in->step_scores, in->n_step_scores, y->step_scores, y->n_step_scores,
                           &out->step_scores, e) &&
-           subtract_named(a, in->sequence_scores, in->n_sequence_scores, y->sequence_scores, y->n_sequence_scores,
-                          &out->sequence_scores, e);
+           subtract_named(a, in->sequence_scores, in->n_sequence_scores, y->sequence_scores,
+                          y->n_sequence_scores, &out->sequence_scores, e);
 }

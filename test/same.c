@@ -10,13 +10,15 @@ static bool fail(const char *what, const char *where, int64_t at, double got, do
     return false;
 }
 
-static bool same_tokens(const char *what, const char *side, const Token *x, int64_t n, const Token *y, int64_t m)
+static bool same_tokens(const char *what, const char *side, const Token *x, int64_t n, const Token *y,
+                        int64_t m)
 {
     if (n != m) return fail(what, side, -1, (double)n, (double)m);
     for (int64_t i = 0; i < n; i++)
         if (x[i].id != y[i].id || !str_eq(x[i].text, y[i].text)) {
-            test_fail(__FILE__, __LINE__, "%s: %s token %" PRId64 " is '%.*s' (%d), want '%.*s' (%d)", what, side, i,
-                      (int)x[i].text.n, x[i].text.s, x[i].id, (int)y[i].text.n, y[i].text.s, y[i].id);
+            test_fail(__FILE__, __LINE__, "%s: %s token %" PRId64 " is '%.*s' (%d), want '%.*s' (%d)", what,
+                      side, i, (int)x[i].text.n, x[i].text.s, x[i].id, (int)y[i].text.n, y[i].text.s,
+                      y[i].id);
             return false;
         }
     return true;
@@ -45,7 +47,8 @@ static bool same_scores(const char *what, const char *name, const Scores *x, con
     return true;
 }
 
-static bool same_named(const char *what, const NamedScores *x, size_t n, const NamedScores *y, size_t m, Tolerance t)
+static bool same_named(const char *what, const NamedScores *x, size_t n, const NamedScores *y, size_t m,
+                       Tolerance t)
 {
     if (n != m) return fail(what, "number of named scores", -1, (double)n, (double)m);
     for (size_t i = 0; i < m; i++) {
@@ -71,7 +74,8 @@ bool same_sequence(const char *what, const Sequence *x, const Sequence *y, Toler
            same_scores(what, "source_attributions", &x->source_attributions, &y->source_attributions, t) &&
            same_scores(what, "target_attributions", &x->target_attributions, &y->target_attributions, t) &&
            same_named(what, x->step_scores, x->n_step_scores, y->step_scores, y->n_step_scores, t) &&
-           same_named(what, x->sequence_scores, x->n_sequence_scores, y->sequence_scores, y->n_sequence_scores, t);
+           same_named(what, x->sequence_scores, x->n_sequence_scores, y->sequence_scores,
+                      y->n_sequence_scores, t);
 }
 
 bool same_attribution(const char *what, const Attribution *x, const Attribution *y, Tolerance t)
@@ -88,7 +92,8 @@ Str golden_text(Arena *A, const char *name)
 {
     Err e = {0};
     Str text = {"", 0};
-    if (!file_read(A, arena_printf(A, "test/golden/cases/%s", name), 100u << 20, &text, &e)) FAIL("%s", e.text);
+    if (!file_read(A, arena_printf(A, "test/golden/cases/%s", name), 100u << 20, &text, &e))
+        FAIL("%s", e.text);
     return text;
 }
 
