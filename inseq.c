@@ -539,7 +539,11 @@ static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job 
 
 static bool decode(const Args *args, const Loaded *l, const Generated *g, Str *out, Err *e)
 {
-    return tok_decode(args->a, l->tok, g->ids, (size_t)g->n, (TokDecode){.skip_special = true, .cleanup = 0}, out, e);
+    int32_t *known = arena_new(args->a, int32_t, g->n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
+    size_t n = 0;
+    for (int64_t i = 0; i < g->n; i++)
+        if (g->ids[i] < (int32_t)tok_size(l->tok)) known[n++] = g->ids[i];
+    return tok_decode(args->a, l->tok, known, n, (TokDecode){.skip_special = true, .cleanup = 0}, out, e);
 }
 
 static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t *n, Err *e)

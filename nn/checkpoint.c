@@ -18,7 +18,7 @@ static const ReaderKind *const readers[] = {
 #include "readers.def"
 #undef READER
 };
-enum { N_READERS = sizeof readers / sizeof *readers, MAX_SHARDS = 4096, MAX_INDEX = 16 << 20 };
+enum { N_READERS = sizeof readers / sizeof *readers, MAX_SHARDS = 4096, MAX_INDEX = 1 << 20 };
 
 static const struct {
     const char *name;

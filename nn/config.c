@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MAX_CONFIG = 16 << 20 };
+enum { MAX_CONFIG = 1 << 20 }; // parsed JSON takes up to 64 times its text
 
 bool config_open(Arena *a, const char *folder, const char *file, Config *out, Err *e)
 {

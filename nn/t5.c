@@ -1,0 +1,169 @@
+// t5.c — T5 1.0, T5 1.1, Flan-T5 and mT5. Raffel et al. 2020, arXiv:1910.10683; Shazeer 2020, arXiv:2002.05202 (gates);
+// layout and defaults of transformers' T5ForConditionalGeneration and MT5ForConditionalGeneration.
+//
+// Pre-norm Transformer with root mean square norms and no biases: x = x + attention(norm(x)), x = x + ff(norm(x)), and a
+// norm at the end. Attention is not scaled; the first block's table of relative position biases serves all blocks.
+// T5 1.0 ties the output matrix to the embeddings and scales the last states by D^-0.5; the later ones do neither.
+#include "model.h"
+
+extern const Family family_t5;
+enum { MOST_WIDTH = 1 << 16, MOST_LAYERS = 512, MOST_VOCAB = 1 << 24 };
+
+typedef struct Shape { // of config.json
+    int64_t d_kv, heads, ff, buckets, max_distance;
+    bool gated;
+} Shape;
+
+// The four matrices of one attention; `prefix` ends with the module's name.
+static bool bind_attention(Model *m, const Shape *s, Projection *q, Projection *k, Projection *v, Projection *o,
+                           const char *prefix, Err *e)
+{
+    Projection *in[] = {q, k, v};
+    static const char *const name[] = {"q", "k", "v"};
+    int64_t inner = s->heads * s->d_kv, d = m->info.width;
+    for (int i = 0; i < 3; i++)
+        if (!bind_projection(m, in[i], arena_printf(m->arena, "%s.%s", prefix, name[i]), inner, d, false, e)) return false;
+    return bind_projection(m, o, arena_printf(m->arena, "%s.o", prefix), d, inner, false, e);
+}
+
+static bool bind_feed_forward(Model *m, const Shape *s, Layer *l, const char *prefix, Err *e)
+{
+    int64_t d = m->info.width;
+    const char *gate = arena_printf(m->arena, "%s.wi_0", prefix);
+    const char *up = arena_printf(m->arena, s->gated ? "%s.wi_1" : "%s.wi", prefix);
+    return (!s->gated || bind_projection(m, &l->gate, gate, s->ff, d, false, e)) &&
+           bind_projection(m, &l->up, up, s->ff, d, false, e) &&
+           bind_projection(m, &l->down, arena_printf(m->arena, "%s.wo", prefix), d, s->ff, false, e);
+}
+
+static bool bind_block(Model *m, const Shape *s, Layer *l, const char *stack, int64_t i, bool cross, Err *e)
+{
+    const char *p = arena_printf(m->arena, "%s.block.%" PRId64 ".layer", stack, i);
+    int64_t d = m->info.width;
+    if (!bind_attention(m, s, &l->q, &l->k, &l->v, &l->o, arena_printf(m->arena, "%s.0.SelfAttention", p), e) ||
+        !bind_norm(m, &l->self_norm, arena_printf(m->arena, "%s.0.layer_norm", p), d, false, e))
+        return false;
+    if (cross && (!bind_attention(m, s, &l->cross_q, &l->cross_k, &l->cross_v, &l->cross_o,
+                                  arena_printf(m->arena, "%s.1.EncDecAttention", p), e) ||
+                  !bind_norm(m, &l->cross_norm, arena_printf(m->arena, "%s.1.layer_norm", p), d, false, e)))
+        return false;
+    int last = cross ? 2 : 1;
+    return bind_feed_forward(m, s, l, arena_printf(m->arena, "%s.%d.DenseReluDense", p, last), e) &&
+           bind_norm(m, &l->ff_norm, arena_printf(m->arena, "%s.%d.layer_norm", p, last), d, false, e);
+}
+
+// One stack with its table of relative positions and its last norm.
+static bool bind_stack(Model *m, const Shape *s, bool decoder, Layer **out, int64_t n, Norm *last, Err *e)
+{
+    const char *stack = decoder ? "decoder" : "encoder";
+    *out = arena_new(m->arena, Layer, n);
+    for (int64_t i = 0; i < n; i++)
+        if (!bind_block(m, s, &(*out)[i], stack, i, decoder, e)) return false;
+    const char *name = arena_printf(m->arena, "%s.block.0.layer.0.SelfAttention.relative_attention_bias.weight", stack);
+    Tensor *bias = bind_matrix(m, name, s->buckets, s->heads, e);
+    if (!bias) return false;
+    bias->f = arena_new_raw(m->arena, float, s->buckets * s->heads);
+    num_widen(bias->f, bias->raw, bias->type, 0, s->buckets * s->heads);
+    m->self_attention[decoder] = (Attention){.heads = (int)s->heads, .scale = 1, .causal = decoder, .bias = bias,
+                                             .bidirectional = !decoder, .max_distance = s->max_distance};
+    return bind_norm(m, last, arena_printf(m->arena, "%s.final_layer_norm", stack), m->info.width, false, e);
+}
+
+// "relu", "gated-gelu" (the tanh form), "gated-silu": the last part names the function.
+static bool read_activation(Model *m, const char *absent, bool *gated, Err *e)
+{
+    Str s = cfg_str(&m->config, "feed_forward_proj", absent), act = s;
+    *gated = str_starts(s, STR_LIT("gated-"));
+    if (*gated) act = (Str){s.s + 6, s.n - 6};
+    if (str_is(s, "gated-gelu")) act = STR_LIT("gelu_new");
+    return act_by_name(act, &m->act) ||
+           err_set(e, "%s: feed_forward_proj is \"%.*s\"; relu, gelu, gated-gelu and gated-silu are known", m->config.path,
+                   (int)s.n, s.s);
+}
+
+static bool bind_tables(Model *m, bool tied, Err *e)
+{
+    int64_t V = m->info.vocab, d = m->info.width;
+    const char *shared = bind_has(m, "shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
+    if (!(m->embed[0] = m->embed[1] = bind_matrix(m, shared, V, d, e))) return false;
+    m->output = m->embed[0];
+    if (bind_has(m, "lm_head.weight") && !(m->output = bind_matrix(m, "lm_head.weight", V, d, e))) return false;
+    m->logits_scale = tied ? 1 / __builtin_sqrtf((float)d) : 1;
+    return true;
+}
+
+static bool open(Model *m, Err *e)
+{
+    const Config *c = &m->config;
+    ModelInfo *f = &m->info;
+    bool mt5 = m->family != &family_t5;
+    Shape s = {.d_kv = cfg_int(c, "d_kv", 64, 1, MOST_WIDTH), .heads = cfg_int(c, "num_heads", mt5 ? 6 : 8, 1, 1024),
+               .ff = cfg_int(c, "d_ff", mt5 ? 1024 : 2048, 1, MOST_WIDTH * 4),
+               .buckets = cfg_int(c, "relative_attention_num_buckets", 32, 4, 1 << 16),
+               .max_distance = cfg_int(c, "relative_attention_max_distance", 128, 2, 1 << 20)};
+    f->width = cfg_int(c, "d_model", 512, 1, MOST_WIDTH);
+    f->vocab = cfg_int(c, "vocab_size", mt5 ? 250112 : 32128, 1, MOST_VOCAB);
+    f->encoder_layers = cfg_int(c, "num_layers", mt5 ? 8 : 6, 1, MOST_LAYERS);
+    f->decoder_layers = cfg_int(c, "num_decoder_layers", f->encoder_layers, 1, MOST_LAYERS);
+    f->heads = s.heads;
+    m->eps = (float)cfg_real(c, "layer_norm_epsilon", 1e-6, 0, 1);
+    bool tied = cfg_bool(c, "tie_word_embeddings", !mt5);
+    if (e && e->set) return false;
+    if (!read_activation(m, mt5 ? "gated-gelu" : "relu", &s.gated, e)) return false;
+    if (s.buckets % 4 || s.max_distance <= s.buckets / 2)
+        return err_set(e, "%s: relative_attention_num_buckets %" PRId64 " must be a multiple of 4 and less than twice "
+                       "relative_attention_max_distance %" PRId64, c->path, s.buckets, s.max_distance);
+    m->cross_attention = (Attention){.heads = (int)s.heads, .scale = 1};
+    return bind_tables(m, tied, e) &&
+           bind_stack(m, &s, false, &m->encoder, f->encoder_layers, &m->encoder_norm, e) &&
+           bind_stack(m, &s, true, &m->decoder, f->decoder_layers, &m->decoder_norm, e);
+}
+
+static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
+{
+    for (int64_t i = 0; i < m->info.encoder_layers; i++) {
+        const Layer *l = &m->encoder[i];
+        Tensor *h = apply_norm(m, t, x, &l->self_norm);
+        x = tn_add(t, x, apply_self(m, t, h, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL));
+        x = tn_add(t, x, apply_feed_forward(m, t, apply_norm(m, t, x, &l->ff_norm), l));
+    }
+    return apply_norm(m, t, x, &m->encoder_norm);
+}
+
+static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
+{
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) {
+        const Layer *l = &m->decoder[i];
+        Tensor *h = apply_norm(m, t, y, &l->self_norm);
+        y = tn_add(t, y, apply_self(m, t, h, l, i, true, c, pass ? &pass->decoder_self[i] : NULL));
+        h = apply_norm(m, t, y, &l->cross_norm);
+        y = tn_add(t, y, apply_cross(m, t, h, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL));
+        y = tn_add(t, y, apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l));
+    }
+    return apply_norm(m, t, y, &m->decoder_norm);
+}
+
+static Tensor *logits(const Model *m, Tape *t, Tensor *states)
+{
+    return tn_linear(t, m->logits_scale == 1 ? states : tn_scale(t, states, m->logits_scale), m->output, NULL);
+}
+
+const Family family_t5 = {
+    .model_type = "t5",
+    .class_name = "T5ForConditionalGeneration",
+    .summary = "T5 and Flan-T5",
+    .open = open,
+    .encode = encode,
+    .decode = decode,
+    .logits = logits,
+};
+
+const Family family_mt5 = {
+    .model_type = "mt5",
+    .class_name = "MT5ForConditionalGeneration",
+    .summary = "multilingual T5",
+    .open = open,
+    .encode = encode,
+    .decode = decode,
+    .logits = logits,
+};

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# make check: everything that must hold of the source besides the tests. Each part says what it found.
+set -u
+cd "$(dirname "$0")/.."
+bad=0
+say() { printf '%-44s %s\n' "$1" "$2"; [ "$2" = ok ] || bad=1; }
+part() { name=$1; shift; if out=$("$@" 2>&1); then say "$name" ok; else printf '%s\n' "$out" | tail -40; say "$name" FAILED; fi; }
+
+formatted() { clang-format --dry-run -Werror $(git ls-files '*.c' '*.h'); }
+
+# An include may only follow an arrow: tensor <- nn <- attr <- inseq.c, tensor/base.h <- tok <- inseq.c.
+arrows() {
+    local wrong
+    wrong=$(grep -nE '^#include "' tensor/*.[ch] nn/*.[ch] tok/*.[ch] attr/*.[ch] inseq.c | while IFS= read -r line; do
+        file=${line%%:*}; room=${file%%/*}; target=${line##*#include \"}; target=${target%\"*}
+        case $room:$target in
+            *:../tensor/base.h | nn:../tensor/tensor.h | attr:../tensor/tensor.h | attr:../nn/nn.h) ;;
+            inseq.c:attr/attr.h | inseq.c:tok/tok.h | inseq.c:nn/nn.h | inseq.c:tensor/*.h) ;;
+            *:*/*) echo "$line" ;;
+        esac
+    done)
+    [ -z "$wrong" ] || { echo "$wrong"; return 1; }
+}
+
+# kern.c leaves one symbol in each of its objects.
+kernel_symbols() {
+    local o n
+    for o in build/gcc/tensor/kern_*.o; do
+        n=$(nm -g --defined-only "$o" | wc -l)
+        [ "$n" = 1 ] || { echo "$o exports $n symbols"; nm -g --defined-only "$o"; return 1; }
+    done
+}
+
+# Every row of a table has its file and every such file its row.
+tables() {
+    local wrong=0 def pattern list file
+    while read -r def pattern; do
+        for name in $(sed -n 's/^[A-Z]*(\([a-z0-9_]*\).*/\1/p' "$def"); do
+            file=$(printf "$pattern" "$name"); [ -f "$file" ] || { echo "$def: $name has no $file"; wrong=1; }
+        done
+        for file in $(printf "$pattern" '*'); do
+            list=${file##*/}; list=${list%.c}; list=${list#op_}; list=${list#read_}; list=${list#report_}
+            case $pattern in attr/%s.c | tok/%s.c | nn/%s.c) continue ;; esac
+            grep -q "($list[,)]" "$def" || { [ "$list" = text ] || { echo "$file has no row in $def"; wrong=1; }; }
+        done
+    done <<EOF
+tensor/ops.def tensor/op_%s.c
+nn/readers.def nn/read_%s.c
+attr/methods.def attr/%s.c
+attr/reports.def attr/report_%s.c
+nn/models.def nn/%s.c
+tok/kinds.def tok/%s.c
+EOF
+    return $wrong
+}
+
+no_free() { ! grep -nE '[^_a-z](malloc|calloc|realloc|free)\(' $(git ls-files 'tensor/*.c' 'nn/*.c' 'tok/*.c' 'attr/*.c' | grep -v tensor/base.c); }
+machine_ifs() { ! grep -nE '^#[[:space:]]*if.*__(AVX|ARM|x86|SSE|aarch)' $(git ls-files '*.c' '*.h' | grep -v -e tensor/vec.h -e tensor/cpu.c); }
+static_binary() { file -L inseq 2>/dev/null | grep -q 'statically linked' || ! ldd inseq >/dev/null 2>&1; }
+with_clang() { make -s CC=clang CFLAGS='-O1' build/clang/inseq; }
+with_musl() {
+    mkdir -p build/musl-include && cp /usr/include/utf8proc.h build/musl-include/
+    make -s CC=musl-gcc CFLAGS='-O2 -isystem build/musl-include' UTF8PROC="$(find /usr/lib -name libutf8proc.a | head -1)" build/musl-gcc/inseq
+}
+sanitized() { make -s -j2 SAN=1 FAULTS=1 CFLAGS='-O1 -g' tests; }
+
+make -s -j2 || exit 1
+part "format" formatted
+part "include arrows" arrows
+part "one symbol for each kernel object" kernel_symbols
+part "tables and files agree" tables
+part "memory comes from arenas" no_free
+part "machine #ifs stay in vec.h and cpu.c" machine_ifs
+part "static binary" static_binary
+part "clang, warnings as errors" with_clang
+part "musl, static" with_musl
+part "tests under ASan and UBSan" sanitized
+exit $bad
