@@ -186,16 +186,15 @@ static Checkpoint *open_shards(Arena *a, const ReaderKind *kind, const char *fol
     size_t n = 0, n_files = 0;
     Checkpoint *c = NULL;
     const Place *v = read_index(scratch, path, &n, e);
-    const char **files = v ? arena_new(a, const char *, n < MAX_SHARDS ? n : MAX_SHARDS) : NULL;
-    bool ok = v;
+    for (size_t i = 0; v && i < n; i++) n_files += i == 0 || !str_eq(v[i].shard, v[i - 1].shard);
+    bool ok =
+        v && (n_files <= MAX_SHARDS || err_set(e, "%s: weight_map names %zu files; at most %d are possible",
+                                               path, n_files, MAX_SHARDS));
+    const char **files = ok ? arena_new(a, const char *, n_files) : NULL, **file = files;
     for (size_t i = 0; ok && i < n; i++) {
         if (i && str_eq(v[i].shard, v[i - 1].shard)) continue;
-        if (n_files == MAX_SHARDS) {
-            ok = err_set(e, "%s: weight_map names more than %d files", path, MAX_SHARDS);
-            break;
-        }
-        files[n_files] = arena_printf(a, "%s/%.*s", folder, (int)v[i].shard.n, v[i].shard.s);
-        ok = read_file(kind, files[n_files++], l, e);
+        *file = arena_printf(a, "%s/%.*s", folder, (int)v[i].shard.n, v[i].shard.s);
+        ok = read_file(kind, *file++, l, e);
     }
     if (ok) c = table(a, l, e);
     if (c && !all_there(c, v, n, path, e)) c = NULL;

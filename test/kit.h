@@ -74,6 +74,9 @@ static inline uint32_t kit_crc(const void *data, size_t n)
 typedef struct KitFile {
     const char *name;
     Str data;
+    bool zip64;    // sizes and offset in an extra field, as if they were above 4 GiB
+    bool hidden;   // not in the directory
+    size_t header; // where the directory says it is, if not 0
 } KitFile;
 
 typedef struct KitZip {
@@ -85,23 +88,35 @@ static inline KitZip kit_zip(Arena *A, const KitFile *f, size_t n)
 {
     KitZip z = {0};
     Buf b = {.arena = A}, c = {.arena = A};
+    size_t shown = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t crc = kit_crc(f[i].data.s, f[i].data.n);
-        size_t length = strlen(f[i].name);
+        size_t length = strlen(f[i].name), size = f[i].data.n, small = f[i].zip64 ? UINT32_MAX : size;
+        size_t header = f[i].header ? f[i].header : b.n;
         z.local[i] = b.n, z.central[i] = c.n;
         kit_put(&b, 0x04034b50, 4), kit_put(&b, 20, 2), kit_put(&b, 0, 8), kit_put(&b, crc, 4);
-        kit_put(&b, f[i].data.n, 4), kit_put(&b, f[i].data.n, 4), kit_put(&b, length, 2), kit_put(&b, 0, 2);
-        buf_put(&b, f[i].name, length), buf_str(&b, f[i].data);
+        kit_put(&b, small, 4), kit_put(&b, small, 4), kit_put(&b, length, 2),
+            kit_put(&b, f[i].zip64 ? 26 : 0, 2);
+        buf_put(&b, f[i].name, length);
+        if (f[i].zip64) kit_put(&b, 0x5555, 2), kit_put(&b, 2, 2), kit_put(&b, 0, 2); // another field first
+        if (f[i].zip64) kit_put(&b, 1, 2), kit_put(&b, 16, 2), kit_put(&b, size, 8), kit_put(&b, size, 8);
+        buf_str(&b, f[i].data);
+        if (f[i].hidden) continue;
+        shown++;
         kit_put(&c, 0x02014b50, 4), kit_put(&c, 20, 2), kit_put(&c, 20, 2), kit_put(&c, 0, 8),
             kit_put(&c, crc, 4);
-        kit_put(&c, f[i].data.n, 4), kit_put(&c, f[i].data.n, 4), kit_put(&c, length, 2), kit_put(&c, 0, 12);
-        kit_put(&c, z.local[i], 4), buf_put(&c, f[i].name, length);
+        kit_put(&c, small, 4), kit_put(&c, small, 4), kit_put(&c, length, 2),
+            kit_put(&c, f[i].zip64 ? 28 : 0, 2);
+        kit_put(&c, 0, 10), kit_put(&c, f[i].zip64 ? UINT32_MAX : header, 4), buf_put(&c, f[i].name, length);
+        if (f[i].zip64)
+            kit_put(&c, 1, 2), kit_put(&c, 24, 2), kit_put(&c, size, 8), kit_put(&c, size, 8),
+                kit_put(&c, header, 8);
     }
     size_t directory = b.n;
     for (size_t i = 0; i < n; i++) z.central[i] += directory;
     buf_str(&b, buf_view(&c));
     z.end = b.n;
-    kit_put(&b, 0x06054b50, 4), kit_put(&b, 0, 4), kit_put(&b, n, 2), kit_put(&b, n, 2);
+    kit_put(&b, 0x06054b50, 4), kit_put(&b, 0, 4), kit_put(&b, shown, 2), kit_put(&b, shown, 2);
     kit_put(&b, c.n, 4), kit_put(&b, directory, 4), kit_put(&b, 0, 2);
     z.bytes = buf_view(&b);
     return z;
@@ -112,9 +127,9 @@ static inline KitZip kit_zip(Arena *A, const KitFile *f, size_t n)
 // The pickle of a checkpoint with one storage '0' of four floats, as zip or legacy file.
 static inline Str kit_zip_of(Arena *A, Str pickle)
 {
-    KitFile f[] = {{"m/data.pkl", pickle},
-                   {"m/data/0", BYTES("\0\0\200?\0\0\0@\0\0@@\0\0\200@")},
-                   {"m/version", BYTES("3\n")}};
+    KitFile f[] = {{.name = "m/data.pkl", .data = pickle},
+                   {.name = "m/data/0", .data = BYTES("\0\0\200?\0\0\0@\0\0@@\0\0\200@")},
+                   {.name = "m/version", .data = BYTES("3\n")}};
     return kit_zip(A, f, 3).bytes;
 }
 

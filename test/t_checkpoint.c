@@ -244,6 +244,17 @@ TEST(bad_indexes)
               STR_LIT(""));
 }
 
+TEST(too_many_shards)
+{
+    const char *folder = kit_folder(A);
+    Buf b = {.arena = A};
+    buf_str(&b, STR_LIT("{\"weight_map\":{"));
+    for (int i = 0; i < 4097; i++) buf_printf(&b, "%s\"t%d\":\"f%d\"", i ? "," : "", i, i);
+    buf_str(&b, STR_LIT("}}"));
+    Err e;
+    CHECK_HAS(open_index(A, folder, b.s, &e), "weight_map names 4097 files; at most 4096 are possible");
+}
+
 TEST(dangling_links_are_incomplete_downloads)
 {
     const char *folder = kit_folder(A);

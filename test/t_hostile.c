@@ -361,6 +361,8 @@ TEST(pickles_at_the_limits)
     RUN("\x80\2]" STORAGE "q\0a", TENSOR_OF("h\0", "K\0", ")", ")") "a", 65537, ".",
         "more than 65536 tensors");
     RUN("\x80\2", "N0", 1, ".", "opcode POP");
+    RUN("\x80\2(X\7\0\0\0storage" FLOATS "X\201\0\0\0", "k", 129, CPU "K\4tQ.",
+        "the storage's key has 129 bytes");
     char *key = arena_new(A, char, 600);
     memset(key, 'k', 513);
     Buf b = {.arena = A};
@@ -522,9 +524,9 @@ TEST(zips_that_lie)
         {__LINE__, 'e', 16, 0xFFFFFFFF, 4, "must end at"},
         {__LINE__, 'e', 20, 1, 2, "a comment of 1 bytes"},
     };
-    KitFile f[] = {{"m/data.pkl", BYTES(KIT_GOOD)},
-                   {"m/data/0", BYTES("0123456789abcdef")},
-                   {"m/version", BYTES("3\n")}};
+    KitFile f[] = {{.name = "m/data.pkl", .data = BYTES(KIT_GOOD)},
+                   {.name = "m/data/0", .data = BYTES("0123456789abcdef")},
+                   {.name = "m/version", .data = BYTES("3\n")}};
     Err e;
     CHECK(loads("x.bin", kit_zip(A, f, 3).bytes, &e));
     for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
@@ -541,10 +543,10 @@ TEST(zips_that_lie)
 
 static Str zip_with(Arena *A, const char *name, const char *second, Str data)
 {
-    KitFile f[] = {{"m/data.pkl", BYTES(KIT_GOOD)},
-                   {"m/data/0", BYTES("0123456789abcdef")},
-                   {name, data},
-                   {second, data}};
+    KitFile f[] = {{.name = "m/data.pkl", .data = BYTES(KIT_GOOD)},
+                   {.name = "m/data/0", .data = BYTES("0123456789abcdef")},
+                   {.name = name, .data = data},
+                   {.name = second, .data = data}};
     return kit_zip(A, f, second ? 4 : 3).bytes;
 }
 
@@ -592,18 +594,23 @@ TEST(zip_names_and_contents)
             __LINE__);
     refused("x.bin", zip_with(A, "m/byteorder", NULL, BYTES("big")), "big-endian", __LINE__);
     CHECK(loads("x.bin", zip_with(A, "m/byteorder", "m/version", BYTES("little")), &e));
-    KitFile short_storage[] = {{"m/data.pkl", BYTES(KIT_GOOD)}, {"m/data/0", BYTES("0123456789abcde")}};
+    KitFile short_storage[] = {{.name = "m/data.pkl", .data = BYTES(KIT_GOOD)},
+                               {.name = "m/data/0", .data = BYTES("0123456789abcde")}};
     refused("x.bin", kit_zip(A, short_storage, 2).bytes, "should have 16 bytes (4 F32), the zip has 15",
             __LINE__);
-    KitFile long_storage[] = {{"m/data.pkl", BYTES(KIT_GOOD)}, {"m/data/0", BYTES("0123456789abcdef0")}};
+    KitFile long_storage[] = {{.name = "m/data.pkl", .data = BYTES(KIT_GOOD)},
+                              {.name = "m/data/0", .data = BYTES("0123456789abcdef0")}};
     refused("x.bin", kit_zip(A, long_storage, 2).bytes, "should have 16 bytes (4 F32), the zip has 17",
             __LINE__);
     refused("x.bin", kit_zip(A, long_storage, 1).bytes, "storage '0' is not in the zip", __LINE__);
     refused("x.bin", kit_zip(A, long_storage + 1, 1).bytes, "no data.pkl", __LINE__);
-    KitFile more[] = {{"m/data.pkl", BYTES(KIT_GOOD "x")}, {"m/data/0", BYTES("0123456789abcdef")}};
+    KitFile more[] = {{.name = "m/data.pkl", .data = BYTES(KIT_GOOD "x")},
+                      {.name = "m/data/0", .data = BYTES("0123456789abcdef")}};
     refused("x.bin", kit_zip(A, more, 2).bytes, "1 bytes follow the pickle", __LINE__);
-    KitZip z =
-        kit_zip(A, (KitFile[]){{"m/data.pkl", BYTES(KIT_GOOD)}, {"m/data/0", BYTES("0123456789abcdef")}}, 2);
+    KitZip z = kit_zip(A,
+                       (KitFile[]){{.name = "m/data.pkl", .data = BYTES(KIT_GOOD)},
+                                   {.name = "m/data/0", .data = BYTES("0123456789abcdef")}},
+                       2);
     kit_patch(z.bytes, 40 + 3, 'v', 1); // inside data.pkl
     refused("x.bin", z.bytes, "the CRC of 'm/data.pkl'", __LINE__);
     // a hole between entries, an overlap, and a zip64 record that lies: torch's own file has all the records
@@ -663,6 +670,71 @@ TEST(zip_names_and_contents)
 #define E(dtype, shape, offsets)                                                                             \
     "{\"w\":{\"dtype\":" dtype ",\"shape\":" shape ",\"data_offsets\":" offsets "}}"
 #define OK_ENTRY "{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}"
+
+TEST(zip_entries_by_zip64_fields_hidden_and_overlapping)
+{
+    Str good = BYTES(KIT_GOOD), floats = BYTES("0123456789abcdef");
+    Err e;
+    KitFile large[] = {{.name = "m/data.pkl", .data = good, .zip64 = true},
+                       {.name = "m/data/0", .data = floats, .zip64 = true}};
+    CHECK(loads("x.bin", kit_zip(A, large, 2).bytes, &e));
+    static const struct {
+        int line;
+        size_t at; // in the directory's second entry; its extra field starts at 46 + 8
+        uint64_t value;
+        int bytes;
+        const char *part;
+    } lies[] = {
+        {__LINE__, 54, 2, 2, "its two sizes"},
+        {__LINE__, 56, 23, 2, "is too short for the values"},
+        {__LINE__, 56, 25, 2, "an extra field"},
+        {__LINE__, 58, 17, 8, "its two sizes differ"},
+        {__LINE__, 66, UINT64_MAX, 8, "its two sizes differ"},
+        {__LINE__, 74, 1, 8, "here must be the local header"},
+        {__LINE__, 74, UINT64_MAX, 8, "a local header is said to be here"},
+        {__LINE__, 74, 1ull << 63, 8, "a local header is said to be here"},
+        {__LINE__, 74, 0, 8, "the name in the local header differs"},
+    };
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+        KitZip z = kit_zip(A, large, 2);
+        kit_patch(z.bytes, z.central[1] + lies[i].at, lies[i].value, lies[i].bytes);
+        if (lies[i].at == 54)
+            kit_patch(z.bytes, z.central[1] + 20, 16, 4); // one size small, the other without its field
+        refused("x.bin", z.bytes, lies[i].part, lies[i].line);
+    }
+    KitZip z = kit_zip(A, large, 2);
+    kit_patch(z.bytes, z.central[1] + 54 + 2, 20, 2),
+        kit_patch(z.bytes, z.central[1] + 54 + 24, 0, 4); // 20 + an empty field
+    refused("x.bin", z.bytes, "the zip64 extra field is too short", __LINE__);
+    for (int both = 0; both < 2; both++) { // sizes past the end, agreed on by both headers
+        z = kit_zip(A, large, 2);
+        uint64_t size = both ? UINT64_MAX : 1u << 30;
+        kit_patch(z.bytes, z.central[1] + 58, size, 8), kit_patch(z.bytes, z.central[1] + 66, size, 8);
+        kit_patch(z.bytes, z.local[1] + 48, size, 8), kit_patch(z.bytes, z.local[1] + 56, size, 8);
+        refused("x.bin", z.bytes, "bytes go past the entries' end", __LINE__);
+    }
+    KitFile hidden[] = {{.name = "m/data.pkl", .data = good},
+                        {.name = "m/x", .data = floats, .hidden = true},
+                        {.name = "m/data/0", .data = floats}};
+    refused("x.bin", kit_zip(A, hidden, 3).bytes, "before the next zip entry belong to none", __LINE__);
+    KitFile last[] = {{.name = "m/data.pkl", .data = good},
+                      {.name = "m/data/0", .data = floats},
+                      {.name = "m/x", .data = floats, .hidden = true}};
+    refused("x.bin", kit_zip(A, last, 3).bytes, "before the next zip entry belong to none", __LINE__);
+    KitFile first[] = {{.name = "m/x", .data = floats, .hidden = true},
+                       {.name = "m/data.pkl", .data = good},
+                       {.name = "m/data/0", .data = floats}};
+    refused("x.bin", kit_zip(A, first, 3).bytes, "before the next zip entry belong to none", __LINE__);
+    // a storage that lies inside another entry: its header is quoted there
+    KitFile storage[] = {{.name = "m/data/0", .data = floats}};
+    Str quoted = kit_zip(A, storage, 1).bytes;
+    KitFile overlap[] = {{.name = "m/data.pkl", .data = good},
+                         {.name = "m/x", .data = {quoted.s, 30 + 8 + 16}},
+                         {.name = "m/data/0", .data = floats, .hidden = true}};
+    z = kit_zip(A, overlap, 2);
+    overlap[2] = (KitFile){.name = "m/data/0", .data = floats, .header = z.local[1] + 30 + 3};
+    refused("x.bin", kit_zip(A, overlap, 3).bytes, "two zip entries overlap", __LINE__);
+}
 
 TEST(hostile_safetensors)
 {
@@ -792,6 +864,13 @@ TEST(hostile_safetensors)
     for (int i = 0; i < 513; i++) buf_char(&name, 'n');
     buf_str(&name, STR_LIT("\":" OK_ENTRY "}"));
     refused("x.safetensors", kit_safetensors(A, buf_view(&name), 1), "name has 513 bytes", __LINE__);
+    Str blanks = repeated(A, STR_LIT("{\"w\":{"), STR_LIT(" "), 4096, STR_LIT("}}"));
+    refused("x.safetensors", kit_safetensors(A, blanks, 0), "the entry of tensor 'w' has 4098 bytes",
+            __LINE__);
+    Str large = {arena_new(A, char, 100000100), 100000100};
+    kit_patch(large, 0, 100000001, 8);
+    refused("x.safetensors", large, "header claims 100000001 bytes; at most 100000000 are possible",
+            __LINE__);
 }
 
 // ---------------------------------------------------------------------------------------------------- without a mind
