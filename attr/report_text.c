@@ -12,7 +12,7 @@
 int report_tables(const Sequence *s, Table out[2])
 {
     int64_t columns = s->attr_pos_end - s->attr_pos_start;
-    const Token *generated = s->target + s->attr_pos_start;
+    const Token *generated = s->target ? s->target + s->attr_pos_start : NULL;
     const Scores *source = &s->source_attributions, *target = &s->target_attributions;
     int n = 0;
     if (source->v) out[n++] = (Table){"Source", source, s->source, generated, source->dim[0], columns};
