@@ -33,6 +33,7 @@ static int32_t bucket(int64_t relative, bool bidirectional, int64_t buckets, int
     } else distance = relative < 0 ? -relative : 0;
     int64_t exact = buckets / 2;
     if (distance < exact) return (int32_t)(base + distance);
+    if (exact < 1 || max_distance <= exact) return (int32_t)(base + (buckets > 1 ? buckets - 1 : 0)); // no sense in it
     float ratio = (float)num_log((double)((float)distance / (float)exact)) /
                   (float)num_log((double)max_distance / (double)exact);
     int64_t far = exact + (int64_t)(ratio * (float)(buckets - exact));
@@ -49,13 +50,20 @@ static void shape(Node *n, Tape *t)
     int64_t total = 0;
     for (int64_t i = 0; i < q->seqs->n; i++) {
         int64_t keys = k->seqs->len[keys_of(n, i)];
+        if (n->how.causal && keys < q->seqs->len[i]) BUG("attention: more queries than keys");
         s->at[i] = total;
         total += n->how.heads * q->seqs->len[i] * keys;
         s->limit = keys > s->limit ? keys : s->limit;
     }
     s->p = arena_new_raw(tape_arena(t), float, total);
     n->kept = (float *)(void *)s;
+    if (n->how.keys_of) { // the caller's may be gone on the way back
+        int32_t *copy = arena_new_raw(tape_arena(t), int32_t, q->seqs->n);
+        memcpy(copy, n->how.keys_of, (size_t)q->seqs->n * sizeof(int32_t));
+        n->how.keys_of = copy;
+    }
     if (!n->how.bias) return;
+    if (!n->how.bias->f) BUG("attention: the bias table must be float32");
     s->bucket = arena_new(tape_arena(t), int32_t, 2 * s->limit + 1);
     for (int64_t i = -s->limit; i <= s->limit; i++)
         s->bucket[s->limit + i] = bucket(i, n->how.bidirectional, n->how.bias->rows, n->how.max_distance);

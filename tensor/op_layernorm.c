@@ -7,6 +7,7 @@
 
 static void shape(Node *n, Tape *t)
 {
+    if (!n->in[1]->f || !n->in[2]->f) BUG("layernorm: gains must be float32");
     shape_of_first(n, t);
     n->kept = arena_new_raw(tape_arena(t), float, 2 * n->out->rows);
 }

@@ -10,6 +10,7 @@ static void shape(Node *n, Tape *t)
 {
     const Tensor *x = n->in[0], *w = n->in[1];
     if (x->cols != w->cols) BUG("linear: x has %" PRId64 " columns, %s has %" PRId64, x->cols, w->name, w->cols);
+    if (n->in[2] && !n->in[2]->f) BUG("linear: a bias must be float32");
     n->out = tn_new(t, x->rows, w->rows, x->seqs);
 }
 

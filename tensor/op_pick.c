@@ -9,6 +9,9 @@ static void shape(Node *n, Tape *t)
     int64_t rows = 0;
     for (int64_t q = 0; q < n->seqs->n; q++) rows += n->seqs->len[q];
     n->out = tn_new(t, rows, n->in[0]->cols, n->seqs);
+    int64_t *copy = arena_new_raw(tape_arena(t), int64_t, rows); // the caller's may be gone on the way back
+    if (rows) memcpy(copy, n->index, (size_t)rows * sizeof(int64_t));
+    n->index = copy;
 }
 
 static void forward(Node *n, Tape *t)

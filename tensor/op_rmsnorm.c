@@ -7,6 +7,7 @@
 
 static void shape(Node *n, Tape *t)
 {
+    if (!n->in[1]->f) BUG("rmsnorm: gains must be float32");
     shape_of_first(n, t);
     n->kept = arena_new_raw(tape_arena(t), float, n->out->rows);
 }
