@@ -32,74 +32,158 @@ static bool find_steps(Run *r, int64_t i, Err *e)
     return true;
 }
 
-static bool check_pair(Run *r, int64_t i, Err *e)
+static bool check_pair(const Run *r, int64_t i, const Pair *p, const char *what, Err *e)
 {
-    const Pair *p = &r->pair[i];
     char source[64], target[64];
-    snprintf(source, sizeof source, "text %" PRId64 ", source", i + 1);
-    snprintf(target, sizeof target, "text %" PRId64 ", target", i + 1);
+    snprintf(source, sizeof source, "%s %" PRId64 ", source", what, i + 1);
+    snprintf(target, sizeof target, "%s %" PRId64 ", target", what, i + 1);
     if (r->f->encoder_decoder && p->source.n < 1) return err_set(e, "%s: it has no tokens", source);
     return (!r->f->encoder_decoder || nn_check_ids(r->m, p->source, false, source, e)) &&
            nn_check_ids(r->m, (Ids){p->target.v, p->target.n - 1}, true, target, e) &&
            nn_check_ids(r->m, (Ids){p->target.v + p->target.n - 1, p->target.n > 0}, true, target, e);
 }
 
-static bool lay_out(Run *r, Err *e)
+// The sequences of the pass while they are collected.
+typedef struct Collected {
+    Ids *source, *target;
+    int32_t *source_of;
+    int64_t n_sources, n_targets;
+} Collected;
+
+static bool same_ids(Ids a, Ids b) { return a.n == b.n && (a.v == b.v || !memcmp(a.v, b.v, (size_t)a.n * sizeof *a.v)); }
+
+static int32_t collect(Collected *c, Ids source, Ids target)
+{
+    int32_t s = 0, t = 0;
+    while (s < c->n_sources && !same_ids(c->source[s], source)) s++;
+    if (s == c->n_sources) c->source[c->n_sources++] = source;
+    while (t < c->n_targets && !(c->source_of[t] == s && same_ids(c->target[t], target))) t++;
+    if (t == c->n_targets) c->target[c->n_targets] = target, c->source_of[c->n_targets++] = s;
+    return t;
+}
+
+static bool collect_pairs(Run *r, Err *e)
 {
     Arena *w = r->work;
-    int64_t *s = arena_new(w, int64_t, r->n), *t = arena_new(w, int64_t, r->n), *c = arena_new(w, int64_t, r->n);
+    Collected c = {.source = arena_new(w, Ids, 2 * r->n), .target = arena_new(w, Ids, 2 * r->n),
+                   .source_of = arena_new(w, int32_t, 2 * r->n)};
     r->from = arena_new(w, int64_t, r->n), r->to = arena_new(w, int64_t, r->n);
+    r->target_of = arena_new(w, int32_t, r->n), r->foil_of = arena_new(w, int32_t, r->n);
+    r->first_step = arena_new(w, int64_t, r->n);
     for (int64_t i = 0; i < r->n; i++) {
-        if (!find_steps(r, i, e) || !check_pair(r, i, e)) return false;
-        s[i] = r->pair[i].source.n, t[i] = r->pair[i].target.n - 1, c[i] = r->to[i] - r->from[i];
-        r->n_steps += c[i];
+        const Pair *p = &r->pair[i], *foil = p->contrast;
+        if (!find_steps(r, i, e) || !check_pair(r, i, p, "text", e)) return false;
+        if (foil && !check_pair(r, i, foil, "foil of text", e)) return false;
+        if (foil && foil->target.n < 2) return err_set(e, "foil of text %" PRId64 ": it has no tokens", i + 1);
+        r->target_of[i] = collect(&c, p->source, p->target);
+        r->foil_of[i] = foil ? collect(&c, foil->source, foil->target) : -1;
+        r->first_step[i] = r->n_steps;
+        r->n_steps += r->to[i] - r->from[i];
     }
-    r->source = r->f->encoder_decoder ? rows_make(w, r->n, s) : NULL;
-    r->target = rows_make(w, r->n, t), r->steps = rows_make(w, r->n, c);
-    r->step_row = arena_new(w, int64_t, r->n_steps), r->step_seq = arena_new(w, int32_t, r->n_steps);
-    int64_t d = r->width, rows = r->target->start[r->n - 1] + t[r->n - 1];
-    r->y = arena_new_raw(w, float, rows * d);
-    if (r->source) r->x = arena_new_raw(w, float, (r->source->start[r->n - 1] + s[r->n - 1]) * d);
-    for (int64_t i = 0, k = 0; i < r->n; i++) {
-        if (r->source) nn_embed(r->m, r->pair[i].source, false, r->x + r->source->start[i] * d);
-        nn_embed(r->m, (Ids){r->pair[i].target.v, t[i]}, true, r->y + r->target->start[i] * d);
-        for (int64_t at = r->from[i]; at < r->to[i]; at++, k++)
-            r->step_row[k] = r->target->start[i] + at - 1, r->step_seq[k] = (int32_t)i;
-    }
+    int64_t *s = arena_new(w, int64_t, c.n_sources), *t = arena_new(w, int64_t, c.n_targets);
+    for (int64_t i = 0; i < c.n_sources; i++) s[i] = c.source[i].n;
+    for (int64_t i = 0; i < c.n_targets; i++) t[i] = c.target[i].n - 1;
+    r->sources = r->f->encoder_decoder ? rows_make(w, c.n_sources, s) : NULL;
+    r->targets = rows_make(w, c.n_targets, t);
+    r->source_ids = c.source, r->target_ids = c.target, r->source_of = c.source_of;
     return true;
+}
+
+static int64_t count_rows(const Rows *r) { return r ? r->start[r->n - 1] + r->len[r->n - 1] : 0; }
+
+static void embed_sequences(Run *r)
+{
+    int64_t d = r->width;
+    r->x = arena_new_raw(r->work, float, count_rows(r->sources) * d);
+    r->y = arena_new_raw(r->work, float, count_rows(r->targets) * d);
+    for (int64_t i = 0; r->sources && i < r->sources->n; i++)
+        nn_embed(r->m, r->source_ids[i], false, r->x + r->sources->start[i] * d);
+    for (int64_t i = 0; i < r->targets->n; i++)
+        nn_embed(r->m, (Ids){r->target_ids[i].v, r->targets->len[i]}, true, r->y + r->targets->start[i] * d);
+}
+
+// Which position of the foil each step is compared with (semantics 2.2): the caller's pairs first, then from the right.
+static void align(const Run *r, int64_t i, int64_t *at)
+{
+    const Pair *p = &r->pair[i];
+    int64_t T = p->contrast->target.n, from = r->from[i], to = r->to[i];
+    for (int64_t s = from; s < to; s++) {
+        int64_t first = 0, untaken = 0;
+        for (size_t k = 0; k < p->n_alignment; k++) {
+            int64_t q = p->alignment[k].to;
+            if (p->alignment[k].from != s || q < 1 || q >= T) continue;
+            bool taken = false;
+            for (int64_t b = from; b < s; b++) taken |= at[b - from] == q;
+            if (!first || q < first) first = q;
+            if (!taken && (!untaken || q < untaken)) untaken = q;
+        }
+        at[s - from] = untaken ? untaken : first;
+    }
+    for (int64_t k = 1; k <= to - from; k++) // 0: none given
+        if (!at[to - k - from]) at[to - k - from] = T - k > 0 ? T - k : T - 1;
+}
+
+// One row of logits for each step, then one for each step's foil where there is one.
+static void choose_rows(Run *r)
+{
+    Arena *w = r->work;
+    int64_t *len = arena_new(w, int64_t, 2 * r->n), groups = 0;
+    r->step_pair = arena_new(w, int32_t, r->n_steps), r->foil_at = arena_new(w, int64_t, r->n_steps);
+    r->logit_row = arena_new(w, int64_t, 2 * r->n_steps);
+    for (int64_t i = 0; i < r->n; i++) {
+        len[groups++] = r->to[i] - r->from[i];
+        for (int64_t s = r->from[i]; s < r->to[i]; s++) {
+            int64_t k = r->first_step[i] + s - r->from[i];
+            r->step_pair[k] = (int32_t)i, r->foil_at[k] = 0;
+            r->logit_row[r->n_logits++] = r->targets->start[r->target_of[i]] + s - 1;
+        }
+        if (r->pair[i].contrast) align(r, i, r->foil_at + r->first_step[i]);
+    }
+    bool foils = false;
+    for (int64_t i = 0; i < r->n; i++) foils |= r->foil_of[i] >= 0;
+    for (int64_t k = 0; foils && k < r->n_steps; k++) { // a step without a foil gets its own row again
+        int32_t i = r->step_pair[k];
+        bool own = r->foil_of[i] < 0;
+        len[r->n + i]++, groups = 2 * r->n;
+        r->logit_row[r->n_logits++] = own ? r->logit_row[k] : r->targets->start[r->foil_of[i]] + r->foil_at[k] - 1;
+    }
+    r->logit_rows = rows_make(w, groups, len);
 }
 
 // ------------------------------------------------------------------------------------------ passes
 
 static Tensor *leaf(Tape *t, const float *f, const Rows *rows, int64_t width, bool wanted)
 {
-    return rows ? tn_leaf(t, f, rows->start[rows->n - 1] + rows->len[rows->n - 1], width, rows, wanted) : NULL;
+    return rows ? tn_leaf(t, f, count_rows(rows), width, rows, wanted) : NULL;
 }
 
 bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits, Err *e)
 {
     tape_reset(tape);
     bool differentiate = !method_find(r->o->method, NULL)->no_gradient;
-    Tensor *lx = leaf(tape, x, r->source, r->width, differentiate);
-    Tensor *ly = leaf(tape, y, r->target, r->width, differentiate && run_wants_target(r));
-    nn_forward(r->m, tape, lx, ly, NULL, pass);
-    *logits = nn_logits(r->m, tape, pass, r->step_row, r->steps);
+    Tensor *lx = leaf(tape, x, r->sources, r->width, differentiate);
+    Tensor *ly = leaf(tape, y, r->targets, r->width, differentiate && run_wants_target(r));
+    nn_forward(r->m, tape, lx, ly, r->source_of, pass);
+    *logits = nn_logits(r->m, tape, pass, r->logit_row, r->logit_rows);
     return nn_check_finite(r->m, (*logits)->f, (*logits)->rows * (*logits)->cols, e);
 }
 
-// The step's row as a step function sees it. p and contrast_p: room for [V] each, filled here.
-static StepRow step_row(const Run *r, const float *logits, const float *contrast, int64_t k, float *p, float *contrast_p)
+// The step's row as a step function sees it. own_foil: the foil's word is read from the foil's own pass, else from the
+// same row as the token (semantics 2.1). p: room for [2, V], filled here.
+static StepRow step_row(const Run *r, const float *logits, int64_t k, bool own_foil, float *p)
 {
-    int64_t V = r->f->vocab, seq = r->step_seq[k], at = r->from[seq] + k - r->steps->start[seq];
-    StepRow row = {.vocab = V, .z = logits + k * V, .p = p, .token = r->pair[seq].target.v[at], .args = &r->o->step};
+    int64_t V = r->f->vocab;
+    int32_t i = r->step_pair[k];
+    StepRow row = {.vocab = V, .z = logits + k * V, .p = p, .args = &r->o->step,
+                   .token = r->pair[i].target.v[r->from[i] + k - r->first_step[i]]};
     row.log_sum = num_log_sum_exp(row.z, V);
     num_softmax(p, row.z, V);
     row.contrast_z = row.z, row.contrast_p = p, row.contrast_log_sum = row.log_sum;
-    row.contrast_token = r->contrast_token ? r->contrast_token[k] : row.token;
-    if (contrast) {
-        row.contrast_z = contrast + k * V, row.contrast_p = contrast_p;
+    row.contrast_token = r->foil_of[i] < 0 ? row.token : r->pair[i].contrast->target.v[r->foil_at[k]];
+    if (own_foil && r->n_logits > r->n_steps) {
+        row.contrast_z = logits + (r->n_steps + k) * V, row.contrast_p = p + V;
         row.contrast_log_sum = num_log_sum_exp(row.contrast_z, V);
-        num_softmax(contrast_p, row.contrast_z, V);
+        num_softmax(p + V, row.contrast_z, V);
     }
     return row;
 }
@@ -108,58 +192,97 @@ static StepRow step_row(const Run *r, const float *logits, const float *contrast
 
 typedef struct Seeds { // the cotangents of steps first .. first + n - 1
     Run *r;
-    const float *logits, *contrast;
+    const float *logits;
     double *values;
     int64_t first;
-    float *d, *p; // [n, V] and [threads' share: n, 2 V]
+    float *d, *dc, *p; // [n, V]; [n, V] of the foil's rows, or NULL; [n, 2, V]
 } Seeds;
 
 static void make_seed(int64_t i, void *context)
 {
     Seeds *s = context;
     int64_t V = s->r->f->vocab;
-    float *p = s->p + 2 * i * V, *d = s->d + i * V;
-    StepRow row = step_row(s->r, s->logits, s->contrast, s->first + i, p, p + V);
+    float *d = s->d + i * V, *dc = s->dc ? s->dc + i * V : NULL;
+    StepRow row = step_row(s->r, s->logits, s->first + i, dc != NULL, s->p + 2 * i * V);
     if (s->values) s->values[s->first + i] = s->r->function->value(&row);
     memset(d, 0, (size_t)V * sizeof(float));
-    s->r->function->gradient(&row, d, s->contrast ? NULL : d);
+    if (dc) memset(dc, 0, (size_t)V * sizeof(float));
+    s->r->function->gradient(&row, d, dc ? dc : d);
+}
+
+// Cotangents of steps first..first+n-1 at their own rows of logits, or at their foils'.
+static Layout *seed_layout(const Run *r, Arena *a, int64_t first, int64_t n, bool foil)
+{
+    int64_t *row = arena_new(a, int64_t, n), *one = arena_new(a, int64_t, n);
+    int32_t *seq = arena_new(a, int32_t, n);
+    for (int64_t k = 0; k < n; k++) {
+        int32_t i = r->step_pair[first + k];
+        row[k] = first + k + (foil ? r->n_steps : 0), one[k] = 1;
+        seq[k] = foil && r->foil_of[i] >= 0 ? r->foil_of[i] : r->target_of[i];
+    }
+    return layout_make(a, n, seq, row, one);
 }
 
 // How many steps fit one backward pass within max_memory; at least one. More never changes a bit.
 static int64_t block_size(Run *r, Tape *tape, Tensor *logits, int64_t first)
 {
-    int64_t n = r->n_steps - first, ones = 1;
+    int64_t n = r->n_steps - first;
     for (; n > 1; n = (n + 1) / 2) {
         Arena *a = arena_create(r->work);
-        int64_t *row = arena_new(a, int64_t, n), *one = arena_new(a, int64_t, n);
-        for (int64_t k = 0; k < n; k++) row[k] = first + k, one[k] = ones;
-        Layout *l = layout_make(a, n, r->step_seq + first, row, one);
-        size_t bytes = tape_backward_bytes(tape, logits, l) + (size_t)(3 * n * logits->cols) * sizeof(float);
+        size_t bytes = tape_backward_bytes(tape, logits, seed_layout(r, a, first, n, false)) +
+                       (size_t)(4 * n * logits->cols) * sizeof(float);
         arena_free(a);
         if (bytes <= r->o->max_memory) break;
     }
     return n;
 }
 
+static const float *leaf_grad(const Tensor *x, int64_t k)
+{
+    return x && x->wanted && x->grad ? x->grad + x->layout->at[k] * x->cols : NULL;
+}
+
+// With contrast_force_inputs the foil's pass is differentiated too, where it runs on the very inputs that are
+// attributed: the same source, or the same prefix. Adds those gradients to copies in dx, dy.
+static void add_foil(const Run *r, const Pass *pass, int64_t step, int64_t k, float *dx, float *dy)
+{
+    int32_t i = r->step_pair[step];
+    if (r->foil_of[i] < 0) return;
+    int64_t s = r->from[i] + step - r->first_step[i], q = r->foil_at[step], d = r->width;
+    bool same_prefix = s == q && !memcmp(r->pair[i].target.v, r->pair[i].contrast->target.v, (size_t)s * sizeof(int32_t));
+    const float *gx = leaf_grad(pass->x, k), *gy = leaf_grad(pass->y, k);
+    if (dx && gx && same_ids(r->pair[i].source, r->pair[i].contrast->source)) num_axpy(dx, 1, gx, r->pair[i].source.n * d);
+    if (dy && gy && same_prefix) num_axpy(dy, 1, gy, s * d);
+}
+
+static float *copy_floats(Arena *a, const float *from, int64_t n)
+{
+    return from ? memcpy(arena_new_raw(a, float, n), from, (size_t)n * sizeof(float)) : NULL;
+}
+
 void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink, void *context)
 {
+    bool forced = r->o->step.contrast_force_inputs && r->n_logits > r->n_steps;
     for (int64_t first = 0, n; first < r->n_steps; first += n) {
         Arena *a = arena_create(r->work);
         n = block_size(r, tape, logits, first);
-        int64_t *row = arena_new(a, int64_t, n), *one = arena_new(a, int64_t, n);
-        for (int64_t k = 0; k < n; k++) row[k] = first + k, one[k] = 1;
-        Layout *l = layout_make(a, n, r->step_seq + first, row, one);
         Seeds s = {.r = r, .logits = logits->f, .values = values, .first = first,
-                   .contrast = r->o->step.contrast_force_inputs ? r->contrast : NULL,
-                   .d = arena_new_raw(a, float, n * logits->cols), .p = arena_new_raw(a, float, 2 * n * logits->cols)};
+                   .d = arena_new_raw(a, float, n * logits->cols), .p = arena_new_raw(a, float, 2 * n * logits->cols),
+                   .dc = forced ? arena_new_raw(a, float, n * logits->cols) : NULL};
         pool_run(n, make_seed, &s);
-        tape_backward(tape, logits, l, s.d);
+        tape_backward(tape, logits, seed_layout(r, a, first, n, false), s.d);
+        float **dx = arena_new(a, float *, n), **dy = arena_new(a, float *, n);
+        for (int64_t k = 0; forced && k < n; k++) { // kept while the foils' gradients take their place on the tape
+            int32_t i = r->step_pair[first + k];
+            dx[k] = copy_floats(a, leaf_grad(pass->x, k), r->pair[i].source.n * r->width);
+            dy[k] = copy_floats(a, leaf_grad(pass->y, k), (r->from[i] + first + k - r->first_step[i]) * r->width);
+        }
+        if (forced) tape_backward(tape, logits, seed_layout(r, a, first, n, true), s.dc);
         for (int64_t k = 0; k < n; k++) {
-            int32_t seq = r->step_seq[first + k];
-            const Tensor *x = pass->x, *y = pass->y;
-            const float *dx = x && x->wanted ? x->grad + x->layout->at[k] * x->cols : NULL;
-            const float *dy = y->wanted ? y->grad + y->layout->at[k] * y->cols : NULL;
-            sink(r, context, seq, first + k - r->steps->start[seq], dx, dy);
+            int32_t i = r->step_pair[first + k];
+            if (forced) add_foil(r, pass, first + k, k, dx[k], dy[k]);
+            sink(r, context, i, first + k - r->first_step[i], forced ? dx[k] : leaf_grad(pass->x, k),
+                 forced ? dy[k] : leaf_grad(pass->y, k));
         }
         if (r->o->progress) r->o->progress(r->o->context, first + n, r->n_steps);
         arena_free(a);
@@ -182,9 +305,9 @@ void run_scores(Run *r, int extra, const int64_t *dims, OutputClass kind)
 {
     for (int64_t i = 0; i < r->n; i++) {
         Sequence *q = &r->out[i];
-        int64_t columns = r->steps->len[i];
+        int64_t columns = r->to[i] - r->from[i];
         q->kind = kind;
-        if (r->source) q->source_attributions = nan_scores(r->a, r->source->len[i], columns, extra, dims);
+        if (r->sources) q->source_attributions = nan_scores(r->a, r->pair[i].source.n, columns, extra, dims);
         if (run_wants_target(r)) q->target_attributions = nan_scores(r->a, r->to[i], columns, extra, dims);
     }
 }
@@ -202,15 +325,22 @@ static bool make_step_scores(Run *r, Err *e)
         if (!f) return false;
         for (int64_t i = 0; i < r->n; i++)
             r->out[i].step_scores[j] = (NamedScores){.name = str_of(f->name), .is_int = f->integer, .scores = {
-                .rank = 1, .dim = {r->steps->len[i]}, .v = arena_new(r->a, float, r->steps->len[i])}};
+                .rank = 1, .dim = {r->to[i] - r->from[i]}, .v = arena_new(r->a, float, r->to[i] - r->from[i])}};
     }
     for (int64_t k = 0; count && k < r->n_steps; k++) {
-        StepRow row = step_row(r, r->logits->f, r->contrast, k, p, p + r->f->vocab);
-        int64_t seq = r->step_seq[k], column = k - r->steps->start[seq];
+        StepRow row = step_row(r, r->logits->f, k, true, p);
+        int32_t i = r->step_pair[k];
         for (size_t j = 0; j < count; j++)
-            r->out[seq].step_scores[j].scores.v[column] = (float)step_find(r->o->step_scores[j], NULL)->value(&row);
+            r->out[i].step_scores[j].scores.v[k - r->first_step[i]] = (float)step_find(r->o->step_scores[j], NULL)->value(&row);
     }
     return true;
+}
+
+static Token foil_label(Arena *a, const Token *foil, const Token *token) // "▁no → ▁yes" (semantics 2.3)
+{
+    Buf b = {.arena = a};
+    buf_str(&b, foil->text), buf_str(&b, STR_LIT(" → ")), buf_str(&b, token->text);
+    return (Token){.id = -1, .text = buf_view(&b)};
 }
 
 static void name_tokens(Run *r)
@@ -223,6 +353,10 @@ static void name_tokens(Run *r)
         q->source = arena_new(r->a, Token, q->n_source), q->target = arena_new(r->a, Token, q->n_target);
         for (int64_t k = 0; k < q->n_source; k++) q->source[k] = p->source_tokens[k];
         for (int64_t k = 0; k < q->n_target; k++) q->target[k] = p->target_tokens[k];
+        for (int64_t k = r->from[i]; p->contrast && k < r->to[i]; k++) {
+            const Token *foil = &p->contrast->target_tokens[r->foil_at[r->first_step[i] + k - r->from[i]]];
+            if (!str_eq(foil->text, q->target[k].text)) q->target[k] = foil_label(r->a, foil, &q->target[k]);
+        }
     }
 }
 
@@ -232,6 +366,8 @@ bool attr_check(const AttrOptions *o, Err *e)
     const StepFunction *function = method ? step_find(o->attributed_fn, e) : NULL;
     for (size_t i = 0; function && i < o->n_step_scores; i++)
         if (!step_find(o->step_scores[i], e)) return false;
+    if (function && !strcmp(function->name, "kl_divergence") && !method->no_gradient && !o->step.contrast_force_inputs)
+        return err_set(e, "kl_divergence compares two passes: as attributed function it needs contrast_force_inputs true");
     if (function && !method->no_gradient && !function->gradient)
         return err_set(e, "%s is a count and can't be attributed; it can be a step score", function->name);
     return function != NULL;
@@ -245,7 +381,9 @@ bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, 
     Run r = {.a = a, .work = work, .m = m, .f = nn_info(m), .o = o, .pair = pair, .n = (int64_t)n, .out = out,
              .function = step_find(o->attributed_fn, NULL), .tape = tape_create(work), .width = nn_info(m)->width};
     for (size_t i = 0; i < n; i++) out[i] = (Sequence){0};
-    bool ok = lay_out(&r, e) && run_forward(&r, r.tape, r.x, r.y, &r.pass, &r.logits, e) && make_step_scores(&r, e);
+    bool ok = collect_pairs(&r, e);
+    if (ok) embed_sequences(&r), choose_rows(&r);
+    ok = ok && run_forward(&r, r.tape, r.x, r.y, &r.pass, &r.logits, e) && make_step_scores(&r, e);
     if (ok) name_tokens(&r);
     ok = ok && method->run(&r, e);
     arena_free(work);

@@ -3,17 +3,17 @@
 //   score[i,s,:] = x[i,:] * df_s/dx[i,:]      one forward and one backward pass for all steps s
 #include "run.h"
 
-static void put(Run *r, void *context, int64_t seq, int64_t column, const float *dx, const float *dy)
+static void put(Run *r, void *context, int64_t pair, int64_t column, const float *dx, const float *dy)
 {
     (void)context;
     int64_t d = r->width;
-    const float *x = r->source ? r->x + r->source->start[seq] * d : NULL, *y = r->y + r->target->start[seq] * d;
-    for (int64_t i = 0; dx && i < r->source->len[seq]; i++) {
-        float *score = run_cell(&r->out[seq].source_attributions, i, column);
+    const float *x = dx ? run_x(r, pair) : NULL, *y = run_y(r, pair);
+    for (int64_t i = 0; dx && i < r->pair[pair].source.n; i++) {
+        float *score = run_cell(&r->out[pair].source_attributions, i, column);
         for (int64_t j = 0; j < d; j++) score[j] = x[i * d + j] * dx[i * d + j];
     }
-    for (int64_t i = 0; dy && i < r->from[seq] + column; i++) {
-        float *score = run_cell(&r->out[seq].target_attributions, i, column);
+    for (int64_t i = 0; dy && i < r->from[pair] + column; i++) {
+        float *score = run_cell(&r->out[pair].target_attributions, i, column);
         for (int64_t j = 0; j < d; j++) score[j] = y[i * d + j] * dy[i * d + j];
     }
 }

@@ -33,6 +33,8 @@ const StepFunction *step_find(const char *name, Err *e); // an error suggests th
 
 // ------------------------------------------------------------------------------------------ a run
 
+// Sources and targets that several pairs share (a text with several foils, a foil with the same source) stand in the
+// batch once: `sources` and `targets` are the sequences of the pass, a pair points at its own.
 typedef struct Run {
     Arena *a;                      // results
     Arena *work;                   // this run only
@@ -41,30 +43,39 @@ typedef struct Run {
     const AttrOptions *o;
     const Pair *pair;
     int64_t n, width;
-    const Rows *source, *target;   // rows of x and of y (all but the last target token) by sentence
+    const Rows *sources, *targets; // rows of x and of y (all but the last target token) by sequence
+    const Ids *source_ids, *target_ids;
+    const int32_t *source_of;      // [targets] which source each target belongs to
+    int32_t *target_of, *foil_of;  // [n] target sequence of each pair, and of its foil (-1: none)
     float *x, *y;                  // [source rows, D], [target rows, D] scaled embeddings
     int64_t *from, *to;            // [n] steps attributed: from <= s < to
-    const Rows *steps;             // columns by sentence: the rows of logits
-    int64_t n_steps;
-    int64_t *step_row;             // [n_steps] row of y that predicts each step's token
-    int32_t *step_seq;             // [n_steps]
+    int64_t n_steps;               // of all pairs, end to end
+    int64_t *first_step;           // [n] where each pair's begin
+    int32_t *step_pair;            // [n_steps]
+    int64_t *foil_at;              // [n_steps] position in the foil's target that is compared with this step's token
+    int64_t n_logits, *logit_row;  // rows of y whose logits are computed: one for each step, then one for its foil
+    const Rows *logit_rows;
     Tape *tape;
     Pass pass;                     // at the original embeddings
-    Tensor *logits;                // [n_steps, V]
+    Tensor *logits;                // [n_logits, V]
     const StepFunction *function;
-    const float *contrast;         // [n_steps, V] logits of the foil, or NULL
-    int32_t *contrast_token;       // [n_steps]
     Sequence *out;                 // [n]
 } Run;
 
-// Called once for each step with its gradients: dx [S, D], and dy [s, D] for target rows 0..s-1 (NULL if not wanted).
-typedef void Sink(Run *r, void *context, int64_t seq, int64_t column, const float *dx, const float *dy);
+static inline const float *run_x(const Run *r, int64_t pair)
+{
+    return r->x + r->sources->start[r->source_of[r->target_of[pair]]] * r->width;
+}
+static inline const float *run_y(const Run *r, int64_t pair) { return r->y + r->targets->start[r->target_of[pair]] * r->width; }
 
-// A forward pass from other embeddings on `tape` (reset first); logits [n_steps, V].
+// Called once for each step with its gradients: dx [S, D], and dy [s, D] for target rows 0..s-1 (NULL if not wanted).
+typedef void Sink(Run *r, void *context, int64_t pair, int64_t column, const float *dx, const float *dy);
+
+// A forward pass from other embeddings on `tape` (reset first); logits [n_logits, V].
 bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits, Err *e);
 // The attributed function's value at each step (may be NULL) and its gradients, for a pass that was just run.
 void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink, void *context);
-// Room for scores of every sentence: source [S, n, extra...], target [T, n, extra...] filled with NaN.
+// Room for scores of every pair: source [S, n, extra...], target [T, n, extra...] filled with NaN.
 void run_scores(Run *r, int extra, const int64_t *dims, OutputClass kind);
 // The first of the scores of attributed row i in column c.
 static inline float *run_cell(const Scores *s, int64_t i, int64_t c)

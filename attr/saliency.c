@@ -3,12 +3,12 @@
 
 #include <math.h>
 
-static void put(Run *r, void *context, int64_t seq, int64_t column, const float *dx, const float *dy)
+static void put(Run *r, void *context, int64_t pair, int64_t column, const float *dx, const float *dy)
 {
     bool sign = !*(bool *)context;
     const float *from[2] = {dx, dy};
-    Scores *to[2] = {&r->out[seq].source_attributions, &r->out[seq].target_attributions};
-    int64_t rows[2] = {r->source ? r->source->len[seq] : 0, r->from[seq] + column};
+    Scores *to[2] = {&r->out[pair].source_attributions, &r->out[pair].target_attributions};
+    int64_t rows[2] = {r->pair[pair].source.n, r->from[pair] + column};
     for (int side = 0; side < 2; side++)
         for (int64_t i = 0; from[side] && i < rows[side]; i++) {
             float *score = run_cell(to[side], i, column);

@@ -107,7 +107,7 @@ static bool open(Model *m, Err *e)
     f->decoder_layers = cfg_int(c, "num_decoder_layers", f->encoder_layers, 1, MOST_LAYERS);
     f->heads = s.heads;
     m->eps = (float)cfg_real(c, "layer_norm_epsilon", 1e-6, 0, 1);
-    bool tied = cfg_bool(c, "tie_word_embeddings", !mt5);
+    bool tied = cfg_bool(c, "tie_word_embeddings", true) && !mt5; // mT5 never scales
     if (e && e->set) return false;
     if (!read_activation(m, mt5 ? "gated-gelu" : "relu", &s.gated, e)) return false;
     if (s.buckets % 4 || s.max_distance <= s.buckets / 2)
