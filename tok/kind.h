@@ -20,6 +20,7 @@ void vocab_init(Arena *a, Vocab *v, size_t expected);
 void vocab_add(Vocab *v, Str text, int32_t id);       // of equal strings the last counts
 void vocab_done(Vocab *v);                            // fills text[]; of equal ids the last counts
 int32_t vocab_id(const Vocab *v, Str text);           // -1: not there
+void vocab_ids(const Vocab *v, const Str *text, size_t n, int32_t *ids); // the same for many, faster
 // Reads {"string": id, ...}. Ids must be integers from 0, below four times the number of entries (a small file
 // must not ask for a large table).
 bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e);

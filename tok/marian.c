@@ -37,10 +37,13 @@ static bool open_side(Arena *a, Side *s, Str unk, const char *vocab_path, Err *e
         return err_set(e, "%s: the unknown token '%.*s' is not in it", vocab_path, (int)(unk.n < 40 ? unk.n : 40), unk.s);
     size_t n = sp_size(s->sp);
     s->id = arena_new_raw(a, int32_t, n);
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = vocab_id(s->vocab, sp_piece(s->sp, (int32_t)i));
-        s->id[i] = id >= 0 ? id : s->unk;
-    }
+    Arena *scratch = arena_create(a);
+    Str *piece = arena_new_raw(scratch, Str, n);
+    for (size_t i = 0; i < n; i++) piece[i] = sp_piece(s->sp, (int32_t)i);
+    vocab_ids(s->vocab, piece, n, s->id);
+    for (size_t i = 0; i < n; i++)
+        if (s->id[i] < 0) s->id[i] = s->unk;
+    arena_free(scratch);
     return true;
 }
 

@@ -167,14 +167,16 @@ typedef struct Range {
     uint32_t lo, hi;   // the keys below this node
 } Range;
 
-// How many nodes the trie of these sorted keys has.
-static size_t prefixes(const TrieKey *key, size_t n)
+// shared[i]: how many bytes keys i - 1 and i begin with alike. Returns how many nodes the trie of these keys has.
+static size_t compare_neighbours(const TrieKey *key, size_t n, uint32_t *shared)
 {
     size_t nodes = 1 + key[0].text.n;
+    shared[0] = 0;
     for (size_t i = 1; i < n; i++) {
         Str x = key[i - 1].text, y = key[i].text;
         size_t same = 0, least = x.n < y.n ? x.n : y.n;
         while (same < least && x.s[same] == y.s[same]) same++;
+        shared[i] = (uint32_t)same;
         nodes += y.n - same;
     }
     return nodes;
@@ -189,7 +191,8 @@ void trie_build(Arena *a, TrieKey *key, size_t n, Trie *t, int32_t *twice)
     Arena *scratch = arena_create(a);
     n = sort_keys(scratch, key, n, twice);
 
-    Builder b = {.arena = a, .scratch = scratch, .cap = prefixes(key, n) / BLOCK * 17 / 16};
+    uint32_t *shared = arena_new_raw(scratch, uint32_t, n);
+    Builder b = {.arena = a, .scratch = scratch, .cap = compare_neighbours(key, n, shared) / BLOCK * 17 / 16};
     open_block(&b);
     use(&b, 0); // the root
     Range *todo = arena_new_raw(scratch, Range, n + 1);
@@ -215,9 +218,8 @@ void trie_build(Arena *a, TrieKey *key, size_t n, Trie *t, int32_t *twice)
         uint32_t start[257];
         size_t children = 0;
         for (uint32_t i = r.lo; i < r.hi; i++) {
-            uint8_t c = (uint8_t)key[i].text.s[r.depth];
-            if (children && label[children - 1] == c) continue;
-            label[children] = c;
+            if (i > r.lo && shared[i] > r.depth) continue; // the same byte as the key before
+            label[children] = (uint8_t)key[i].text.s[r.depth];
             start[children++] = i;
         }
         start[children] = r.hi;

@@ -69,6 +69,22 @@ void vocab_done(Vocab *v)
     for (size_t i = 0; i < v->count; i++) v->text[v->entry[i].id] = v->entry[i].text;
 }
 
+// A miss of the cache for each string is most of what a large vocabulary costs, so eight are on their way at a time.
+void vocab_ids(const Vocab *v, const Str *text, size_t n, int32_t *ids)
+{
+    enum { AHEAD = 8 };
+    uint64_t hash[AHEAD];
+    for (size_t i = 0; i < n + AHEAD; i++) {
+        if (i >= AHEAD) {
+            const VocabSlot *s = find_slot(v, text[i - AHEAD], hash[i % AHEAD]);
+            ids[i - AHEAD] = s->entry ? v->entry[s->entry - 1].id : -1;
+        }
+        if (i >= n) continue;
+        hash[i % AHEAD] = hash_of(v, text[i]);
+        __builtin_prefetch(&v->slot[hash[i % AHEAD] & (v->slots - 1)]);
+    }
+}
+
 int32_t vocab_id(const Vocab *v, Str text)
 {
     const VocabSlot *s = find_slot(v, text, hash_of(v, text));
