@@ -1,6 +1,6 @@
 // report_terminal.c — heat maps as text: box drawing, plain ASCII, or TAB-separated.
 //
-// The look is Inseq's console output: same words, order and digits, with colours of the "coolwarm" map on the numbers.
+// The look is Inseq's console output: same words, order and digits, and colours of the same map ("coolwarm").
 // A table wider than the terminal is cut into blocks of columns, each with the row numbers and tokens again; a line is
 // never left to the terminal to wrap. The only control characters written are our own colour switches (SGR).
 #include "coolwarm.h"
@@ -142,24 +142,34 @@ static int in_256(const uint8_t *x)
     return 16 + 36 * r + 6 * g + b;
 }
 
-static void start_color(Buf *b, ColorDepth depth, double heat)
+// A score too near to 0 to have a colour worth seeing keeps the terminal's own.
+static bool has_color(double heat) { return fabs(heat) >= 0.15; } // NaN: no
+
+// The colour lies behind the number, with black or white text, whichever reads better: as text colour (which is what
+// Inseq does) its ends vanish on a dark screen and its middle on a light one. With 16 colours, whose shades are the
+// terminal's choice, it is the text that is coloured.
+static bool start_color(Buf *b, ColorDepth depth, double heat)
 {
+    if (depth == COLOR_NONE || !has_color(heat)) return false;
     int step = (int)((heat + 1) / 2 * 200);
     const uint8_t *x = coolwarm[step > 199 ? 199 : step];
-    if (depth == COLOR_TRUE) buf_printf(b, "\x1b[38;2;%d;%d;%dm", x[0], x[1], x[2]);
-    else if (depth == COLOR_256) buf_printf(b, "\x1b[38;5;%dm", in_256(x));
-    else if (fabs(heat) >= 0.2)
+    if (depth == COLOR_TRUE) {
+        buf_printf(b, "\x1b[48;2;%d;%d;%d;38;2;%sm", x[0], x[1], x[2], x[3] ? "255;255;255" : "0;0;0");
+    } else if (depth == COLOR_256) {
+        buf_printf(b, "\x1b[48;5;%d;38;5;%dm", in_256(x), x[3] ? 231 : 16);
+    } else {
+        if (fabs(heat) < 0.2) return false;
         buf_printf(b, "\x1b[%dm", (heat < 0 ? 34 : 31) + (fabs(heat) >= 0.6 ? 60 : 0));
+    }
+    return true;
 }
 
-static void put_text(Buf *b, Str text, bool bold, double heat, ColorDepth depth)
+static void put_bold(Buf *b, Str text, bool bold, ColorDepth depth)
 {
-    size_t before = b->n;
-    if (depth != COLOR_NONE && !isnan(heat) && text.n) start_color(b, depth, heat);
-    if (depth != COLOR_NONE && bold && text.n) buf_str(b, STR_LIT("\x1b[1m"));
-    bool switched = b->n > before;
+    bool on = bold && depth != COLOR_NONE && text.n;
+    if (on) buf_str(b, STR_LIT("\x1b[1m"));
     buf_str(b, text);
-    if (switched) buf_str(b, STR_LIT("\x1b[0m"));
+    if (on) buf_str(b, STR_LIT("\x1b[0m"));
 }
 
 // ------------------------------------------------------------------------------------------ drawing
@@ -214,9 +224,11 @@ static void put_row(Buf *b, const Grid *g, Block k, int64_t row, const char *sid
         const Cell *x = &g->cell[row * g->columns + c];
         int room = g->width[c] - x->width, left = c < HEAD_COLUMNS ? room : room / 2;
         buf_str(b, str_of(side));
+        bool hot = x->n && start_color(b, g->o->color, (double)x->heat);
         put_spaces(b, 1 + left);
-        put_text(b, (Str){g->text.s + x->at, x->n}, x->bold, (double)x->heat, g->o->color);
+        put_bold(b, (Str){g->text.s + x->at, x->n}, x->bold, g->o->color);
         put_spaces(b, 1 + room - left);
+        if (hot) buf_str(b, STR_LIT("\x1b[0m"));
     }
     buf_str(b, str_of(side));
     buf_char(b, '\n');
@@ -250,7 +262,7 @@ static Block next_block(const Grid *g, int64_t from)
 
 static void put_heading(Buf *b, const char *text, const ReportOptions *o)
 {
-    put_text(b, str_of(text), true, NAN, o->color);
+    put_bold(b, str_of(text), true, o->color);
 }
 
 static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Prints attr/coolwarm.h: 200 steps of the diverging colour map blue - grey - red ("coolwarm").
+"""Prints attr/coolwarm.h: 200 steps of the diverging colour map blue - grey - red ("coolwarm"), and for each whether
+white text on it has more contrast (WCAG 2.1) than black.
 
 K. Moreland, Diverging Color Maps for Scientific Visualization, ISVC 2009: go from one end colour to the other through
 white in Msh, the polar form of CIELAB (M: distance from black, s: saturation angle, h: hue), where equal steps look
@@ -53,14 +54,22 @@ def color(t):
     return rgb_of(*(a * (1 - k) + b * k for a, b in zip(end, middle)))
 
 
+def wants_white(rgb):
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (c / 255 for c in rgb))
+    luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b
+    return int(1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05)
+
+
 points = [color(i / (POINTS - 1)) for i in range(POINTS)]
-print("// coolwarm.h — made by tools/coolwarm.py: Moreland's blue - grey - red, %d steps.\n#pragma once" % STEPS)
-print("#include <stdint.h>\n\nstatic const uint8_t coolwarm[%d][3] = {" % STEPS)
-for i in range(0, STEPS, 5):
+print("// coolwarm.h — made by tools/coolwarm.py: Moreland's blue - grey - red, %d steps: red, green, blue,\n// and 1 where"
+      " white text has more contrast than black.\n#pragma once" % STEPS)
+print("#include <stdint.h>\n\nstatic const uint8_t coolwarm[%d][4] = {" % STEPS)
+for i in range(0, STEPS, 4):
     row = []
-    for j in range(i, i + 5):
+    for j in range(i, i + 4):
         at = j / (STEPS - 1) * (POINTS - 1)
         k = min(int(at), POINTS - 2)
-        row.append("{%d, %d, %d}" % tuple(int(a + (b - a) * (at - k)) for a, b in zip(points[k], points[k + 1])))
+        rgb = [int(a + (b - a) * (at - k)) for a, b in zip(points[k], points[k + 1])]
+        row.append("{%d, %d, %d, %d}" % (*rgb, wants_white(rgb)))
     print("    " + ", ".join(row) + ",")
 print("};")
