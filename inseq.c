@@ -47,6 +47,8 @@ static const Option options[] = {
     {"normalize_attributions", {0}, FLAG, ATTRIBUTE, NULL, "columns sum to 1 after each of these aggregators", NULL},
     {"rescale_attributions", {0}, FLAG, ATTRIBUTE, NULL, "divide by the largest score instead", NULL},
     {"attribution_kwargs", {0}, JSON, ATTRIBUTE, "JSON", "more arguments of the method and the step functions", NULL},
+    {"contrast_targets", {0}, LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
+    {"contrast_sources", {0}, LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
     {"generation_kwargs", {0}, JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
     {"model_kwargs", {0}, JSON, MODEL, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
     {"tokenizer_kwargs", {0}, JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
@@ -469,6 +471,10 @@ typedef struct Job {
     bool forced;
     Ids source_ids, target_ids, prefix;
     Token *source_tokens, *target_tokens;
+    Pair *foil;               // NULL: none; its ids are made with the target's
+    Str foil_source, foil_target;
+    bool has_foil_source, has_foil_target;
+    AttrAlignment alignment;
     Err err;
 } Job;
 
@@ -660,54 +666,16 @@ static int cmd_generate(Args *a)
 
 // ------------------------------------------------------------------------------------------------ attributing
 
-// Arguments of attribute() itself that may stand in --attribution_kwargs.
-typedef struct Extra {
-    bool skip_special, clean_special;
-    Json *method_args;
-} Extra;
-
-static bool kw_bool(const Json *c, bool *out, Err *e)
+static bool take_texts(Args *a, const char *option, const Str **out, size_t *n, Err *e)
 {
-    if (c->kind != J_TRUE && c->kind != J_FALSE)
-        return err_set(e, "--attribution_kwargs: %.*s is %s; it must be true or false", (int)c->key.n, c->key.s, json_kind_name(c));
-    *out = c->kind == J_TRUE;
+    Texts t;
+    if (!get(a, option)->given) return true;
+    if (!read_texts(a->a, get(a, option), &t, e)) return false;
+    *out = t.v, *n = t.n;
     return true;
 }
 
-static bool kw_int(const Json *c, int64_t *out, Err *e)
-{
-    if (c->kind != J_NUMBER || !c->is_int)
-        return err_set(e, "--attribution_kwargs: %.*s is %s; it must be a whole number", (int)c->key.n, c->key.s, json_kind_name(c));
-    *out = c->i;
-    return true;
-}
-
-// Hands every member of --attribution_kwargs to whoever knows its name: the run, the step functions, the method.
-static bool one_kwarg(Args *a, const Json *c, AttrOptions *o, Extra *x, Err *e)
-{
-    Str k = c->key;
-    if (str_is(k, "logprob")) return kw_bool(c, &o->step.logprob, e);
-    if (str_is(k, "skip_special_tokens")) return kw_bool(c, &x->skip_special, e);
-    if (str_is(k, "clean_special_chars")) return kw_bool(c, &x->clean_special, e);
-    if (str_is(k, "attr_pos_start")) return (o->has_start = true) && kw_int(c, &o->start, e);
-    if (str_is(k, "attr_pos_end")) return (o->has_end = true) && kw_int(c, &o->end, e);
-    if (attr_method_takes(o->method, k)) return true; // read by the method
-    if (str_starts(k, STR_LIT("contrast_")) || str_is(k, "top_p") || str_is(k, "top_k") || str_is(k, "n_mcd_steps"))
-        return err_set(e, "--attribution_kwargs: %.*s is not supported yet", (int)k.n, k.s);
-    warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored", (int)k.n, k.s, o->method));
-    return true;
-}
-
-static bool attribution_kwargs(Args *a, AttrOptions *o, Extra *x, Err *e)
-{
-    const Json *j = get(a, "attribution_kwargs")->json;
-    o->method_args = j;
-    for (const Json *c = j ? j->child : NULL; c; c = c->next)
-        if (!one_kwarg(a, c, o, x, e)) return false;
-    return true;
-}
-
-static bool attribution_options(Args *a, AttrOptions *o, Extra *x, Err *e)
+static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
 {
     *o = attr_defaults();
     if (text(a, "attribution_method")) o->method = text(a, "attribution_method");
@@ -718,7 +686,12 @@ static bool attribution_options(Args *a, AttrOptions *o, Extra *x, Err *e)
     o->has_start = start->given, o->start = start->number;
     o->has_end = end->given, o->end = end->number;
     if (get(a, "max_memory")->given) o->max_memory = (size_t)get(a, "max_memory")->number;
-    return attr_check(o, e) && attribution_kwargs(a, o, x, e);
+    if (!attr_kwargs(a->a, get(a, "attribution_kwargs")->json, o, x, e) || !attr_check(o, e)) return false;
+    for (size_t i = 0; i < x->n_ignored; i++)
+        warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored",
+                             (int)x->ignored[i].n, x->ignored[i].s, o->method));
+    return take_texts(a, "contrast_sources", &x->contrast_sources, &x->n_contrast_sources, e) &&
+           take_texts(a, "contrast_targets", &x->contrast_targets, &x->n_contrast_targets, e);
 }
 
 static void info_field(Arena *a, Attribution *t, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -796,6 +769,45 @@ static void clean_tokens(const Args *a, const Loaded *l, Token *t, int64_t n)
     }
 }
 
+// The foil's source and target; what is not given is the text's own.
+static bool make_foil(Args *a, const Loaded *l, bool plain, Job *j, Err *e)
+{
+    if (!j->has_foil_source && !j->has_foil_target) return true;
+    if (j->has_foil_source && !l->info->encoder_decoder)
+        return err_set(e, "contrast_sources needs an encoder-decoder model; put the other prompt into contrast_targets");
+    Pair *p = j->foil = arena_new(a->a, Pair, 1);
+    *p = (Pair){.source = j->source_ids, .target = j->target_ids};
+    if (j->has_foil_source && !encode(a, l, j->foil_source, TOK_SOURCE, plain, &p->source, e)) return false;
+    if (j->has_foil_target && (!encode(a, l, j->foil_target, TOK_TARGET, plain, &p->target, e) || !add_start(a, l, &p->target, e)))
+        return false;
+    if (p->target.n < 2 + !plain) return err_set(e, "the foil is empty; give it at least one word");
+    p->source_tokens = tokens_of(a->a, l->tok, p->source), p->target_tokens = tokens_of(a->a, l->tok, p->target);
+    return true;
+}
+
+// One foil for each text, or for a single text as many as there are: each is a job of its own with the same target.
+static bool add_foils(Args *a, const AttrRequest *x, Job **job, size_t *n, Err *e)
+{
+    size_t foils = x->n_contrast_targets, sources = x->n_contrast_sources, texts = *n;
+    if (texts == 1 && foils > 1) {
+        Job *more = arena_new(a->a, Job, foils);
+        for (size_t i = 0; i < foils; i++) more[i] = (*job)[0];
+        *job = more, *n = foils;
+    } else if (foils > 1 && foils != texts)
+        return err_set(e, "%zu contrast targets for %zu texts; there must be one for each, or one text", foils, texts);
+    if (sources > 1 && sources != texts)
+        return err_set(e, "%zu contrast sources for %zu texts; there must be one for each", sources, texts);
+    if (x->n_alignments > 1 && x->n_alignments != *n)
+        return err_set(e, "contrast_targets_alignments has %zu lists for %zu texts or foils", x->n_alignments, *n);
+    for (size_t i = 0; i < *n; i++) {
+        Job *j = &(*job)[i];
+        if (foils) j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1 ? 0 : i];
+        if (sources) j->has_foil_source = true, j->foil_source = x->contrast_sources[sources == 1 ? 0 : i];
+        if (x->n_alignments) j->alignment = x->alignments[x->n_alignments == 1 ? 0 : i];
+    }
+    return true;
+}
+
 // Generates what is not forced, then turns every target into ids: text is decoded and encoded again, as the library
 // attributes text.
 static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plain, Job **job, size_t n, Err *e)
@@ -812,6 +824,7 @@ static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plai
             err_set(&j->err, "the forced target is empty; give it at least one word");
         if (!add_start(a, l, &j->target_ids, &j->err)) continue;
         j->target_tokens = tokens_of(a->a, l->tok, j->target_ids);
+        make_foil(a, l, plain, j, &j->err);
     }
     return true;
 }
@@ -826,7 +839,8 @@ static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Jo
         if (j->err.set) continue;
         job[count] = j;
         pair[count++] = (Pair){.source = j->source_ids, .target = j->target_ids, .source_tokens = j->source_tokens,
-                               .target_tokens = j->target_tokens};
+                               .target_tokens = j->target_tokens, .contrast = j->foil, .alignment = j->alignment.v,
+                               .n_alignment = j->alignment.n};
     }
     Err e = {0};
     if (!count || attr_run(a->a, l->model, o, pair, count, out, &e)) return count;
@@ -917,7 +931,7 @@ static int cmd_attribute(Args *a)
 {
     Err e = {0};
     Loaded l = {0};
-    Extra x = {0};
+    AttrRequest x = {0};
     AttrOptions o;
     Job *job, **batch;
     Stage *stage = NULL;
@@ -927,7 +941,7 @@ static int cmd_attribute(Args *a)
         return fail(&e, EXIT_USAGE);
     if (!start_machine(a, &e) || !load(a, &l, &e) ||
         !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
-        !prepare_jobs(a, &l, x.skip_special, &job, &n, &e))
+        !prepare_jobs(a, &l, x.skip_special_tokens, &job, &n, &e) || !add_foils(a, &x, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
     signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
     if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given && !on(a, "generate_from_target_prefix"))
@@ -940,10 +954,10 @@ static int cmd_attribute(Args *a)
     o.progress = bar_progress, o.context = &bar;
     batch = arena_new(a->a, Job *, most);
     for (size_t at = 0, count; !interrupted && (count = next_batch(job, n, &at, most, batch));) {
-        if (!make_targets(a, &l, g, x.skip_special, batch, count, &e)) { // one bad text must not lose the others
+        if (!make_targets(a, &l, g, x.skip_special_tokens, batch, count, &e)) { // one bad text must not lose the others
             for (size_t i = 0; i < count; i++) {
                 Err own = {0};
-                make_targets(a, &l, g, x.skip_special, &batch[i], 1, &own);
+                make_targets(a, &l, g, x.skip_special_tokens, &batch[i], 1, &own);
                 if (own.set && !batch[i]->err.set) batch[i]->err = own;
             }
             e = (Err){0};
@@ -956,7 +970,7 @@ static int cmd_attribute(Args *a)
         t.n += attribute_batch(a, &l, &o, batch, count, &t.sequence[t.n]);
         bar_draw(&bar, bar.total);
     }
-    for (size_t i = 0; x.clean_special && i < t.n; i++) {
+    for (size_t i = 0; x.clean_special_chars && i < t.n; i++) {
         clean_tokens(a, &l, t.sequence[i].source, t.sequence[i].n_source);
         clean_tokens(a, &l, t.sequence[i].target, t.sequence[i].n_target);
     }

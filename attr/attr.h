@@ -106,6 +106,23 @@ bool attr_check(const AttrOptions *o, Err *e);
 // Attributes n pairs together, each exactly as if it were alone. out [n] on the arena a.
 bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out, Err *e);
 
+// What attribute()'s keyword arguments say besides the options: it concerns texts, which the caller turns into pairs.
+typedef struct AttrAlignment {
+    const Span *v; // {position, foil position}
+    size_t n;
+} AttrAlignment;
+typedef struct AttrRequest {
+    bool skip_special_tokens, clean_special_chars;
+    const Str *contrast_sources, *contrast_targets;
+    size_t n_contrast_sources, n_contrast_targets;
+    AttrAlignment *alignments; // one for all texts, or one for each
+    size_t n_alignments;
+    Str ignored[16];           // names that nobody knows
+    size_t n_ignored;
+} AttrRequest;
+// Reads a JSON object (NULL: none) into both. Wrong kinds and ranges fill e.
+bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, Err *e);
+
 // The tables behind --help, inseq list and "did you mean": name and one line each.
 typedef struct Entry {
     const char *name, *summary, *paper;

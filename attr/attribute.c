@@ -362,6 +362,9 @@ static void name_tokens(Run *r)
 
 bool attr_check(const AttrOptions *o, Err *e)
 {
+    for (size_t i = 0; i < o->n_step_scores; i++)
+        if (!strcmp(o->step_scores[i], "top_p_size") && !o->step.top_p_given)
+            return err_set(e, "top_p_size needs the argument top_p, such as 0.9");
     const Method *method = method_find(o->method, e);
     const StepFunction *function = method ? step_find(o->attributed_fn, e) : NULL;
     for (size_t i = 0; function && i < o->n_step_scores; i++)

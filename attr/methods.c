@@ -44,8 +44,8 @@ bool attr_method_takes(const char *method, Str argument)
 
 bool arg_bool(const Run *r, const char *name, bool absent, Err *e)
 {
-    const Json *j = json_get(r->o->method_args, name);
-    if (!j || j->kind == J_NULL) return absent;
+    const Json *j = attr_argument(r->o, name);
+    if (!j) return absent;
     if (j->kind != J_TRUE && j->kind != J_FALSE)
         err_set(e, "%s: argument %s is %s; it must be true or false", r->o->method, name, json_kind_name(j));
     return j->kind == J_TRUE;

@@ -97,5 +97,6 @@ typedef struct Method {
 } Method;
 
 const Method *method_find(const char *name, Err *e);
-// Arguments by name, with defaults; wrong kinds fill e.
+// Arguments by name, also inside attribution_args; NULL: not given. arg_*: with defaults; wrong kinds fill e.
+const Json *attr_argument(const AttrOptions *o, const char *name);
 bool arg_bool(const Run *r, const char *name, bool absent, Err *e);

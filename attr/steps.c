@@ -6,7 +6,7 @@
 #include "run.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const double LN2 = 0.69314718055994530942;
@@ -112,25 +112,87 @@ static void pcxmi_back(const StepRow *r, float *d, float *dc)
     contrast_part(r, dc, 1 / LN2);
 }
 
-// KL(p || p'), over all words, or over those kept by top_k / top_p of the summed logits (filter.c).
-static double kl_divergence(const StepRow *r)
+// Nucleus and top-k filtering (semantics 2): which words are kept, by the scores z. Words are taken from the highest
+// down; one goes when the probability of all below and itself is at most 1 - top_p.
+typedef struct Ranked {
+    float z;
+    int32_t word;
+} Ranked;
+
+static int by_score(const void *a, const void *b)
 {
+    const Ranked *x = a, *y = b;
+    return (x->z > y->z) - (x->z < y->z) ? (x->z > y->z) - (x->z < y->z) : (y->word > x->word) - (y->word < x->word);
+}
+
+static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t top_k, int64_t at_least, bool *kept)
+{
+    Arena *a = arena_create(NULL);
+    Ranked *rank = arena_new(a, Ranked, r->vocab);
+    for (int64_t v = 0; v < r->vocab; v++) rank[v] = (Ranked){z[v], (int32_t)v}, kept[v] = false;
+    qsort(rank, (size_t)r->vocab, sizeof *rank, by_score);
+    double sum = num_log_sum_exp(z, r->vocab), below = 0;
+    int64_t first = 0; // of those kept
+    if (top_p < 1)
+        while (first < r->vocab - at_least && (below += num_exp((double)rank[first].z - sum)) <= 1 - top_p) first++;
+    int64_t most = top_k > at_least ? top_k : at_least;
+    if (top_k > 0 && r->vocab - first > most) {
+        first = r->vocab - most;
+        while (first > 0 && rank[first - 1].z == rank[first].z) first--; // ties of the last stay
+    }
+    for (int64_t i = first; i < r->vocab; i++) kept[rank[i].word] = true;
+    arena_free(a);
+    return r->vocab - first;
+}
+
+static double top_p_size(const StepRow *r)
+{
+    Arena *a = arena_create(NULL);
+    int64_t n = filter(r, r->z, r->args->top_p, 0, 1, arena_new(a, bool, r->vocab));
+    arena_free(a);
+    return (double)n;
+}
+
+// Logarithm of the sum of exponentials over the kept words.
+static double log_sum_kept(const float *z, const bool *kept, int64_t n)
+{
+    float top = -INFINITY;
+    for (int64_t v = 0; v < n; v++) top = kept[v] && z[v] > top ? z[v] : top;
     double sum = 0;
-    for (int64_t v = 0; v < r->vocab; v++) {
-        double a = (double)r->z[v] - r->log_sum, b = (double)r->contrast_z[v] - r->contrast_log_sum;
-        if (r->p[v] > 0) sum += (double)r->p[v] * (a - b);
-    }
-    return sum;
+    for (int64_t v = 0; v < n; v++)
+        if (kept[v]) sum += num_exp((double)z[v] - (double)top);
+    return (double)top + num_log(sum);
 }
-static void kl_divergence_back(const StepRow *r, float *d, float *dc)
+
+// KL(p || p'), over all words, or over those that top_k and top_p keep of the summed logits. Adds derivatives if wanted.
+static double divergence(const StepRow *r, float *d, float *dc)
 {
-    double kl = kl_divergence(r);
+    Arena *a = arena_create(NULL);
+    bool *kept = arena_new(a, bool, r->vocab);
+    const StepArgs *f = r->args;
+    double log_sum = r->log_sum, log_sum_c = r->contrast_log_sum, kl = 0;
+    if (f->top_k > 0 || f->top_p < 1) {
+        float *both = arena_new_raw(a, float, r->vocab);
+        for (int64_t v = 0; v < r->vocab; v++) both[v] = r->z[v] + r->contrast_z[v];
+        filter(r, both, f->top_p, f->top_k, f->min_tokens_to_keep, kept);
+        log_sum = log_sum_kept(r->z, kept, r->vocab), log_sum_c = log_sum_kept(r->contrast_z, kept, r->vocab);
+    } else memset(kept, true, (size_t)r->vocab * sizeof *kept);
     for (int64_t v = 0; v < r->vocab; v++) {
-        double a = (double)r->z[v] - r->log_sum, b = (double)r->contrast_z[v] - r->contrast_log_sum;
-        if (r->p[v] > 0) d[v] += (float)((double)r->p[v] * (a - b - kl));
-        if (dc) dc[v] += (float)((double)r->contrast_p[v] - (double)r->p[v]);
+        double p = (double)r->z[v] - log_sum, q = (double)r->contrast_z[v] - log_sum_c;
+        if (kept[v]) kl += num_exp(p) * (p - q);
     }
+    for (int64_t v = 0; (d || dc) && v < r->vocab; v++) {
+        if (!kept[v]) continue;
+        double p = (double)r->z[v] - log_sum, q = (double)r->contrast_z[v] - log_sum_c;
+        if (d) d[v] += (float)(num_exp(p) * (p - q - kl));
+        if (dc) dc[v] += (float)(num_exp(q) - num_exp(p));
+    }
+    arena_free(a);
+    return kl;
 }
+
+static double kl_divergence(const StepRow *r) { return divergence(r, NULL, NULL); }
+static void kl_divergence_back(const StepRow *r, float *d, float *dc) { divergence(r, d, dc); }
 
 // ------------------------------------------------------------------------------------------ the table
 
@@ -151,6 +213,7 @@ static const StepFunction functions[] = {
     {"in_context_pvi", "the same in nats", true, false, in_context_pvi, in_context_pvi_back},
     {"kl_divergence", "divergence of the foil's distribution from the token's, in nats", true, false, kl_divergence,
      kl_divergence_back},
+    {"top_p_size", "how many words the nucleus of probability top_p holds", false, true, top_p_size, NULL},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
