@@ -173,7 +173,7 @@ static bool only_text_and_colors(Str s, const char *what, bool colors)
         int n = utf8_decode(s.s + i, s.n - i, &c, NULL);
         if (n && c == 0x1B && colors && i + 2 < s.n && s.s[i + 1] == '[') {
             size_t k = i + 2;
-            while (k < s.n && k < i + 22 && (s.s[k] == ';' || (s.s[k] >= '0' && s.s[k] <= '9'))) k++;
+            while (k < s.n && k < i + 40 && (s.s[k] == ';' || (s.s[k] >= '0' && s.s[k] <= '9'))) k++;
             if (k < s.n && s.s[k] == 'm') {
                 i = k + 1;
                 continue;
