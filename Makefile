@@ -88,5 +88,8 @@ PREFIX ?= /usr/local
 clean:
 	rm -rf build inseq
 
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
 .PHONY: all test tests check demo bench fuzz golden format install clean
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(wildcard $(B)/*.d $(B)/*/*.d)

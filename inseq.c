@@ -19,87 +19,68 @@ enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
 // ------------------------------------------------------------------------------------------------ options
 
-typedef enum { FLAG, TEXT, LIST, INT, SIZE, JSON } OptionKind;
 enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, MODEL = ATTRIBUTE | GENERATE | TOKENIZE | INFO };
 
-// Names are Inseq's own, with underscores; hyphens work too. `later`: accepted by the library, not yet by us, and so
-// refused by name unless the value given is the default.
-typedef struct Option {
-    const char *name, *alias[2];
-    OptionKind kind;
-    unsigned commands;
-    const char *value, *help, *later;
-} Option;
-
+// Names are Inseq's own, so that its command lines keep working.
 static const Option options[] = {
-    {"model_name_or_path", {"-m"}, TEXT, MODEL, "MODEL", "a checkpoint folder, or the name of one in the local Hub cache", NULL},
-    {"input_texts", {"-i"}, LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
-    {"generated_texts", {"-g"}, LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (or their beginnings, see below)", NULL},
-    {"generate_from_target_prefix", {0}, FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
-    {"attribution_method", {"-a"}, TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
-    {"attributed_fn", {"-fn"}, TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
-    {"attribute_target", {0}, FLAG, ATTRIBUTE, NULL, "attribute to the target prefix too", NULL},
-    {"step_scores", {0}, LIST, ATTRIBUTE, "STEP", "numbers to report for each generated token", NULL},
-    {"start_pos", {"-s"}, INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0)", NULL},
-    {"end_pos", {"-e"}, INT, ATTRIBUTE, "N", "target position to stop before (the end)", NULL},
-    {"attribution_aggregators", {0}, LIST, ATTRIBUTE, "NAME", "aggregate before saving: vnorm, subwords, ... in this order", NULL},
-    {"attribution_selectors", {0}, LIST, ATTRIBUTE, "N", "index that each aggregator selects", NULL},
-    {"normalize_attributions", {0}, FLAG, ATTRIBUTE, NULL, "columns sum to 1 after each of these aggregators", NULL},
-    {"rescale_attributions", {0}, FLAG, ATTRIBUTE, NULL, "divide by the largest score instead", NULL},
-    {"attribution_kwargs", {0}, JSON, ATTRIBUTE, "JSON", "more arguments of the method and the step functions", NULL},
-    {"contrast_targets", {0}, LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
-    {"contrast_sources", {0}, LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
-    {"generation_kwargs", {0}, JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
-    {"model_kwargs", {0}, JSON, MODEL, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
-    {"tokenizer_kwargs", {0}, JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
-    {"batch_size", {"-bs"}, INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
-    {"save_path", {"-o"}, TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
-    {"save_aggregated", {0}, FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
-    {"viz_path", {0}, TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
-    {"csv", {0}, TEXT, ATTRIBUTE | SHOW, "FILE", "write one row for each score", NULL},
-    {"format", {0}, TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, json, csv, html", NULL},
-    {"json", {0}, FLAG, GENERATE | TOKENIZE | INFO, NULL, "print JSON", NULL},
-    {"jsonl", {0}, FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
-    {"sentencepiece", {0}, TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
-    {"target", {0}, FLAG, TOKENIZE, NULL, "as a target text, not as a source", NULL},
-    {"hide_attributions", {"--hide"}, FLAG, ATTRIBUTE, NULL, "print no heatmaps", NULL},
-    {"include_eos_baseline", {"--eos"}, FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
-    {"output_step_attributions", {0}, FLAG, ATTRIBUTE, NULL, "keep each step's tensors", "keeping step tensors"},
-    {"aggregate_output", {0}, FLAG, ATTRIBUTE, NULL, "accepted; it has no effect in Inseq either", NULL},
-    {"device", {"--dev"}, TEXT, MODEL, "NAME", "cpu", NULL},
-    {"threads", {"-t"}, INT, MODEL, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
-    {"max_memory", {0}, SIZE, ATTRIBUTE, "SIZE", "for gradients, such as 512M (256M); the numbers do not depend on it", NULL},
-    {"color", {0}, TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
-    {"no_color", {0}, FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
-    {"plain", {0}, FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
-    {"progress", {0}, FLAG, ATTRIBUTE | GENERATE, NULL, "show the progress bar even if standard error is no terminal", NULL},
-    {"no_progress", {0}, FLAG, ATTRIBUTE | GENERATE, NULL, "never show it", NULL},
-    {"revision", {0}, TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
-    {"cache_dir", {0}, TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
-    {"verbose", {"-v"}, FLAG, MODEL, NULL, "say which files are read", NULL},
-    {"very_verbose", {"-vv"}, FLAG, MODEL, NULL, "the same", NULL},
-    {"quiet", {"-q"}, FLAG, MODEL, NULL, "no warnings, no progress", NULL},
+    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL", "a checkpoint folder, or the name of one in the local Hub cache", NULL},
+    {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
+    {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (or their beginnings, see below)", NULL},
+    {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
+    {"attribution_method", {"-a"}, OPT_TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
+    {"attributed_fn", {"-fn"}, OPT_TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
+    {"attribute_target", {0}, OPT_FLAG, ATTRIBUTE, NULL, "attribute to the target prefix too", NULL},
+    {"step_scores", {0}, OPT_LIST, ATTRIBUTE, "STEP", "numbers to report for each generated token", NULL},
+    {"start_pos", {"-s"}, OPT_INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0)", NULL},
+    {"end_pos", {"-e"}, OPT_INT, ATTRIBUTE, "N", "target position to stop before (the end)", NULL},
+    {"attribution_aggregators", {0}, OPT_LIST, ATTRIBUTE, "NAME", "aggregate before saving: vnorm, subwords, ... in this order", NULL},
+    {"attribution_selectors", {0}, OPT_LIST, ATTRIBUTE, "N", "index that each aggregator selects", NULL},
+    {"normalize_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "columns sum to 1 after each of these aggregators", NULL},
+    {"rescale_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "divide by the largest score instead", NULL},
+    {"attribution_kwargs", {0}, OPT_JSON, ATTRIBUTE, "JSON", "more arguments of the method and the step functions", NULL},
+    {"contrast_targets", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
+    {"contrast_sources", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
+    {"generation_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
+    {"model_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
+    {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
+    {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
+    {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
+    {"save_aggregated", {0}, OPT_FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
+    {"viz_path", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
+    {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write one row for each score", NULL},
+    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, json, csv, html", NULL},
+    {"json", {0}, OPT_FLAG, GENERATE | TOKENIZE | INFO, NULL, "print JSON", NULL},
+    {"jsonl", {0}, OPT_FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
+    {"sentencepiece", {0}, OPT_TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
+    {"target", {0}, OPT_FLAG, TOKENIZE, NULL, "as a target text, not as a source", NULL},
+    {"hide_attributions", {"--hide"}, OPT_FLAG, ATTRIBUTE, NULL, "print no heatmaps", NULL},
+    {"include_eos_baseline", {"--eos"}, OPT_FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
+    {"output_step_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "keep each step's tensors", "keeping step tensors"},
+    {"aggregate_output", {0}, OPT_FLAG, ATTRIBUTE, NULL, "accepted; it has no effect in Inseq either", NULL},
+    {"device", {"--dev"}, OPT_TEXT, MODEL, "NAME", "cpu", NULL},
+    {"threads", {"-t"}, OPT_INT, MODEL, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
+    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE, "SIZE", "for gradients, such as 512M (256M); the numbers do not depend on it", NULL},
+    {"color", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
+    {"no_color", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
+    {"plain", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
+    {"progress", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "show the progress bar even if standard error is no terminal", NULL},
+    {"no_progress", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "never show it", NULL},
+    {"revision", {0}, OPT_TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
+    {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
+    {"verbose", {"-v"}, OPT_FLAG, MODEL, NULL, "say which files are read", NULL},
+    {"very_verbose", {"-vv"}, OPT_FLAG, MODEL, NULL, "the same", NULL},
+    {"quiet", {"-q"}, OPT_FLAG, MODEL, NULL, "no warnings, no progress", NULL},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
 
-typedef struct Value {
-    bool given, flag;
-    const char **list;
-    size_t n;
-    int64_t number;
-    const Json *json;
-} Value;
-
 typedef struct Args {
     Arena *a;
-    unsigned command;
-    Value value[N_OPTIONS];
-    const char **rest;      // words that belong to no option
+    OptionValue value[N_OPTIONS];
+    const char **rest; // words that belong to no option
     size_t n_rest;
-    Err err;
 } Args;
 
-static const Value *get(const Args *a, const char *name)
+static const OptionValue *get(const Args *a, const char *name)
 {
     for (size_t i = 0; i < N_OPTIONS; i++)
         if (!strcmp(options[i].name, name)) return &a->value[i];
@@ -108,139 +89,8 @@ static const Value *get(const Args *a, const char *name)
 static bool on(const Args *a, const char *name) { return get(a, name)->flag; }
 static const char *text(const Args *a, const char *name)
 {
-    const Value *v = get(a, name);
+    const OptionValue *v = get(a, name);
     return v->n ? v->list[v->n - 1] : NULL;
-}
-
-static void same_spelling(char *out, size_t size, const char *word, size_t n) // hyphens as underscores
-{
-    snprintf(out, size, "%.*s", (int)n, word);
-    for (char *c = out; *c; c++) *c = *c == '-' ? '_' : *c;
-}
-
-// The option a word names: its name (any unique beginning of it), or an alias. -1: none; the word is wrong if it looks
-// like an option.
-static int find_option(Args *a, const char *word, size_t n)
-{
-    char name[80];
-    int found = -1, matches = 0;
-    bool dashes = n > 2 && word[0] == '-' && word[1] == '-';
-    if (dashes) same_spelling(name, sizeof name, word + 2, n - 2);
-    for (int i = 0; i < (int)N_OPTIONS; i++) {
-        if (!(options[i].commands & a->command)) continue;
-        for (int k = 0; k < 2; k++)
-            if (options[i].alias[k] && strlen(options[i].alias[k]) == n && !strncmp(options[i].alias[k], word, n)) return i;
-        if (!dashes) continue;
-        if (!strcmp(options[i].name, name)) return i;
-        if (!strncmp(options[i].name, name, strlen(name))) found = i, matches++;
-    }
-    if (matches == 1) return found;
-    if (!dashes && (n < 2 || word[0] != '-' || !((word[1] >= 'a' && word[1] <= 'z') || (word[1] >= 'A' && word[1] <= 'Z'))))
-        return -1;
-    const char *names[N_OPTIONS], *near = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < N_OPTIONS; i++)
-        if (options[i].commands & a->command) names[count++] = options[i].name;
-    if (dashes) near = str_nearest(str_of(name), names, count);
-    if (matches > 1) err_set(&a->err, "option %.*s is not unique; write more of it", (int)n, word);
-    else if (near) err_set(&a->err, "unknown option %.*s; did you mean --%s?", (int)n, word, near);
-    else err_set(&a->err, "unknown option %.*s; --help lists them", (int)n, word);
-    return -1;
-}
-
-static bool looks_like_option(const char *word)
-{
-    return word[0] == '-' && ((word[1] == '-' && word[2]) || (word[1] >= 'a' && word[1] <= 'z'));
-}
-
-static bool parse_flag(const char *word, bool *out)
-{
-    static const char *const yes[] = {"true", "yes", "t", "y", "1"}, *const no[] = {"false", "no", "f", "n", "0"};
-    for (int i = 0; i < 5; i++) {
-        if (!strcmp(word, yes[i])) return *out = true, true;
-        if (!strcmp(word, no[i])) return *out = false, true;
-    }
-    return false;
-}
-
-static bool parse_number(const char *word, bool sized, int64_t *out)
-{
-    char *end;
-    errno = 0;
-    long long n = strtoll(word, &end, 10);
-    int64_t unit = 1;
-    if (sized && *end) {
-        const char *units = "KMGT", *u = strchr(units, *end & ~32);
-        if (!u) return false;
-        for (const char *c = units; c <= u; c++) unit *= 1024;
-        end++;
-        if (*end == 'B' || *end == 'b') end++;
-    }
-    if (errno || end == word || *end || (sized && (n <= 0 || n > INT64_MAX / unit))) return false;
-    *out = (int64_t)n * unit;
-    return true;
-}
-
-// Takes the option's values from the words that follow; returns how many words it used.
-static int take_values(Args *a, int i, int argc, char **argv, const char *attached)
-{
-    const Option *o = &options[i];
-    Value *v = &a->value[i];
-    int used = 0;
-    v->given = true;
-    if (o->kind == FLAG) {
-        v->flag = true;
-        if (attached && !parse_flag(attached, &v->flag))
-            err_set(&a->err, "--%s: '%s' is neither true nor false", o->name, attached);
-        else if (!attached && argc && parse_flag(argv[0], &v->flag)) used = 1;
-        return used;
-    }
-    size_t most = o->kind == LIST ? (size_t)argc + 1 : 1;
-    const char **list = arena_new(a->a, const char *, v->n + most);
-    if (v->n) memcpy(list, v->list, v->n * sizeof *list);
-    v->list = list;
-    size_t before = v->n;
-    if (attached) v->list[v->n++] = attached;
-    while (used < argc && v->n - before < most && (!attached || o->kind == LIST) &&
-           (!looks_like_option(argv[used]) || (o->kind == INT && parse_number(argv[used], false, &v->number))))
-        v->list[v->n++] = argv[used++];
-    if (v->n == before) err_set(&a->err, "--%s needs a value: %s", o->name, o->value);
-    else if ((o->kind == INT || o->kind == SIZE) && !parse_number(v->list[v->n - 1], o->kind == SIZE, &v->number))
-        err_set(&a->err, "--%s: '%s' is not a %s", o->name, v->list[v->n - 1],
-                o->kind == SIZE ? "size such as 512M" : "whole number");
-    else if (o->kind == JSON) {
-        v->json = json_parse(a->a, str_of(v->list[v->n - 1]), arena_printf(a->a, "--%s", o->name), &a->err);
-        if (v->json && v->json->kind != J_OBJECT)
-            err_set(&a->err, "--%s: %s was given; it must be one JSON object, such as '{\"num_beams\": 1}'", o->name,
-                    json_kind_name(v->json));
-    }
-    return used;
-}
-
-static bool parse(Args *a, int argc, char **argv)
-{
-    a->rest = arena_new(a->a, const char *, argc + 1);
-    for (int i = 0; i < argc && !a->err.set;) {
-        const char *word = argv[i++], *equals = strchr(word, '=');
-        size_t n = equals && word[0] == '-' ? (size_t)(equals - word) : strlen(word);
-        bool negated = !strncmp(word, "--no_", 5) || !strncmp(word, "--no-", 5);
-        int o = find_option(a, word, n);
-        if (o < 0 && negated && a->err.set) { // --no_NAME switches a flag off
-            Err kept = a->err;
-            a->err = (Err){0};
-            o = find_option(a, arena_printf(a->a, "--%s", word + 5), strlen(word) - 3);
-            if (o >= 0 && options[o].kind == FLAG) {
-                a->value[o] = (Value){.given = true};
-                continue;
-            }
-            a->err = kept;
-        }
-        if (o >= 0) i += take_values(a, o, argc - i, argv + i, n < strlen(word) ? equals + 1 : NULL);
-        else if (!a->err.set) a->rest[a->n_rest++] = word;
-        if (o >= 0 && options[o].later && (a->value[o].flag || (a->value[o].json && a->value[o].json->count)))
-            err_set(&a->err, "--%s: %s is not supported yet", options[o].name, options[o].later);
-    }
-    return !a->err.set;
 }
 
 // ------------------------------------------------------------------------------------------------ messages
@@ -328,7 +178,7 @@ static int terminal_width(int fd)
     const char *columns = getenv("COLUMNS");
     int64_t n;
     struct winsize w;
-    if (columns && parse_number(columns, false, &n) && n > 0 && n < 10000) return (int)n;
+    if (columns && option_number(columns, false, &n) && n > 0 && n < 10000) return (int)n;
     return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
 }
 
@@ -391,7 +241,7 @@ static bool model_kwargs(Args *a, NnOptions *o, Err *e)
 
 static bool start_machine(const Args *a, Err *e)
 {
-    const Value *threads = get(a, "threads");
+    const OptionValue *threads = get(a, "threads");
     if (threads->given && (threads->number < 1 || threads->number > 1024))
         return err_set(e, "--threads %" PRId64 ": it must be from 1 to 1024", threads->number);
     if (!cpu_select(NULL, e)) return false;
@@ -440,7 +290,7 @@ static void add_lines(Arena *a, Texts *t, Str all, size_t *cap)
 }
 
 // Each word is a text; "-" stands for the lines of standard input and "@FILE" for those of a file.
-static bool read_texts(Arena *a, const Value *v, Texts *out, Err *e)
+static bool read_texts(Arena *a, const OptionValue *v, Texts *out, Err *e)
 {
     size_t cap = v->n + 16;
     *out = (Texts){.v = arena_new(a, Str, cap)};
@@ -607,7 +457,7 @@ static size_t next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out)
 
 static bool batch_size(const Args *a, size_t *out, Err *e)
 {
-    const Value *v = get(a, "batch_size");
+    const OptionValue *v = get(a, "batch_size");
     if (v->given && (v->number < 1 || v->number > 65536))
         return err_set(e, "--batch_size %" PRId64 ": it must be from 1 to 65536", v->number);
     *out = v->given ? (size_t)v->number : 8;
@@ -680,9 +530,10 @@ static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
     *o = attr_defaults();
     if (text(a, "attribution_method")) o->method = text(a, "attribution_method");
     if (text(a, "attributed_fn")) o->attributed_fn = text(a, "attributed_fn");
-    const Value *steps = get(a, "step_scores"), *start = get(a, "start_pos"), *end = get(a, "end_pos");
+    const OptionValue *steps = get(a, "step_scores"), *start = get(a, "start_pos"), *end = get(a, "end_pos");
     o->step_scores = steps->list, o->n_step_scores = steps->n;
     o->attribute_target = on(a, "attribute_target");
+    o->include_eos_baseline = on(a, "include_eos_baseline");
     o->has_start = start->given, o->start = start->number;
     o->has_end = end->given, o->end = end->number;
     if (get(a, "max_memory")->given) o->max_memory = (size_t)get(a, "max_memory")->number;
@@ -733,7 +584,7 @@ static void fill_info(Args *a, const Loaded *l, const AttrOptions *o, const Job 
     for (size_t i = 0; i < o->n_step_scores; i++) steps[i] = str_of(o->step_scores[i]);
     int64_t end = 0;
     for (size_t i = 0; i < t->n; i++) end = t->sequence[i].attr_pos_end > end ? t->sequence[i].attr_pos_end : end;
-    const Value *kwargs = get(a, "generation_kwargs"), *more = get(a, "attribution_kwargs");
+    const OptionValue *kwargs = get(a, "generation_kwargs"), *more = get(a, "attribution_kwargs");
     Buf name = {.arena = a->a};
     buf_json_ascii(&name, str_of(l->info->name));
     t->info = arena_new(a->a, InfoField, 32);
@@ -858,7 +709,7 @@ static bool is_function(const char *name) // as the library: an aggregator's nam
 
 static bool pipeline(Args *a, Stage **out, size_t *n, Err *e)
 {
-    const Value *names = get(a, "attribution_aggregators"), *select = get(a, "attribution_selectors");
+    const OptionValue *names = get(a, "attribution_aggregators"), *select = get(a, "attribution_selectors");
     if (select->n && select->n != names->n)
         return err_set(e, "%zu selectors for %zu aggregators; there must be one for each", select->n, names->n);
     *out = arena_new(a->a, Stage, names->n), *n = names->n;
@@ -875,7 +726,7 @@ static bool pipeline(Args *a, Stage **out, size_t *n, Err *e)
         s.rescale = select->n && on(a, "rescale_attributions");
         if (select->n) {
             int64_t index;
-            if (!parse_number(select->list[i], false, &index)) return err_set(e, "selector '%s' is not a whole number", select->list[i]);
+            if (!option_number(select->list[i], false, &index)) return err_set(e, "selector '%s' is not a whole number", select->list[i]);
             s.select = SELECT_ONE, s.select_from = index;
         }
         (*out)[i] = s;
@@ -943,6 +794,7 @@ static int cmd_attribute(Args *a)
         !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
         !prepare_jobs(a, &l, x.skip_special_tokens, &job, &n, &e) || !add_foils(a, &x, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
+    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok);
     signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
     if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given && !on(a, "generate_from_target_prefix"))
         warn(a, "--generation_kwargs has no effect: the targets are forced");
@@ -1135,21 +987,12 @@ static void usage(FILE *to)
     fprintf(to, "\n'inseq COMMAND --help' lists a command's options. FOLDER is a checkpoint as the Hugging Face Hub lays it out.\n");
 }
 
-static int command_help(int c)
+static int command_help(Arena *a, int c)
 {
-    printf("usage: inseq %s %s\n%s\n\n", commands[c].name, commands[c].usage, commands[c].summary);
-    for (int i = 0; i < (int)N_OPTIONS; i++) {
-        const Option *o = &options[i];
-        if (!(o->commands & commands[c].options) || o->later) continue;
-        char names[120];
-        int n = snprintf(names, sizeof names, "--");
-        for (const char *p = o->name; *p; p++) n += snprintf(names + n, sizeof names - (size_t)n, "%c", *p == '_' ? '-' : *p);
-        for (int k = 0; k < 2 && o->alias[k]; k++) n += snprintf(names + n, sizeof names - (size_t)n, ", %s", o->alias[k]);
-        if (o->value) snprintf(names + n, sizeof names - (size_t)n, " %s%s", o->value, o->kind == LIST ? " ..." : "");
-        printf("  %-38s %s\n", names, o->help);
-    }
-    printf("\nUnderscores work in place of hyphens; a flag takes true or false; a long name may be cut to a unique beginning.\n");
-    return 0;
+    Buf b = {.arena = a};
+    buf_printf(&b, "usage: inseq %s %s\n%s\n\n", commands[c].name, commands[c].usage, commands[c].summary);
+    options_help(options, N_OPTIONS, commands[c].options, &b);
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
 }
 
 static void no_memory(size_t wanted)
@@ -1175,9 +1018,11 @@ static int run(Arena *arena, int argc, char **argv)
         names[i] = commands[i].name;
         if (strcmp(commands[i].name, word)) continue;
         for (int k = 2; k < argc; k++) help |= !strcmp(argv[k], "--help") || !strcmp(argv[k], "-h");
-        if (help) return command_help(i);
-        Args a = {.a = arena, .command = commands[i].options};
-        if (!parse(&a, argc - 2, argv + 2)) return fail(&a.err, EXIT_USAGE);
+        if (help) return command_help(arena, i);
+        Args a = {.a = arena};
+        Err e = {0};
+        if (!options_parse(arena, options, N_OPTIONS, commands[i].options, argc - 2, argv + 2, a.value, &a.rest, &a.n_rest, &e))
+            return fail(&e, EXIT_USAGE);
         return commands[i].run(&a);
     }
     const char *near = str_nearest(str_of(word), names, N_COMMANDS);

@@ -169,6 +169,33 @@ void pool_start(int threads);
 void pool_stop(void);
 int pool_threads(void);
 
+// ---------------------------------------------------------------------------------------------------- options
+
+typedef enum { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_INT, OPT_SIZE, OPT_JSON } OptionKind;
+
+// One command-line option: a row of a table. `later` names what is accepted in principle but not done yet: giving it is
+// an error that says so.
+typedef struct Option {
+    const char *name, *alias[2]; // "save_path" (hyphens work too), "-o"
+    OptionKind kind;
+    unsigned commands;           // bit set of the commands that have it
+    const char *value, *help, *later;
+} Option;
+
+typedef struct OptionValue {
+    bool given, flag;
+    const char **list;           // of texts and lists, all that were given in order
+    size_t n;
+    int64_t number;              // of whole numbers and sizes
+    const Json *json;            // an object
+} OptionValue;
+
+// value [n], zeroed by the caller, runs parallel to the table; rest: the words that belong to no option.
+bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv, OptionValue *value,
+                   const char ***rest, size_t *n_rest, Err *e);
+void options_help(const Option *table, size_t n, unsigned command, Buf *out);
+bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M" and the like, above 0
+
 // ---------------------------------------------------------------------------------------------------- faults
 
 // In builds with -DFAULTS the n-th allocation or I/O call after arming fails (once, or every one from there on).

@@ -1,0 +1,161 @@
+// options.c — command-line options from a table, as Python's argparse reads Inseq's: underscores or hyphens, --name=value,
+// any unique beginning of a name, single-dash aliases of several letters, flags with an optional true or false, --no_flag,
+// lists that run to the next option.
+#include "base.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Parse {
+    Arena *a;
+    const Option *table;
+    size_t n;
+    unsigned command;
+    OptionValue *value;
+    Err *e;
+} Parse;
+
+// The option a word names, or -1. A word that looks like an option but names none fills e.
+static int find(const Parse *p, const char *word, size_t n, Err *e)
+{
+    char name[80];
+    const char *names[256], *near = NULL;
+    int found = -1, matches = 0;
+    size_t count = 0;
+    bool dashes = n > 2 && word[0] == '-' && word[1] == '-';
+    snprintf(name, sizeof name, "%.*s", dashes ? (int)(n - 2) : 0, word + 2 * dashes);
+    for (char *c = name; *c; c++) *c = *c == '-' ? '_' : *c;
+    for (int i = 0; i < (int)p->n; i++) {
+        if (!(p->table[i].commands & p->command)) continue;
+        if (count < 256) names[count++] = p->table[i].name;
+        for (int k = 0; k < 2; k++)
+            if (p->table[i].alias[k] && str_eq(str_of(p->table[i].alias[k]), (Str){word, n})) return i;
+        if (!dashes) continue;
+        if (!strcmp(p->table[i].name, name)) return i;
+        if (!strncmp(p->table[i].name, name, strlen(name))) found = i, matches++;
+    }
+    if (matches == 1) return found;
+    if (!dashes && (n < 2 || word[0] != '-' || !((word[1] | 32) >= 'a' && (word[1] | 32) <= 'z'))) return -1;
+    if (dashes) near = str_nearest(str_of(name), names, count);
+    if (matches > 1) err_set(e, "option %.*s is not unique; write more of it", (int)n, word);
+    else if (near) err_set(e, "unknown option %.*s; did you mean --%s?", (int)n, word, near);
+    else err_set(e, "unknown option %.*s; --help lists them", (int)n, word);
+    return -1;
+}
+
+static bool looks_like_option(const char *word)
+{
+    return word[0] == '-' && ((word[1] == '-' && word[2]) || (word[1] >= 'a' && word[1] <= 'z'));
+}
+
+static bool truth(const char *word, bool *out)
+{
+    static const char *const yes[] = {"true", "yes", "t", "y", "1"}, *const no[] = {"false", "no", "f", "n", "0"};
+    for (int i = 0; i < 5; i++) {
+        if (!strcmp(word, yes[i])) return *out = true, true;
+        if (!strcmp(word, no[i])) return *out = false, true;
+    }
+    return false;
+}
+
+bool option_number(const char *word, bool sized, int64_t *out)
+{
+    char *end;
+    errno = 0;
+    long long n = strtoll(word, &end, 10);
+    int64_t unit = 1;
+    if (sized && *end) {
+        const char *units = "KMGT", *u = strchr(units, *end & ~32);
+        for (const char *c = units; u && c <= u; c++) unit *= 1024;
+        if (!u) return false;
+        end++;
+        if (*end == 'B' || *end == 'b') end++;
+    }
+    if (errno || end == word || *end || (sized && (n <= 0 || n > INT64_MAX / unit))) return false;
+    return *out = (int64_t)n * unit, true;
+}
+
+static bool check_value(const Parse *p, const Option *o, OptionValue *v)
+{
+    const char *last = v->list[v->n - 1];
+    if (o->kind == OPT_INT && !option_number(last, false, &v->number))
+        return err_set(p->e, "--%s: '%s' is not a whole number", o->name, last);
+    if (o->kind == OPT_SIZE && !option_number(last, true, &v->number))
+        return err_set(p->e, "--%s: '%s' is not a size such as 512M", o->name, last);
+    if (o->kind != OPT_JSON) return true;
+    v->json = json_parse(p->a, str_of(last), arena_printf(p->a, "--%s", o->name), p->e);
+    return v->json && (v->json->kind == J_OBJECT ||
+                       err_set(p->e, "--%s: %s was given; it must be one JSON object, such as '{\"num_beams\": 1}'", o->name,
+                               json_kind_name(v->json)));
+}
+
+// Takes the option's values from the words that follow; returns how many words it used.
+static int take(const Parse *p, int i, int argc, char **argv, const char *attached)
+{
+    const Option *o = &p->table[i];
+    OptionValue *v = &p->value[i];
+    int used = 0;
+    v->given = true;
+    if (o->kind == OPT_FLAG) {
+        v->flag = true;
+        if (attached && !truth(attached, &v->flag)) err_set(p->e, "--%s: '%s' is neither true nor false", o->name, attached);
+        return !attached && argc && truth(argv[0], &v->flag);
+    }
+    size_t most = o->kind == OPT_LIST ? (size_t)argc + 1 : 1, before = v->n;
+    const char **list = arena_new(p->a, const char *, v->n + most);
+    if (v->n) memcpy(list, v->list, v->n * sizeof *list);
+    v->list = list;
+    if (attached) v->list[v->n++] = attached;
+    while (used < argc && v->n - before < most && (!attached || o->kind == OPT_LIST) && !looks_like_option(argv[used]))
+        v->list[v->n++] = argv[used++];
+    if (v->n == before) err_set(p->e, "--%s needs a value: %s", o->name, o->value);
+    else check_value(p, o, v);
+    return used;
+}
+
+static bool switched_off(const Parse *p, const char *word) // --no_NAME of a flag
+{
+    if (strncmp(word, "--no_", 5) && strncmp(word, "--no-", 5)) return false;
+    const char *rest = arena_printf(p->a, "--%s", word + 5);
+    int i = find(p, rest, strlen(rest), NULL);
+    if (i < 0 || p->table[i].kind != OPT_FLAG) return false;
+    p->value[i] = (OptionValue){.given = true};
+    return true;
+}
+
+bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv, OptionValue *value,
+                   const char ***rest, size_t *n_rest, Err *e)
+{
+    Parse p = {a, table, n, command, value, e};
+    *rest = arena_new(a, const char *, argc + 1), *n_rest = 0;
+    for (int i = 0; i < argc && !e->set;) {
+        const char *word = argv[i++], *equals = word[0] == '-' ? strchr(word, '=') : NULL;
+        size_t length = equals ? (size_t)(equals - word) : strlen(word);
+        Err own = {0};
+        int o = find(&p, word, length, &own);
+        if (o >= 0) i += take(&p, o, argc - i, argv + i, equals ? equals + 1 : NULL);
+        else if (own.set && !switched_off(&p, word)) *e = own;
+        else if (!own.set) (*rest)[(*n_rest)++] = word;
+        if (o >= 0 && table[o].later && (value[o].flag || (value[o].json && value[o].json->count)))
+            err_set(e, "--%s: %s is not supported yet", table[o].name, table[o].later);
+    }
+    return !e->set;
+}
+
+void options_help(const Option *table, size_t n, unsigned command, Buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        const Option *o = &table[i];
+        if (!(o->commands & command) || o->later) continue;
+        Buf names = {.arena = out->arena};
+        buf_str(&names, STR_LIT("--"));
+        for (const char *c = o->name; *c; c++) buf_char(&names, *c == '_' ? '-' : *c);
+        for (int k = 0; k < 2 && o->alias[k]; k++) buf_printf(&names, ", %s", o->alias[k]);
+        if (o->value) buf_printf(&names, " %s%s", o->value, o->kind == OPT_LIST ? " ..." : "");
+        buf_printf(out, "  %-40s %s\n", names.s, o->help);
+    }
+    buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false; a long name may be cut "
+                         "to a unique\nbeginning.\n"));
+}
