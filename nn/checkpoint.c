@@ -120,8 +120,9 @@ static int by_shard(const void *a, const void *b)
 
 static bool plain_name(Str s)
 {
-    return s.n && s.n <= 255 && !str_is(s, ".") && !str_is(s, "..") && !memchr(s.s, '/', s.n) &&
-           !memchr(s.s, '\\', s.n) && !memchr(s.s, 0, s.n);
+    for (size_t i = 0; i < s.n; i++)
+        if (s.s[i] == '/' || s.s[i] == '\\' || (unsigned char)s.s[i] < 32 || s.s[i] == 127) return false;
+    return s.n && s.n <= 255 && !str_is(s, ".") && !str_is(s, "..");
 }
 
 static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)

@@ -83,11 +83,10 @@ static bool collect_stores(Load *l)
 
 // ---------------------------------------------------------------------------------------------------- tensors
 
-static bool contiguous(const PickleTensor *t)
+static bool contiguous(const PickleTensor *t, uint64_t count)
 {
-    int64_t expected = 1;
-    for (int i = t->rank - 1; i >= 0; i--) {
-        if (t->dim[i] == 0) return true;
+    int64_t expected = 1; // stays below count, which fits
+    for (int i = t->rank - 1; count && i >= 0; i--) {
         if (t->dim[i] != 1 && t->stride[i] != expected) return false;
         expected *= t->dim[i];
     }
@@ -156,7 +155,7 @@ static bool add_tensor(Load *l, Str key, const PickleTensor *t)
                   .file = l->path,
                   .at = s->at + t->offset * size};
     memcpy(x->dim, t->dim, sizeof x->dim);
-    if (contiguous(t)) {
+    if (contiguous(t, count)) {
         x->data = s->data + t->offset * size;
         return true;
     }

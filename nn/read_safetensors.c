@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_HEADER = 100000000, MAX_TENSORS = 1 << 17, MAX_NAME = 512, MAX_ENTRY = 4096 };
+enum { MAX_HEADER = 100000000, MAX_TENSORS = 1 << 17, MAX_NAME = 512, MAX_ENTRY = 4096, MAX_TEXT = 16 << 20 };
 
 // ---------------------------------------------------------------------------------------------------- members
 
@@ -104,6 +104,11 @@ static const Json *value_of(Arena *a, Str text, size_t at, char first, const cha
 {
     if (!text.n || text.s[0] != first) {
         err_at(e, path, at, "expected %s in the JSON header", first == '"' ? "a string" : "an object");
+        return NULL;
+    }
+    if (text.n > MAX_TEXT) {
+        err_at(e, path, at, "a text of %zu bytes in the JSON header; at most %d are possible", text.n,
+               MAX_TEXT);
         return NULL;
     }
     return json_parse(a, text, arena_printf(a, "%s:+%zu", path, at), e);

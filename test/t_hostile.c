@@ -301,6 +301,9 @@ TEST(unusual_pickles_that_load)
         P(W(TENSOR_OF(STORAGE, "K\0", SIZE22, "K\1K\2\x86")), ""),
         P(W(TENSOR_OF(STORAGE, "K\3", ")", ")")), ""),
         P(W(TENSOR_OF(STORAGE, "K\4", "K\0\x85", "K\1\x85")), ""),
+        P(W(TENSOR_OF(STORAGE, "K\0", "(K\0\x8a\10\0\0\0\0\0\0\0\100\x8a\10\0\0\0\0\0\0\0\100t",
+                      "(K\1\x8a\10\0\0\0\0\0\0\0\100K\1t")),
+          ""),
         P(W(TENSOR_OF(STORAGE, "K\0", "K\7\x85", "K\0\x85")), ""),
         P(W(TENSOR_OF(STORAGE, "K\0", "K\0J\377\377\377\177\x86", "K\1K\1\x86")), ""),
         P(DICT("U\1w" TENSOR "q\5s" T1("v") "h\5s"), ""),
@@ -867,6 +870,9 @@ TEST(hostile_safetensors)
     Str blanks = repeated(A, STR_LIT("{\"w\":{"), STR_LIT(" "), 4096, STR_LIT("}}"));
     refused("x.safetensors", kit_safetensors(A, blanks, 0), "the entry of tensor 'w' has 4098 bytes",
             __LINE__);
+    Str text = repeated(A, STR_LIT("{\"__metadata__\":{\"a\":\""), STR_LIT("0123456789abcdef"), 1 << 20,
+                        STR_LIT("\"}}"));
+    refused("x.safetensors", kit_safetensors(A, text, 0), "a text of 16777218 bytes", __LINE__);
     Str large = {arena_new(A, char, 100000100), 100000100};
     kit_patch(large, 0, 100000001, 8);
     refused("x.safetensors", large, "header claims 100000001 bytes; at most 100000000 are possible",
