@@ -317,3 +317,102 @@ TEST(aggregate_names_and_rows)
     for (size_t i = 0; i < n; i++) CHECK(!strcmp(attr_aggregator(i, &summary), names[i]) && *summary);
     CHECK(!attr_aggregator(n, &summary));
 }
+
+// Attention's own matrices: slices cut both sides of the encoder's, the target side of the decoder's.
+TEST(aggregate_sequence_scores)
+{
+    Token t[] = {{0, {"a", 1}}, {1, {"b", 1}}, {2, {"c", 1}}};
+    float square[9], cross[9];
+    for (int i = 0; i < 9; i++) square[i] = (float)i, cross[i] = (float)(10 * i);
+    NamedScores named[] = {{.name = STR_LIT("encoder_self_attentions"), .scores = {2, {3, 3}, square}},
+                           {.name = STR_LIT("decoder_self_attentions"), .scores = {2, {3, 3}, square}},
+                           {.name = STR_LIT("cross"), .scores = {2, {3, 3}, cross}}};
+    NamedScores step = {.name = STR_LIT("logit"), .scores = {1, {3}, (float[]){1, -5, 2}}};
+    Sequence out, in = {.source = t,
+                        .target = t,
+                        .n_source = 3,
+                        .n_target = 3,
+                        .attr_pos_end = 3,
+                        .kind = OUT_COARSE,
+                        .source_attributions = {2, {3, 3}, cross},
+                        .sequence_scores = named,
+                        .n_sequence_scores = 3,
+                        .step_scores = &step,
+                        .n_step_scores = 1};
+    static const Span span[] = {{1, 3}};
+    Err e = {0};
+    Stage s = attr_stage("slices");
+    s.source_spans = span, s.n_source_spans = 1;
+    CHECK(attr_aggregate(A, &in, &s, 1, &out, &e));
+    const float inner[] = {4, 5, 7, 8};
+    CHECK_INT(out.sequence_scores[0].scores.dim[1], 2);
+    for (int i = 0; i < 4; i++) CHECK_NEAR(out.sequence_scores[0].scores.v[i], inner[i], 0);
+    CHECK_INT(out.sequence_scores[1].scores.dim[0], 3);
+    CHECK_INT(out.sequence_scores[2].scores.dim[0], 2);
+    CHECK_INT(out.n_source, 2);
+
+    s = attr_stage("slices"); // nothing asked for: nothing lost
+    CHECK(attr_aggregate(A, &in, &s, 1, &out, &e));
+    same_sequence("slices of nothing", &out, &in, EXACT);
+
+    s = attr_stage(
+        "spans"); // columns of cross and decoder, rows and columns of encoder merge; other scores: absmax
+    s.target_spans = s.source_spans = span, s.n_target_spans = s.n_source_spans = 1;
+    CHECK(attr_aggregate(A, &in, &s, 1, &out, &e));
+    const float merged[] = {0, 2, 6, 8};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < 4; i++) CHECK_NEAR(out.sequence_scores[k].scores.v[i], merged[i], 0);
+    CHECK_NEAR(out.step_scores[0].scores.v[1], -5, 0);
+    CHECK_STR(out.target[1].text, STR_LIT("bc"));
+}
+
+TEST(aggregate_refuses_mismatches)
+{
+    Sequence in = small(A), other = in, out;
+    Err e = {0};
+    Stage s = attr_stage("vnorm");
+    in.target_attributions.dim[1] = 1;
+    CHECK(!attr_aggregate(A, &in, &s, 1, &out, &e));
+    CHECK_HAS(e.text, "different numbers of columns");
+
+    NamedScores p = {.name = STR_LIT("p"), .scores = {1, {5}, (float[5]){0}}};
+    in = small(A), in.step_scores = &p, in.n_step_scores = 1;
+    e = (Err){0};
+    CHECK(!attr_weight(A, &in, "p", &out, &e));
+    CHECK_HAS(e.text, "one number per token and step");
+
+    s = attr_stage("pair"), s.paired = &other;
+    e = (Err){0};
+    CHECK(!attr_aggregate(A, &in, &s, 1, &out, &e));
+    CHECK_HAS(e.text, "no scores 'p'");
+    in.n_step_scores = 0, other.n_source = 1, e = (Err){0};
+    CHECK(!attr_aggregate(A, &in, &s, 1, &out, &e));
+    CHECK_HAS(e.text, "only results of equal lengths");
+    other = small(A), other.source_attributions.rank = 2, e = (Err){0};
+    CHECK(!attr_aggregate(A, &in, &s, 1, &out, &e));
+    CHECK_HAS(e.text, "source attributions of the two results differ in shape");
+}
+
+// Suffix marks (WordPiece), several marks, and no mark at all.
+TEST(aggregate_subword_marks)
+{
+    Token pieces[] = {
+        {1, {"phen", 4}}, {2, {"##omen", 6}}, {3, {"##al", 4}}, {4, {"day", 3}}, {5, {"[SEP]", 5}}};
+    float v[5] = {1, -3, 2, 4, 5};
+    Sequence out, in = {.source = pieces,
+                        .n_source = 5,
+                        .target = pieces,
+                        .n_target = 1,
+                        .attr_pos_end = 1,
+                        .source_attributions = {2, {5, 1}, v},
+                        .kind = OUT_COARSE};
+    Err e = {0};
+    Stage s = attr_stage("subwords");
+    CHECK(attr_aggregate(A, &in, &s, 1, &out, &e));
+    CHECK_INT(out.n_source, 5); // no token has the mark
+    s.special_chars = "@@ ##", s.is_suffix_symbol = true;
+    CHECK(attr_aggregate(A, &in, &s, 1, &out, &e));
+    CHECK_INT(out.n_source, 3);
+    CHECK_STR(out.source[0].text, STR_LIT("phen##omen##al"));
+    CHECK_NEAR(out.source_attributions.v[0], -3, 0);
+}

@@ -545,3 +545,34 @@ TEST(report_same_bytes_again)
         CHECK(once.n == again.n && !memcmp(once.s, again.s, once.n));
     }
 }
+
+TEST(report_terminal_several)
+{
+    Attribution t = table(A, words, 1, 1, NULL);
+    Sequence *two = arena_new(A, Sequence, 2);
+    two[0] = two[1] = *t.sequence;
+    two[1].source_attributions = scores_new(A, 2, (int64_t[]){0, 1}), two[1].n_source = 0;
+    t.sequence = two, t.n = 2;
+    ReportOptions o = WIDE;
+    o.title = "A title";
+    Str text = report(A, "terminal", &t, &o);
+    CHECK(str_starts(text, STR_LIT("A title\n\n0th instance:\nSource Saliency Heatmap\n")));
+    CHECK_HAS(text.s, "\n1st instance:\nSource Saliency Heatmap\n");
+    CHECK_HAS(report(A, "json", &t, &o).s, "\"source_attributions\": [],");
+    CHECK_HAS(report(A, "html", &t, &o).s, "<h1>A title</h1>");
+}
+
+// A given range of colours is the range: scores outside of it have the colour of its end.
+TEST(report_given_range)
+{
+    Sequence s = {0};
+    ReportOptions o = WIDE;
+    o.max_val = 2;
+    Range r = report_range(&s, &o);
+    CHECK_NEAR(report_heat(r, 1), 0.5, 0);
+    CHECK_NEAR(report_heat(r, 7), 1, 0);
+    o.min_val = 0;
+    r = report_range(&s, &o);
+    CHECK_NEAR(report_heat(r, 1), 0, 0);
+    CHECK_NEAR(report_heat(r, -INFINITY), -1, 0);
+}

@@ -403,3 +403,171 @@ TEST(result_faults)
     test_every_fault(A, FAULT_ALLOC, read_and_write, &older);
     test_every_fault(A, FAULT_ALLOC, read_and_write, &gz);
 }
+
+// ------------------------------------------------------------------------------------------ every number format
+
+static const char *tensor_of(Arena *A, const char *dtype, const void *bytes, size_t n, int count)
+{
+    const char *header = arena_printf(
+        A, "{\"attribution\":{\"dtype\":\"%s\",\"shape\":[%d],\"data_offsets\":[0,%zu]}}", dtype, count, n);
+    Buf file = {.arena = A}, text = {.arena = A};
+    for (int i = 0; i < 8; i++) buf_char(&file, (char)(strlen(header) >> (8 * i)));
+    buf_str(&file, str_of(header));
+    buf_put(&file, bytes, n);
+    buf_base64(&text, file.s, file.n);
+    return text.s;
+}
+
+TEST(result_every_dtype)
+{
+    static const uint8_t b8[] = {1, 255}, f16[] = {0, 0x3E, 1, 0x80}, bf16[] = {0xC0, 0x3F, 0x80, 0xFF},
+                         e4m3[] = {0x3C, 0xFE}, e5m2[] = {0x3E, 0xFC}, i16[] = {1, 0, 0xFE, 0xFF},
+                         i32[] = {1, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF};
+    static const uint8_t i64[] = {1, 0, 0, 0, 0, 0, 0, 0, 0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
+    const double f64[] = {1.5, 1e300};
+    const float f32[] = {1.5f, -0.0f};
+    const struct {
+        const char *dtype;
+        const void *bytes;
+        size_t n;
+        double first, second;
+        bool is_int;
+    } cases[] = {
+        {"F64", f64, 16, 1.5, INFINITY, false},
+        {"F32", f32, 8, 1.5, 0, false},
+        {"F16", f16, 4, 1.5, -5.960464477539063e-08, false},
+        {"BF16", bf16, 4, 1.5, -INFINITY, false},
+        {"F8_E4M3", e4m3, 2, 1.5, -448, false},
+        {"F8_E5M2", e5m2, 2, 1.5, -INFINITY, false},
+        {"I64", i64, 16, 1, -2, true},
+        {"I32", i32, 8, 1, -2, true},
+        {"I16", i16, 4, 1, -2, true},
+        {"I8", b8, 2, 1, -1, true},
+        {"U64", i64, 16, 1, 18446744073709551614.0, true},
+        {"U32", i32, 8, 1, 4294967294.0, true},
+        {"U16", i16, 4, 1, 65534, true},
+        {"U8", b8, 2, 1, 255, true},
+        {"BOOL", b8, 2, 1, 255, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        Attribution x;
+        Err e = {0};
+        const char *t = tensor_of(A, cases[i].dtype, cases[i].bytes, cases[i].n, 2);
+        if (!read_small(A, arena_printf(A, "\"step_scores\": {\"s\": \"%s\"}", t), &x, &e)) {
+            FAIL("%s: %s", cases[i].dtype, e.text);
+            continue;
+        }
+        const NamedScores *s = x.sequence->step_scores;
+        CHECK(s->scores.v[0] == (float)cases[i].first && s->scores.v[1] == (float)cases[i].second);
+        CHECK(s->is_int == cases[i].is_int);
+    }
+}
+
+// All 256 patterns of E4M3 against the definition of the format: sign, 4 bits of exponent (bias 7), 3 of fraction.
+TEST(result_every_float8)
+{
+    uint8_t all[256];
+    for (int i = 0; i < 256; i++) all[i] = (uint8_t)i;
+    Attribution x;
+    Err e = {0};
+    const char *text =
+        arena_printf(A,
+                     "{\"sequence_attributions\": [{\"source\": [], \"target\": [%s\"x\"], \"step_scores\": "
+                     "{\"s\": \"%s\"}}]}",
+                     "\"x\", \"x\", \"x\", ", tensor_of(A, "F8_E4M3", all, 256, 256));
+    CHECK(!attr_from_json(A, str_of(text), "f8", &x, &e)); // 256 values for 4 steps
+    CHECK_HAS(e.text, "256 values for 4 steps");
+    for (int i = 0; i < 256; i += 2) {
+        e = (Err){0};
+        if (!read_small(
+                A,
+                arena_printf(A, "\"step_scores\": {\"s\": \"%s\"}", tensor_of(A, "F8_E4M3", all + i, 2, 2)),
+                &x, &e)) {
+            FAIL("%s", e.text);
+            return;
+        }
+        for (int k = 0; k < 2; k++) {
+            int u = i + k, exponent = u >> 3 & 15, fraction = u & 7;
+            double want = exponent ? ldexp(1 + fraction / 8.0, exponent - 7) : ldexp(fraction / 8.0, -6);
+            float got = x.sequence->step_scores[0].scores.v[k];
+            if ((u & 127) == 127) CHECK(isnan(got));
+            else CHECK(got == (float)(u & 128 ? -want : want));
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------ gzip by hand
+
+static bool read_gzip(Arena *A, const uint8_t *bytes, size_t n, Err *e)
+{
+    Attribution x;
+    return attr_from_json(A, (Str){(const char *)bytes, n}, "f.gz", &x, e) && x.n == 0;
+}
+
+// A stored block, all optional parts of the header, and two members in a row.
+TEST(result_gzip_forms)
+{
+    static const char json[] = "{\"sequence_attributions\": []}";
+    const size_t n = sizeof json - 1;
+    Buf gz = {.arena = A};
+    static const uint8_t head[] = {
+        0x1F, 0x8B, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 3, 2, 0, 'x', 'y', 'n', 0, 'c', 0, 9, 9};
+    static const uint8_t empty[] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    buf_put(&gz, head, sizeof head);
+    const uint8_t stored[] = {1, (uint8_t)n, 0, (uint8_t)~n, 0xFF};
+    buf_put(&gz, stored, sizeof stored);
+    buf_str(&gz, str_of(json));
+    uint32_t crc = ~0u; // as in gunzip.c, bit by bit
+    for (size_t i = 0; i < n; i++) {
+        crc ^= (uint8_t)json[i];
+        for (int k = 0; k < 8; k++) crc = crc & 1 ? crc >> 1 ^ 0xEDB88320u : crc >> 1;
+    }
+    crc = ~crc;
+    for (int i = 0; i < 4; i++) buf_char(&gz, (char)(crc >> (8 * i)));
+    for (int i = 0; i < 4; i++) buf_char(&gz, (char)(i ? 0 : n));
+    size_t one = gz.n;
+    buf_put(&gz, empty, sizeof empty);
+    Err e = {0};
+    CHECK(read_gzip(A, (uint8_t *)gz.s, one, &e) && read_gzip(A, (uint8_t *)gz.s, gz.n, &e));
+    gz.s[one - 5]++; // the checksum
+    CHECK(!read_gzip(A, (uint8_t *)gz.s, gz.n, &e));
+    CHECK_HAS(e.text, "does not match its checksum");
+    gz.s[one - 5]--, gz.s[20] = 7, e = (Err){0}; // a block of the fourth kind
+    CHECK(!read_gzip(A, (uint8_t *)gz.s, gz.n, &e));
+    gz.s[20] = 1, gz.s[23] ^= 1, e = (Err){0}; // lengths that do not mirror each other
+    CHECK(!read_gzip(A, (uint8_t *)gz.s, gz.n, &e));
+    gz.s[23] ^= 1, gz.s[3] = (char)0x80, e = (Err){0};
+    CHECK(!read_gzip(A, (uint8_t *)gz.s, gz.n, &e));
+    CHECK_HAS(e.text, "not the header of a gzip member");
+}
+
+// ------------------------------------------------------------------------------------------ odd but right
+
+TEST(result_odd_but_right)
+{
+    Attribution x, y;
+    Err e = {0};
+    Buf b = {.arena = A};
+    // names and fields twice: the last counts; no tokens; no info
+    CHECK(read_small(A, "\"step_scores\": {\"p\": [1, 2], \"p\": [3, 4], \"q\": null}", &x, &e));
+    CHECK_INT(x.sequence->n_step_scores, 1);
+    CHECK_NEAR(x.sequence->step_scores[0].scores.v[0], 3, 0);
+    Str twice = STR_LIT(
+        "{\"info\": {\"a\": 1, \"a\": 2}, \"sequence_attributions\": [{\"source\": [], \"target\": []}]}");
+    CHECK(attr_from_json(A, twice, "twice", &x, &e));
+    attr_to_json(A, &x, &b);
+    CHECK_HAS(b.s, "\"a\": 2\n");
+    CHECK(!strstr(b.s, "\"a\": 1"));
+    CHECK_HAS(b.s, "\"source\": []");
+    CHECK(attr_from_json(A, buf_view(&b), "again", &y, &e));
+    b.n = 0, x.n_info = 0;
+    attr_to_json(A, &x, &b);
+    CHECK_HAS(b.s, "\"info\": {}");
+
+    Buf many = {.arena = A};
+    buf_str(&many, STR_LIT("\"step_scores\": {"));
+    for (int i = 0; i < 1001; i++) buf_printf(&many, "%s\"%d\": [1, 2]", i ? ", " : "", i);
+    buf_char(&many, '}');
+    CHECK(!read_small(A, many.s, &x, &e));
+    CHECK_HAS(e.text, "at most 1000");
+}
