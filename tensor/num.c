@@ -54,6 +54,15 @@ double num_exp(double x)
     return p * scale;
 }
 
+// Steele, Lea and Flood 2014, doi:10.1145/2714064.2660195. By counter, so that no result depends on the order of asking.
+uint64_t num_random(uint64_t seed, uint64_t counter)
+{
+    uint64_t z = seed * 0xD1B54A32D192ED03u + (counter + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
 double num_log_sum_exp(const float *z, int64_t n)
 {
     float top = K->max(z, n);

@@ -26,6 +26,8 @@ struct Node {
     Act act;
     Attention how;
     const int64_t *index;
+    const int32_t *ids;
+    uint64_t seed;
     const Rows *seqs;
     const float *table;
 };

@@ -3,6 +3,7 @@
 //
 //   z = scale * q k^T + bias     p = softmax(z)     y = p v            for each sequence and head
 //   back:   dv += p^T dy     dp = dy v^T     dz = p * (dp - sum(dp*p))     dq += scale * dz k     dk += scale * dz^T q
+//           dbias[bucket of key - query] += dz
 // Keeps p [H, n_queries, n_keys] of every sequence. Masked entries hold an exact 0, and 0 adds nothing to a chain of
 // fused multiply-adds, so decoding one row at a time gives the bits of the whole pass.
 //
@@ -71,7 +72,7 @@ static void shape(Node *n, Tape *t)
 
 typedef struct Job {
     const Node *n;
-    float *scratch;
+    float *scratch, *sums; // sums: [items, buckets] of bias_back, or NULL
     int64_t each, items, step; // floats of scratch for each part; heads x sequences (or cotangents); items a part
 } Job;
 
@@ -153,7 +154,16 @@ static float *grad_row(const Tensor *x, int64_t k, int64_t row)
     return x->wanted ? x->grad + (x->layout->at[k] + row - x->layout->row0[k]) * x->cols : NULL;
 }
 
-static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch)
+// A training's: each head of a cotangent sums dz by buckets into its own [buckets], so that threads do not meet.
+static void bias_back(const Node *n, float *sums, const float *dz, int64_t rows, int64_t first, int64_t seen, int64_t past)
+{
+    memset(sums, 0, (size_t)n->how.bias->rows * sizeof(float));
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0, end = n->how.causal && past + first + i + 1 < seen ? past + first + i + 1 : seen; j < end; j++)
+            sums[kept(n)->bucket[kept(n)->limit + j - (past + first + i)]] += dz[i * seen + j];
+}
+
+static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch, float *sums)
 {
     const Tensor *q = n->in[0], *key = n->in[1], *v = n->in[2], *y = n->out;
     const Layout *l = y->layout;
@@ -170,11 +180,12 @@ static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch)
     float *dvh = grad_row(v, k, v->seqs->start[ks]);
 
     if (dvh) K->gemm_nn(dvh + h * dv, v->cols, p, 1, nk, seen, dy, W_F32, y->cols, 0, dv, rows, true);
-    if (!dq && !dk) return;
+    if (!dq && !dk && !sums) return;
     K->pack(packed, dy, y->cols, rows, dv);
     K->gemm_nt(dp, seen, packed, rows, vh, W_F32, v->cols, 0, seen, dv, false);
     memset(dz, 0, (size_t)(rows * seen) * sizeof(float));
     for (int64_t i = 0; i < rows; i++) K->softmax_dx(dz + i * seen, dp + i * seen, p + i * nk, seen);
+    if (sums) bias_back(n, sums, dz, rows, first, seen, nk - nq);
     K->scale(dz, n->how.scale, dz, rows * seen);
     if (dq) K->gemm_nn(dq + h * d, q->cols, dz, seen, 1, rows, kh, W_F32, key->cols, 0, d, seen, true);
     if (dk) K->gemm_nn(dk + h * d, key->cols, dz, 1, seen, seen, qh, W_F32, q->cols, 0, d, rows, true);
@@ -184,7 +195,8 @@ static void backward_part(int64_t part, void *context)
 {
     Job *j = context;
     for (int64_t i = part * j->step; i < j->items && i < (part + 1) * j->step; i++)
-        one_head_back(j->n, i / j->n->how.heads, i % j->n->how.heads, j->scratch + part * j->each);
+        one_head_back(j->n, i / j->n->how.heads, i % j->n->how.heads, j->scratch + part * j->each,
+                      j->sums ? j->sums + i * j->n->how.bias->rows : NULL);
 }
 
 static Job back_job(const Node *n)
@@ -196,20 +208,31 @@ static Job back_job(const Node *n)
                  .items = l->K * n->how.heads};
 }
 
+static bool trained_bias(const Node *n) { return n->how.bias && n->how.bias->wanted; }
+
 static int64_t scratch(const Node *n)
 {
     Job j = back_job(n);
-    return deal(&j) * j.each;
+    return deal(&j) * j.each + (trained_bias(n) ? j.items * n->how.bias->rows : 0);
 }
 
-static void backward(Node *n, Tape *t) { run(back_job(n), t, backward_part); }
+static void backward(Node *n, Tape *t)
+{
+    Job j = back_job(n);
+    int64_t heads = n->how.heads, buckets = trained_bias(n) ? n->how.bias->rows : 0;
+    if (buckets) j.sums = tape_scratch(t, j.items * buckets);
+    run(j, t, backward_part);
+    for (int64_t i = 0; i < (buckets ? j.items : 0); i++)
+        for (int64_t b = 0; n->out->layout->n[i / heads] && b < buckets; b++)
+            n->how.bias->grad[b * heads + i % heads] += j.sums[i * buckets + b];
+}
 
 const Op op_attention = {
     .name = "attention", .shape = shape, .forward = forward, .reach = reach, .backward = backward, .scratch = scratch};
 
 Tensor *tn_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, const Attention *how)
 {
-    return tape_run(t, (Node){.op = &op_attention, .in = {q, k, v}, .how = *how});
+    return tape_run(t, (Node){.op = &op_attention, .in = {q, k, v, how->bias}, .how = *how});
 }
 
 const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys)

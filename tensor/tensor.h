@@ -76,7 +76,7 @@ typedef struct Attention {
     float scale;            // of the dot products: 1/sqrt(head width) for most, 1 for T5
     bool causal;
     const int32_t *keys_of; // sequence of keys for each sequence of queries; NULL: the same number
-    const Tensor *bias;     // [buckets, heads] relative position table, or NULL (T5)
+    Tensor *bias;           // [buckets, heads] relative position table, or NULL (T5)
     bool bidirectional;     // of the buckets
     int64_t max_distance;
 } Attention;
@@ -96,6 +96,7 @@ void num_softmax(float *p, const float *z, int64_t n);                 // p = so
 double num_log_sum_exp(const float *z, int64_t n);
 double num_log(double x);                                              // not libm's: the same everywhere
 double num_exp(double x);
+uint64_t num_random(uint64_t seed, uint64_t counter);                  // splitmix64: well mixed bits of the two
 int64_t num_argmax(const float *z, int64_t n);                         // first among equals
 void num_axpy(float *y, float a, const float *x, int64_t n);           // y += a x
 float num_dot(const float *x, const float *y, int64_t n);

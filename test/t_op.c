@@ -285,6 +285,28 @@ static P p_pick(Ctx *c, P x, const int64_t *index, const Rows *seqs)
     return y;
 }
 
+static P p_embed(Ctx *c, P w, const int32_t *ids, const Rows *seqs, float factor)
+{
+    P y = result(c, 0, w.cols, seqs);
+    for (int64_t s = 0; s < seqs->n; s++) y.rows += seqs->len[s];
+    y.d = arena_new(c->a, double, y.rows *y.cols);
+    for (int64_t r = 0; r < y.rows; r++)
+        for (int64_t j = 0; j < y.cols; j++) y.d[r * y.cols + j] = w.d[ids[r] * w.cols + j] * factor;
+    if (c->t) y.f = tn_embed(c->t, w.f, ids, seqs, factor);
+    return y;
+}
+
+static P p_dropout(Ctx *c, P x, float rate, uint64_t seed)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    for (int64_t i = 0; i < x.rows * x.cols; i++) {
+        bool kept = (double)(num_random(seed, (uint64_t)i) >> 40) * 0x1p-24 >= (double)rate;
+        y.d[i] = kept ? x.d[i] / (1 - (double)rate) : 0;
+    }
+    if (c->t) y.f = tn_dropout(c->t, x.f, rate, seed);
+    return y;
+}
+
 // ------------------------------------------------------------------------------------------------ cases
 
 typedef P (*Build)(Ctx *c, P x);
@@ -376,7 +398,7 @@ static P attend_cached(Ctx *c, P x) // the queries are the last rows of each sen
 }
 static P attend_t5(Ctx *c, P x, bool bidirectional)
 {
-    P bias = vector(c, 32, 3, 0, false), q = p_linear(c, x, weight(c, 6, x.cols), none);
+    P bias = vector(c, 32, 3, 0, true), q = p_linear(c, x, weight(c, 6, x.cols), none);
     Attention how = {.heads = 3,
                      .scale = 1,
                      .causal = !bidirectional,
@@ -412,6 +434,18 @@ static P pick_some(Ctx *c, P x) // every second row
     return p_pick(c, x, index, rows_make(c->a, x.seqs->n, len));
 }
 static const Build cases_pick[] = {pick_some, NULL};
+
+static P embed_some(Ctx *c, P x) // ids that repeat, and rows of the table that nobody asks for
+{
+    int32_t *ids = arena_new(c->a, int32_t, x.rows);
+    for (int64_t i = 0; i < x.rows; i++) ids[i] = (int32_t)(i * i % 5);
+    return p_add(c, x, p_embed(c, weight(c, 7, x.cols), ids, x.seqs, 1.5f));
+}
+static P embed_f16(Ctx *c, P x) { return c->type = W_F16, embed_some(c, x); }
+static const Build cases_embed[] = {embed_some, embed_f16, NULL};
+
+static P dropout_third(Ctx *c, P x) { return p_dropout(c, x, 0.375f, 7); }
+static const Build cases_dropout[] = {dropout_third, NULL};
 
 static const struct {
     const char *name;
