@@ -254,6 +254,22 @@ static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOption
 
 // ------------------------------------------------------------------------------------------ page
 
+// The heading of the column under the pointer stands out as its row's does: one rule a column, as styles cannot count.
+static void put_column_rules(Buf *b, const Attribution *t)
+{
+    enum { MOST = 64 };
+    int64_t columns = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        int64_t n = t->sequence[i].attr_pos_end - t->sequence[i].attr_pos_start;
+        if (n > columns) columns = n < MOST ? n : MOST;
+    }
+    for (int64_t c = 3; c < 3 + columns; c++)
+        buf_printf(b,
+                   "table:has(td:nth-child(%" PRId64 "):hover) thead th:nth-child(%" PRId64
+                   "){background:var(--line)}\n",
+                   c, c);
+}
+
 // The i-th text of a list in the result's info ("input_texts"), if there is one for each sequence.
 static bool text_of(Arena *a, const Attribution *t, const char *key, size_t i, Str *out)
 {
@@ -298,6 +314,7 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
     put_text(a, out, title);
     buf_str(out, STR_LIT("</title>\n"));
     buf_str(out, STR_LIT(style));
+    put_column_rules(out, t);
     buf_str(out, STR_LIT("</style>\n</head>\n<body>\n<h1>"));
     put_text(a, out, title);
     buf_str(out, STR_LIT("</h1>\n"));
