@@ -22,9 +22,9 @@ static const char page_start[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<
 // --page must be the colour that the opacities are laid over: test/t_report.c checks the contrast with it.
 static const char style[] =
     "<style>\n"
-    ":root{--page:#fff;--text:#1b1f24;--soft:#59636e;--head:#f3f5f7;--line:#d5dae0;--cell:#000;--strong:#fff}"
+    ":root{--page:#fff;--text:#1b1f24;--soft:#4e5762;--head:#f3f5f7;--line:#d5dae0;--cell:#000;--strong:#fff}"
     "\n"
-    "@media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e8eaed;--soft:#a3acb6;--head:#20252b;"
+    "@media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e8eaed;--soft:#b3bbc4;--head:#20252b;"
     "--line:#3a424c;--cell:#f4f4f4;--strong:#f4f4f4}}\n"
     "body{margin:0 auto;padding:1.5rem 2rem 4rem;max-width:110rem;background:var(--page);color:var(--text);"
     "font:1rem/1.5 system-ui,sans-serif}\n"

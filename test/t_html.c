@@ -413,10 +413,11 @@ TEST(html_contrast)
     Str html = page_of(A, &x, &PLAIN);
     Page p = parse(A, html);
     for (int dark = 0; dark < 2; dark++) {
-        double page[3], normal[3], strong[3], soft[3], text[3], head[3], worst = 99;
+        double page[3], normal[3], strong[3], soft[3], text[3], head[3], line[3], worst = 99;
         CHECK(read_color(html, "--page:", dark, page) && read_color(html, "--cell:", dark, normal) &&
               read_color(html, "--strong:", dark, strong) && read_color(html, "--soft:", dark, soft) &&
-              read_color(html, "--text:", dark, text) && read_color(html, "--head:", dark, head));
+              read_color(html, "--text:", dark, text) && read_color(html, "--head:", dark, head) &&
+              read_color(html, "--line:", dark, line));
         int colored = 0;
         for (size_t i = 0; i < p.n_cells; i++) {
             double c[4] = {0}, over[3];
@@ -435,6 +436,8 @@ TEST(html_contrast)
         if (worst < 4.5) FAIL("theme %d: contrast %.2f", dark, worst);
         CHECK(contrast(luminance(page), luminance(soft)) >= 4.5 &&
               contrast(luminance(page), luminance(text)) >= 4.5);
+        CHECK(contrast(luminance(line), luminance(soft)) >= 4.5 && // headings under the pointer
+              contrast(luminance(line), luminance(text)) >= 4.5);
         CHECK(contrast(luminance(head), luminance(soft)) >= 4.5 &&
               contrast(luminance(head), luminance(text)) >= 4.5);
     }
