@@ -416,3 +416,24 @@ TEST(aggregate_subword_marks)
     CHECK_STR(out.source[0].text, STR_LIT("phen##omen##al"));
     CHECK_NEAR(out.source_attributions.v[0], -3, 0);
 }
+
+// Every attribution that golden data keeps unaggregated, by its default pipeline.
+TEST(aggregate_default_golden)
+{
+    const Json *index = golden_json(A, "index.json");
+    int n = 0;
+    for (const Json *c = NULL; (c = golden_case(index, "attribute", c));) {
+        const Json *raw = json_get(c, "raw_file"), *file = json_get(c, "file");
+        if (!raw || raw->kind != J_STRING) continue;
+        Arena *a = arena_create(A);
+        Attribution in, got, want;
+        Err e = {0};
+        if (golden_attribution(a, str_zero(a, raw->text) + 6, &in) &&
+            golden_attribution(a, str_zero(a, file->text) + 6, &want)) {
+            if (!attr_aggregate_default(a, &in, &got, &e)) FAIL("%s", e.text);
+            else n += same_attribution(str_zero(a, json_get(c, "name")->text), &got, &want, GOLDEN);
+        }
+        arena_free(a);
+    }
+    CHECK(n >= 20);
+}
