@@ -1,4 +1,5 @@
 // main.c — the test runner: registry, checks, the out-of-memory handler that tests survive.
+#include "../tensor/tensor.h"
 #include "test.h"
 
 #include <math.h>
@@ -129,6 +130,8 @@ static double seconds(void)
 int main(int argc, char **argv)
 {
     base_on_no_memory(no_memory);
+    Err e = {0};
+    if (!cpu_select(NULL, &e)) BUG("%s", e.text);
     pool_start(0);
     long passed = 0, failed = 0;
     for (const Test *t = tests; t; t = t->next) {
