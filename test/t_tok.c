@@ -99,7 +99,39 @@ TEST(folder_cases)
         arena_free(a);
     }
     CHECK_INT(lines, n * 511);
-    CHECK_INT(n, 8);
+    CHECK_INT(n, 9);
+}
+
+// The same folders under other settings of tokenizer_config.json: stripping added tokens, other special tokens, no
+// prefix, cleaning up by default ... Each line of variants.jsonl has its files, its config and recorded lines.
+TEST(folder_variants)
+{
+    Str file = slurp(A, CASES "variants.jsonl");
+    int variants = 0;
+    for (size_t at = 0, n; at < file.n; at += n + 1, variants++) {
+        const char *end = memchr(file.s + at, '\n', file.n - at);
+        n = end ? (size_t)(end - file.s) - at : file.n - at;
+        Err e = {0};
+        Arena *a = arena_create(A);
+        const Json *v = json_parse(a, (Str){file.s + at, n}, "variants.jsonl", &e);
+        const char *folder = kit_folder(a);
+        for (const Json *f = v ? json_get(v, "files")->child : NULL; f; f = f->next) {
+            const char *name = str_zero(a, f->text), *base = str_zero(a, json_get(v, "base")->text);
+            kit_write(folder, name, slurp(a, arena_printf(a, "%s/%s", base, name)));
+        }
+        if (v) kit_write(folder, "tokenizer_config.json", json_get(v, "config")->text);
+        const Tokenizer *t = v ? tok_open(a, folder, &e) : NULL;
+        if (!t) FAIL("%s", e.text);
+        for (const Json *l = t ? json_get(v, "lines")->child : NULL; l; l = l->next) {
+            Buf out = {.arena = a};
+            if (!tok_jsonl(a, NULL, t, l->text, &out, &e)) FAIL("%s", e.text);
+            if (!str_eq(buf_view(&out), l->text))
+                FAIL("%s:\n  expected %s\n  got      %s", str_zero(a, json_get(v, "name")->text), str_zero(a, l->text), out.s);
+            test_count(1);
+        }
+        arena_free(a);
+    }
+    CHECK_INT(variants, 22);
 }
 
 // --------------------------------------------------------------------------------------------- golden checkpoints

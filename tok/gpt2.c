@@ -16,7 +16,7 @@ typedef struct Gpt2 {
     Merges merges;
     int32_t id[256];         // of each byte, -1: the vocabulary lacks it, and it is left out
     int16_t byte[0x144];     // of each character that stands for one, else -1
-    bool prefix_space, add_bos;
+    bool prefix_space;
 } Gpt2;
 
 static bool matches(const char *folder, Str class, const char *model_type)
@@ -38,12 +38,6 @@ static void byte_table(Gpt2 *m)
     }
 }
 
-static bool flag(const Json *config, const char *key)
-{
-    const Json *j = config ? json_get(config, key) : NULL;
-    return j && j->kind == J_TRUE;
-}
-
 static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
 {
     Gpt2 *m = arena_new(a, Gpt2, 1);
@@ -53,15 +47,15 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     } else if (!bpe_json_read(a, t, in_folder(a, folder, "tokenizer.json"), &m->vocab, &m->merges, e)) return NULL;
     byte_table(m);
     t->ids = t->strings = &m->vocab;
-    m->prefix_space = flag(config, "add_prefix_space");
-    m->add_bos = flag(config, "add_bos_token");
-    if (!added_from_config(a, t, config, folder, e)) return NULL;
+    m->prefix_space = json_flag(config, "add_prefix_space", false);
+    if (!added_from_config(a, t, config, true, folder, e)) return NULL;
     added_sizes(t);
     t->unk = added_special(a, t, special_text(config, "unk_token", "<|endoftext|>"));
     t->bos = added_special(a, t, special_text(config, "bos_token", "<|endoftext|>"));
     t->eos = added_special(a, t, special_text(config, "eos_token", "<|endoftext|>"));
     t->pad = added_special(a, t, special_text(config, "pad_token", NULL));
     if (!added_lists(a, t, config, folder, e)) return NULL;
+    affixes_from_config(t, config);
     added_done(a, t);
     return m;
 }
@@ -140,11 +134,12 @@ static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encodin
     Merger w = {.arena = a, .merges = &m->merges};
     Cutter c = {.t = t, .text = text, .keep_text = o.keep_text};
     Str plain;
-    if (m->add_bos && !o.plain && t->bos >= 0) encoding_add(&b, t->bos, tok_string(t, t->bos));
+    encoding_affix(&b, t, o, t->before, t->n_before);
     for (const Added *token; cutter_next(&c, &plain, &token);) {
         if (plain.n) encode_stretch(a, m, plain, &w, &b);
         if (token) encoding_add(&b, token->id, token->text);
     }
+    encoding_affix(&b, t, o, t->after, t->n_after);
     *out = b.out;
     return true;
 }

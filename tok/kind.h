@@ -45,6 +45,9 @@ struct Tokenizer {
     uint32_t *by_id;           // [n_added] indices in added, by rising id
     bool begins[256];          // an added token may begin with this byte
     int32_t unk, pad, eos, bos; // -1: none
+    int32_t before[4], after[4]; // ids put around every text (merges.c; Marian and T5 know theirs)
+    size_t n_before, n_after;
+    bool has_template;         // tokenizer.json says what these are, so tokenizer_config.json does not
     int64_t max_length;
     bool cleanup;
     size_t size;
@@ -58,7 +61,8 @@ void added_done(Arena *a, Tokenizer *t);                     // builds the trie;
 const Added *added_by_id(const Tokenizer *t, int32_t id);    // NULL: none
 const Added *added_by_text(const Tokenizer *t, Str text);
 // The entries of "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}.
-bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e);
+// flagged: "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
+bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e);
 // A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
 Str special_text(const Json *config, const char *key, const char *otherwise);
 
@@ -86,6 +90,7 @@ typedef struct EncodingBuilder {
     size_t cap;
 } EncodingBuilder;
 void encoding_add(EncodingBuilder *b, int32_t id, Str token);
+void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n); // not if plain
 
 // ------------------------------------------------------------------------------------------------------ merges
 
@@ -100,6 +105,9 @@ bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e);
 // model.vocab, model.merges and added_tokens of a tokenizer.json.
 bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m, Err *e);
 
+// Sets before and after by add_bos_token and add_eos_token, unless tokenizer.json has said it all.
+void affixes_from_config(Tokenizer *t, const Json *config);
+
 typedef struct Merger {   // {.arena, .merges}; room that is used again from call to call
     Arena *arena;
     const Merges *merges;
@@ -111,6 +119,7 @@ size_t merge_ids(Merger *w, int32_t *ids, size_t n);          // in place; how m
 
 // ----------------------------------------------------------------------------------------------------- helpers
 
+bool json_flag(const Json *object, const char *key, bool otherwise); // a member that is true or false
 bool is_white_space(uint32_t cp);                        // Unicode's White_Space
 Str python_strip(Str s);                                 // str.strip(): White_Space and U+001C to U+001F
 Str clean_up_spaces(Arena *a, Str s);                    // clean_up_tokenization_spaces

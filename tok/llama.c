@@ -18,19 +18,12 @@ typedef struct Llama {
     Merges merges;
     int32_t byte[256];   // ids of <0x00> ... <0xFF>, -1: not there
     Prepend prepend;
-    bool add_bos, add_eos;
 } Llama;
 
 static bool matches(const char *folder, Str class, const char *model_type)
 {
     if (class.n) return str_is(class, "LlamaTokenizer");
     return strcmp(model_type, "llama") == 0 || strcmp(model_type, "mistral") == 0 || folder_has(folder, "tokenizer.model");
-}
-
-static bool flag(const Json *config, const char *key, bool otherwise)
-{
-    const Json *j = config ? json_get(config, key) : NULL;
-    return j && (j->kind == J_TRUE || j->kind == J_FALSE) ? j->kind == J_TRUE : otherwise;
 }
 
 // All ways to cut a piece into two others, shortest left part first; called for the pieces by rising id. Counts only
@@ -79,18 +72,17 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
         char text[6] = {'<', '0', 'x', hex[b >> 4], hex[b & 15], '>'};
         m->byte[b] = vocab_id(&m->vocab, (Str){text, 6});
     }
-    bool prefix = flag(config, "add_prefix_space", true), legacy = flag(config, "legacy", false);
+    bool prefix = json_flag(config, "add_prefix_space", true), legacy = json_flag(config, "legacy", false);
     m->prepend = !prefix ? NEVER : legacy ? ALWAYS : AT_START;
-    m->add_bos = flag(config, "add_bos_token", true);
-    m->add_eos = flag(config, "add_eos_token", false);
     t->ids = t->strings = &m->vocab;
-    if (!added_from_config(a, t, config, folder, e)) return NULL;
+    if (!added_from_config(a, t, config, true, folder, e)) return NULL;
     added_sizes(t);
     t->unk = added_special(a, t, special_text(config, "unk_token", "<unk>"));
     t->bos = added_special(a, t, special_text(config, "bos_token", "<s>"));
     t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));
     t->pad = added_special(a, t, special_text(config, "pad_token", NULL));
     if (!added_lists(a, t, config, folder, e)) return NULL;
+    affixes_from_config(t, config);
     added_done(a, t);
     return m;
 }
@@ -134,12 +126,12 @@ static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encodin
     Merger w = {.arena = a, .merges = &m->merges};
     Cutter c = {.t = t, .text = text, .keep_text = o.keep_text};
     Str plain;
-    if (m->add_bos && !o.plain && t->bos >= 0) encoding_add(&b, t->bos, tok_string(t, t->bos));
+    encoding_affix(&b, t, o, t->before, t->n_before);
     for (const Added *token; cutter_next(&c, &plain, &token);) {
         if (plain.n) encode_stretch(a, t, plain, plain.s == text.s, &w, &b);
         if (token) encoding_add(&b, token->id, token->text);
     }
-    if (m->add_eos && !o.plain && t->eos >= 0) encoding_add(&b, t->eos, tok_string(t, t->eos));
+    encoding_affix(&b, t, o, t->after, t->n_after);
     *out = b.out;
     return true;
 }

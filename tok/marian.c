@@ -70,7 +70,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     Str unk = special_text(config, "unk_token", "<unk>");
     for (int i = 0; i < 2; i++)
         if (!open_side(a, &s[i], unk, path[i], e)) return NULL;
-    if (!added_from_config(a, t, config, folder, e)) return NULL;
+    if (!added_from_config(a, t, config, false, folder, e)) return NULL;
     added_sizes(t);
     t->unk = added_special(a, t, unk);
     t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));

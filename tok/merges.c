@@ -187,6 +187,64 @@ static bool read_merges_json(Arena *a, const Json *list, const char *path, const
     return true;
 }
 
+void affixes_from_config(Tokenizer *t, const Json *config)
+{
+    if (t->has_template) return;
+    if (json_flag(config, "add_bos_token", false) && t->bos >= 0) t->before[t->n_before++] = t->bos;
+    if (json_flag(config, "add_eos_token", false) && t->eos >= 0) t->after[t->n_after++] = t->eos;
+}
+
+// One entry of TemplateProcessing's "single": {"SpecialToken": {"id": "<s>"}}, whose ids are in special_tokens.
+static bool add_affix(Tokenizer *t, const Json *post, const Json *entry, bool after, const char *path, Err *e)
+{
+    enum { ROOM = sizeof t->before / sizeof *t->before };
+    const Json *name = json_get(json_get(entry, "SpecialToken"), "id"), *special = json_get(post, "special_tokens");
+    const Json *ids = name && name->kind == J_STRING && special ? special->child : NULL;
+    while (ids && !str_eq(ids->key, name->text)) ids = ids->next;
+    ids = ids ? json_get(ids, "ids") : NULL;
+    if (!ids || ids->kind != J_ARRAY) return err_at(e, path, entry->at, "post_processor names a token without ids");
+    for (const Json *j = ids->child; j; j = j->next) {
+        size_t *n = after ? &t->n_after : &t->n_before;
+        if (!j->is_int || j->i < 0 || j->i >= INT32_MAX || *n == ROOM)
+            return err_at(e, path, j->at, "post_processor: expected an id, and at most %d on each side", ROOM);
+        (after ? t->after : t->before)[(*n)++] = (int32_t)j->i;
+    }
+    return true;
+}
+
+// What is put around a text: TemplateProcessing, alone or in a Sequence. ByteLevel only moves offsets.
+static bool read_template(Tokenizer *t, const Json *post, const char *path, Err *e)
+{
+    if (!post || post->kind == J_NULL) return true;
+    t->has_template = true;
+    const Json *list = json_get(post, "processors");
+    for (const Json *p = list ? list->child : post; p; p = list ? p->next : NULL) {
+        const Json *type = json_get(p, "type"), *single = json_get(p, "single");
+        if (type && type->kind == J_STRING && str_is(type->text, "ByteLevel")) continue;
+        if (!type || type->kind != J_STRING || !str_is(type->text, "TemplateProcessing") || !single)
+            return err_at(e, path, p->at, "post_processor: only TemplateProcessing and ByteLevel are known");
+        bool after = false;
+        for (const Json *j = single->child; j; j = j->next) {
+            if (json_get(j, "Sequence")) after = true;
+            else if (!add_affix(t, p, j, after, path, e)) return false;
+        }
+    }
+    return true;
+}
+
+// An id outside the vocabulary would print as nothing and break the model later.
+static bool check_affixes(const Tokenizer *t, const Vocab *v, const char *path, Err *e)
+{
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < (side ? t->n_after : t->n_before); i++) {
+            int32_t id = (side ? t->after : t->before)[i];
+            bool known = (size_t)id < v->n && v->text[id].s;
+            for (size_t k = 0; k < t->n_added && !known; k++) known = t->added[k].id == id;
+            if (!known) return err_set(e, "%s: post_processor puts id %d, which is no token", path, id);
+        }
+    return true;
+}
+
 bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m, Err *e)
 {
     Str text;
@@ -198,5 +256,6 @@ bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m
         merges->kind != J_ARRAY)
         return err_at(e, path, model ? model->at : 0, "expected a model with vocab (an object) and merges (a list)");
     return read_vocab_json(a, vocab, path, v, e) && read_merges_json(a, merges, path, v, m, e) &&
-           added_from_json(a, t, json_get(top, "added_tokens"), path, e);
+           added_from_json(a, t, json_get(top, "added_tokens"), path, e) &&
+           read_template(t, json_get(top, "post_processor"), path, e) && check_affixes(t, v, path, e);
 }

@@ -139,7 +139,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
         return NULL;
     index_entries(a, m, &entries);
     t->ids = t->strings = &m->vocab;
-    if (!added_from_config(a, t, config, folder, e)) return NULL;
+    if (!added_from_config(a, t, config, true, folder, e)) return NULL;
     added_sizes(t);
     t->unk = added_special(a, t, special_text(config, "unk_token", "<unk>"));
     t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));

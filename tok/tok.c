@@ -157,13 +157,19 @@ const Added *added_by_text(const Tokenizer *t, Str text)
     return at ? &t->added[t->added_trie.node[at].value] : NULL;
 }
 
-static bool flag(const Json *object, const char *key)
+bool json_flag(const Json *object, const char *key, bool otherwise)
 {
-    const Json *j = json_get(object, key);
-    return j && j->kind == J_TRUE;
+    const Json *j = object ? json_get(object, key) : NULL;
+    return j && (j->kind == J_TRUE || j->kind == J_FALSE) ? j->kind == J_TRUE : otherwise;
 }
 
-bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e)
+static Added added_of(const Json *j, Str text, int32_t id, bool flagged)
+{
+    return (Added){.text = text, .id = id, .special = flagged && json_flag(j, "special", false),
+                   .lstrip = json_flag(j, "lstrip", false), .rstrip = json_flag(j, "rstrip", false)};
+}
+
+bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e)
 {
     const Json *list = config ? json_get(config, "added_tokens_decoder") : NULL;
     if (!list || list->kind != J_OBJECT) return true;
@@ -183,7 +189,7 @@ bool added_from_config(Arena *a, Tokenizer *t, const Json *config, const char *f
         if (!ok || !text.n)
             return err_set(e, "%s/tokenizer_config.json: added_tokens_decoder has an entry '%.*s' that is not an id with a "
                            "content", folder, (int)(j->key.n < 40 ? j->key.n : 40), j->key.s);
-        added_put(a, t, (Added){text, (int32_t)id, flag(j, "special"), flag(j, "lstrip"), flag(j, "rstrip")});
+        added_put(a, t, added_of(j, text, (int32_t)id, flagged));
     }
     return true;
 }
@@ -196,7 +202,7 @@ bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path,
         const Json *id = json_get(j, "id"), *content = json_get(j, "content");
         if (!id || !id->is_int || id->i < 0 || id->i >= INT32_MAX || !content || content->kind != J_STRING)
             return err_at(e, path, j->at, "an added token without an id and a content");
-        added_put(a, t, (Added){content->text, (int32_t)id->i, flag(j, "special"), flag(j, "lstrip"), flag(j, "rstrip")});
+        added_put(a, t, added_of(j, content->text, (int32_t)id->i, true));
     }
     return true;
 }
@@ -310,6 +316,11 @@ void encoding_add(EncodingBuilder *b, int32_t id, Str token)
     }
     b->out.ids[b->out.n] = id;
     b->out.token[b->out.n++] = token;
+}
+
+void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < n && !o.plain; i++) encoding_add(b, ids[i], tok_string(t, ids[i]));
 }
 
 bool tok_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *out, Err *e)
