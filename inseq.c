@@ -17,13 +17,16 @@
 
 enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
+#define NO_MODEL "which model? give a checkpoint folder with -m FOLDER"
+
 // ------------------------------------------------------------------------------------------------ options
 
 enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, MODEL = ATTRIBUTE | GENERATE | TOKENIZE | INFO };
 
 // Names are Inseq's own, so that its command lines keep working.
 static const Option options[] = {
-    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL", "a checkpoint folder, or the name of one in the local Hub cache", NULL},
+    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL",
+     "a checkpoint folder, or the name of one in the local Hub cache; several -m compare models", NULL},
     {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
     {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (or their beginnings, see below)", NULL},
     {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
@@ -45,6 +48,7 @@ static const Option options[] = {
     {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
     {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
     {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
+    {"weight_attributions", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
     {"save_aggregated", {0}, OPT_FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
     {"viz_path", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
     {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write one row for each score", NULL},
@@ -249,11 +253,11 @@ static bool start_machine(const Args *a, Err *e)
     return true;
 }
 
-static bool load(Args *a, Loaded *l, Err *e)
+static bool load(Args *a, const char *name, Loaded *l, Err *e)
 {
-    const char *name = text(a, "model_name_or_path"), *device = text(a, "device");
+    const char *device = text(a, "device");
     NnOptions o = {.revision = text(a, "revision"), .cache_dir = text(a, "cache_dir")};
-    if (!name) return err_set(e, "which model? give a checkpoint folder with -m FOLDER");
+    if (!name) return err_set(e, NO_MODEL);
     if (device && strcmp(device, "cpu")) return err_set(e, "--device %s: this program runs on the processor: cpu", device);
     if (!model_kwargs(a, &o, e) || !(l->model = nn_open(a->a, name, o, e))) return false;
     l->info = nn_info(l->model);
@@ -471,7 +475,7 @@ static int cmd_generate(Args *a)
     Job *job, **batch;
     size_t n, most;
     const GenConfig *g;
-    if (!batch_size(a, &most, &e) || !start_machine(a, &e) || !load(a, &l, &e) ||
+    if (!batch_size(a, &most, &e) || !start_machine(a, &e) || !load(a, text(a, "model_name_or_path"), &l, &e) ||
         !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) || !prepare_jobs(a, &l, false, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
     Buf out = {.arena = a->a};
@@ -545,70 +549,17 @@ static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
            take_texts(a, "contrast_targets", &x->contrast_targets, &x->n_contrast_targets, e);
 }
 
-static void info_field(Arena *a, Attribution *t, const char *key, const char *format, ...) __attribute__((format(printf, 4, 5)));
-static void info_field(Arena *a, Attribution *t, const char *key, const char *format, ...)
+static void describe(Args *a, const Loaded *l, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
 {
-    char small[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(small, sizeof small, format, args);
-    va_end(args);
-    t->info[t->n_info++] = (InfoField){.key = str_of(key), .json = str_copy(a, str_of(small))};
-}
-
-static void info_text(Arena *a, Attribution *t, const char *key, Str json)
-{
-    t->info[t->n_info++] = (InfoField){.key = str_of(key), .json = str_copy(a, json)};
-}
-
-static void info_list(Arena *a, Attribution *t, const char *key, const Str *v, size_t n)
-{
-    Buf b = {.arena = a};
-    buf_char(&b, '[');
-    for (size_t i = 0; i < n; i++) {
-        if (i) buf_char(&b, ',');
-        buf_json_ascii(&b, v[i]);
-    }
-    buf_char(&b, ']');
-    info_text(a, t, key, buf_view(&b));
-}
-
-static const char *yes_no(bool x) { return x ? "true" : "false"; }
-
-static void fill_info(Args *a, const Loaded *l, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
-{
-    Str *sources = arena_new(a->a, Str, n), *targets = arena_new(a->a, Str, n), *steps = arena_new(a->a, Str, o->n_step_scores);
-    size_t done = 0;
+    const OptionValue *generation = get(a, "generation_kwargs"), *attribution = get(a, "attribution_kwargs");
+    Str *sources = arena_new(a->a, Str, n), *targets = arena_new(a->a, Str, n);
+    AttrTexts x = {.sources = sources, .targets = targets, .forced = get(a, "generated_texts")->given,
+                   .from_prefix = on(a, "generate_from_target_prefix"), .tokenizer_class = tok_class(l->tok)};
     for (size_t i = 0; i < n; i++)
-        if (!job[i].err.set) sources[done] = job[i].source, targets[done++] = job[i].target;
-    for (size_t i = 0; i < o->n_step_scores; i++) steps[i] = str_of(o->step_scores[i]);
-    int64_t end = 0;
-    for (size_t i = 0; i < t->n; i++) end = t->sequence[i].attr_pos_end > end ? t->sequence[i].attr_pos_end : end;
-    const OptionValue *kwargs = get(a, "generation_kwargs"), *more = get(a, "attribution_kwargs");
-    Buf name = {.arena = a->a};
-    buf_json_ascii(&name, str_of(l->info->name));
-    t->info = arena_new(a->a, InfoField, 32);
-    info_field(a->a, t, "attr_pos_end", "%" PRId64, end);
-    info_field(a->a, t, "attr_pos_start", "%" PRId64, t->n ? t->sequence[0].attr_pos_start : 1);
-    info_field(a->a, t, "attribute_target", "%s", yes_no(o->attribute_target));
-    info_field(a->a, t, "attributed_fn", "\"%s_fn\"", o->attributed_fn);
-    info_field(a->a, t, "attributed_fn_args", "{}");
-    info_text(a->a, t, "attribution_args", more->n ? str_of(more->list[more->n - 1]) : STR_LIT("{}"));
-    info_field(a->a, t, "attribution_method", "\"%s\"", o->method);
-    info_field(a->a, t, "constrained_decoding", "%s", yes_no(get(a, "generated_texts")->given));
-    info_field(a->a, t, "exec_time", "0.0"); // the same input gives the same bytes
-    info_field(a->a, t, "generate_from_target_prefix", "%s", yes_no(on(a, "generate_from_target_prefix")));
-    info_list(a->a, t, "generated_texts", targets, done);
-    info_text(a->a, t, "generation_args", kwargs->n ? str_of(kwargs->list[kwargs->n - 1]) : STR_LIT("{}"));
-    info_field(a->a, t, "include_eos_baseline", "%s", yes_no(on(a, "include_eos_baseline")));
-    info_list(a->a, t, "input_texts", sources, done);
-    info_field(a->a, t, "model_class", "\"%s\"", l->info->class_name);
-    info_text(a->a, t, "model_name", buf_view(&name));
-    info_field(a->a, t, "output_step_attributions", "false");
-    info_list(a->a, t, "step_scores", steps, o->n_step_scores);
-    info_field(a->a, t, "step_scores_args", "{}");
-    info_field(a->a, t, "tokenizer_class", "\"%s\"", tok_class(l->tok));
-    info_field(a->a, t, "tokenizer_name", "null");
+        if (!job[i].err.set) sources[x.n] = job[i].source, targets[x.n++] = job[i].target;
+    if (generation->n) x.generation_args = str_of(generation->list[generation->n - 1]);
+    if (attribution->n) x.attribution_args = str_of(attribution->list[attribution->n - 1]);
+    attr_describe(a->a, t, l->model, o, &x);
 }
 
 static void clean_tokens(const Args *a, const Loaded *l, Token *t, int64_t n)
@@ -702,11 +653,6 @@ static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Jo
     return done;
 }
 
-static bool is_function(const char *name) // as the library: an aggregator's name, or a function's for `scores`
-{
-    return name != NULL;
-}
-
 static bool pipeline(Args *a, Stage **out, size_t *n, Err *e)
 {
     const OptionValue *names = get(a, "attribution_aggregators"), *select = get(a, "attribution_selectors");
@@ -719,7 +665,7 @@ static bool pipeline(Args *a, Stage **out, size_t *n, Err *e)
         bool found = false;
         for (size_t k = 0; k < n_known; k++) found |= !strcmp(known[k], names->list[i]);
         const char *near = str_nearest(str_of(names->list[i]), known, n_known);
-        if (!found && is_function(near)) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names->list[i], near);
+        if (!found && near) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names->list[i], near);
         if (!found) return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names->list[i]);
         Stage s = attr_stage(names->list[i]);
         s.normalize = on(a, "normalize_attributions");
@@ -742,23 +688,33 @@ static bool write_file(Args *a, const char *path, const char *report, const Attr
     return attr_report(report)->write(a->a, t, &o, &b, e) && file_write(path, buf_view(&b), e);
 }
 
-// Prints and writes what was asked for. plain: as computed; `saved`: what -o gets.
+// The form that is shown: two-dimensional, and weighted by a step score if that was asked for.
+static bool shown_form(Args *a, const Attribution *t, Attribution *out, Err *e)
+{
+    const char *weight = text(a, "weight_attributions");
+    if (!weight) return attr_aggregate_default(a->a, t, out, e);
+    *out = *t;
+    out->sequence = arena_new(a->a, Sequence, t->n);
+    for (size_t i = 0; i < t->n; i++)
+        if (!attr_weight(a->a, &t->sequence[i], weight, &out->sequence[i], e)) return false;
+    return true;
+}
+
+// Prints and writes what was asked for; `saved` is what -o gets.
 static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e)
 {
-    Attribution flat;
     const char *format = text(a, "format") ? text(a, "format") : "terminal";
     const Report *r = attr_report(format);
     if (!r) return err_set(e, "unknown format '%s'; terminal, json, csv and html are known", format), EXIT_USAGE;
-    if (!attr_aggregate_default(a->a, t, &flat, e)) return EXIT_INPUT;
     if (!on(a, "hide_attributions")) {
         Buf b = {.arena = a->a};
         ReportOptions o = report_options(a);
-        if (!r->write(a->a, &flat, &o, &b, e)) return EXIT_INPUT;
+        if (!r->write(a->a, t, &o, &b, e)) return EXIT_INPUT;
         if (!out_write(STDOUT_FILENO, buf_view(&b))) return err_set(e, "standard output: %s", strerror(errno)), EXIT_INPUT;
     }
     const char *html = text(a, "viz_path"), *csv = text(a, "csv"), *json = text(a, "save_path");
-    if (html && !write_file(a, html, "html", &flat, e)) return EXIT_INPUT;
-    if (csv && !write_file(a, csv, "csv", &flat, e)) return EXIT_INPUT;
+    if (html && !write_file(a, html, "html", t, e)) return EXIT_INPUT;
+    if (csv && !write_file(a, csv, "csv", t, e)) return EXIT_INPUT;
     if (json) {
         Buf b = {.arena = a->a};
         attr_to_json(a->a, saved, &b);
@@ -767,85 +723,135 @@ static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err 
     return 0;
 }
 
-static bool saved_form(Args *a, const Attribution *t, const Stage *stage, size_t n, Attribution *out, Err *e)
+// What is saved: as computed; through --attribution_aggregators; or as shown.
+static bool saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e)
 {
-    if (on(a, "save_aggregated") && !n) return attr_aggregate_default(a->a, t, out, e);
+    Stage *stage;
+    size_t n;
+    if (!pipeline(a, &stage, &n, e)) return false;
     *out = *t;
-    out->sequence = arena_new(a->a, Sequence, t->n);
-    for (size_t i = 0; i < t->n; i++)
-        if (!n) out->sequence[i] = t->sequence[i];
-        else if (!attr_aggregate(a->a, &t->sequence[i], stage, n, &out->sequence[i], e)) return false;
+    if (!n && (on(a, "save_aggregated") || text(a, "weight_attributions"))) *out = *shown;
+    if (n) out->sequence = arena_new(a->a, Sequence, t->n);
+    for (size_t i = 0; n && i < t->n; i++)
+        if (!attr_aggregate(a->a, &t->sequence[i], stage, n, &out->sequence[i], e)) return false;
     return true;
+}
+
+// One batch: targets made and attributed. One bad text must not lose the others.
+static size_t run_batch(Args *a, const Loaded *l, const GenConfig *g, const AttrOptions *o, bool plain, Job **batch, size_t n,
+                        Bar *bar, Sequence *out)
+{
+    Err e = {0};
+    if (!make_targets(a, l, g, plain, batch, n, &e))
+        for (size_t i = 0; i < n; i++) {
+            Err own = {0};
+            if (!make_targets(a, l, g, plain, &batch[i], 1, &own) && !batch[i]->err.set) batch[i]->err = own;
+        }
+    for (size_t i = 0; i < n; i++) // as the library counts: from the start position to the end
+        if (!batch[i]->err.set) bar->total += batch[i]->target_ids.n, bar->initial = bar->done + 1;
+    size_t done = attribute_batch(a, l, o, batch, n, out);
+    bar_draw(bar, bar->total);
+    return done;
+}
+
+// All texts with one model; adds its sequences to t. The exit code.
+static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrRequest *x, Attribution *t)
+{
+    Err e = {0};
+    Loaded l = {0};
+    Job *job;
+    size_t n = 0, most = 8;
+    const GenConfig *g;
+    if (!batch_size(a, &most, &e)) return fail(&e, EXIT_USAGE);
+    if (!load(a, name, &l, &e) || !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
+        !prepare_jobs(a, &l, x->skip_special_tokens, &job, &n, &e) || !add_foils(a, x, &job, &n, &e))
+        return fail(&e, EXIT_INPUT);
+    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok);
+    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .always = on(a, "progress"),
+               .shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet"),
+               .width = terminal_width(STDERR_FILENO), .start = seconds()};
+    o.progress = bar_progress, o.context = &bar;
+    Job **batch = arena_new(a->a, Job *, most);
+    Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
+    for (size_t at = 0, count; !interrupted && (count = next_batch(job, n, &at, most, batch));)
+        own.n += run_batch(a, &l, g, &o, x->skip_special_tokens, batch, count, &bar, &own.sequence[own.n]);
+    for (size_t i = 0; i < own.n; i++) {
+        own.sequence[i].title = get(a, "model_name_or_path")->n > 1 ? name : NULL;
+        if (!x->clean_special_chars) continue;
+        clean_tokens(a, &l, own.sequence[i].source, own.sequence[i].n_source);
+        clean_tokens(a, &l, own.sequence[i].target, own.sequence[i].n_target);
+    }
+    describe(a, &l, &o, job, n, &own);
+    if (!t->info) t->info = own.info, t->n_info = own.n_info;
+    Sequence *all = arena_new(a->a, Sequence, t->n + own.n);
+    if (t->n) memcpy(all, t->sequence, t->n * sizeof *all);
+    if (own.n) memcpy(all + t->n, own.sequence, own.n * sizeof *all);
+    t->sequence = all, t->n += own.n;
+    return report_failures(job, n);
 }
 
 static int cmd_attribute(Args *a)
 {
     Err e = {0};
-    Loaded l = {0};
     AttrRequest x = {0};
     AttrOptions o;
-    Job *job, **batch;
-    Stage *stage = NULL;
-    size_t n = 0, most = 8, n_stages = 0;
-    const GenConfig *g;
-    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n_stages, &e) || !batch_size(a, &most, &e))
-        return fail(&e, EXIT_USAGE);
-    if (!start_machine(a, &e) || !load(a, &l, &e) ||
-        !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
-        !prepare_jobs(a, &l, x.skip_special_tokens, &job, &n, &e) || !add_foils(a, &x, &job, &n, &e))
-        return fail(&e, EXIT_INPUT);
-    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok);
+    Stage *stage;
+    size_t n;
+    const OptionValue *models = get(a, "model_name_or_path");
+    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n, &e)) return fail(&e, EXIT_USAGE);
+    if (!models->n) return complain(NO_MODEL), EXIT_USAGE;
+    if (!start_machine(a, &e)) return fail(&e, EXIT_INPUT);
     signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
     if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given && !on(a, "generate_from_target_prefix"))
         warn(a, "--generation_kwargs has no effect: the targets are forced");
-
-    Attribution t = {.sequence = arena_new(a->a, Sequence, n)};
-    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .always = on(a, "progress"),
-               .shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet"),
-               .width = terminal_width(STDERR_FILENO), .start = seconds()};
-    o.progress = bar_progress, o.context = &bar;
-    batch = arena_new(a->a, Job *, most);
-    for (size_t at = 0, count; !interrupted && (count = next_batch(job, n, &at, most, batch));) {
-        if (!make_targets(a, &l, g, x.skip_special_tokens, batch, count, &e)) { // one bad text must not lose the others
-            for (size_t i = 0; i < count; i++) {
-                Err own = {0};
-                make_targets(a, &l, g, x.skip_special_tokens, &batch[i], 1, &own);
-                if (own.set && !batch[i]->err.set) batch[i]->err = own;
-            }
-            e = (Err){0};
-        }
-        for (size_t i = 0; i < count; i++)
-            if (!batch[i]->err.set) {
-                bar.total += batch[i]->target_ids.n;
-                if (n == 1 || i == 0) bar.initial = bar.done + 1 + (n > 1 ? (int64_t)count - 1 : 0);
-            }
-        t.n += attribute_batch(a, &l, &o, batch, count, &t.sequence[t.n]);
-        bar_draw(&bar, bar.total);
+    Attribution t = {0}, shown, saved;
+    int code = 0;
+    for (size_t i = 0; i < models->n && !interrupted; i++) {
+        int own = attribute_model(a, models->list[i], o, &x, &t);
+        code = own > code ? own : code;
     }
-    for (size_t i = 0; x.clean_special_chars && i < t.n; i++) {
-        clean_tokens(a, &l, t.sequence[i].source, t.sequence[i].n_source);
-        clean_tokens(a, &l, t.sequence[i].target, t.sequence[i].n_target);
-    }
-    int code = report_failures(job, n), delivered = 0;
     if (!t.n) return interrupted ? EXIT_INTERRUPTED : code;
-    fill_info(a, &l, &o, job, n, &t);
-    Attribution saved;
-    if (!saved_form(a, &t, stage, n_stages, &saved, &e)) return fail(&e, EXIT_INPUT);
-    delivered = deliver(a, &t, &saved, &e);
+    if (code) code = EXIT_SOME;
+    if (!shown_form(a, &t, &shown, &e) || !saved_form(a, &t, &shown, &saved, &e)) return fail(&e, EXIT_INPUT);
+    int delivered = deliver(a, &shown, &saved, &e);
     if (delivered) return fail(&e, delivered);
     if (interrupted) return complain("interrupted; finished texts were kept"), EXIT_INTERRUPTED;
     return code;
 }
 
+static bool read_result(Args *a, const char *path, Attribution *t, Err *e)
+{
+    Str bytes;
+    return file_read(a->a, path, (size_t)1 << 32, &bytes, e) && attr_from_json(a->a, bytes, path, t, e);
+}
+
 static int cmd_show(Args *a)
 {
     Err e = {0};
-    Str bytes;
-    Attribution t;
+    Attribution t, shown;
     if (a->n_rest != 1) return complain("show needs one FILE.json that 'inseq attribute -o' or Inseq saved"), EXIT_USAGE;
-    if (!file_read(a->a, a->rest[0], (size_t)1 << 32, &bytes, &e) || !attr_from_json(a->a, bytes, a->rest[0], &t, &e))
-        return fail(&e, EXIT_INPUT);
-    int code = deliver(a, &t, &t, &e);
+    if (!read_result(a, a->rest[0], &t, &e) || !shown_form(a, &t, &shown, &e)) return fail(&e, EXIT_INPUT);
+    int code = deliver(a, &shown, &t, &e);
+    return code ? fail(&e, code) : 0;
+}
+
+// B minus A, sequence by sequence; tokens that differ read "a → b".
+static int cmd_diff(Args *a)
+{
+    Err e = {0};
+    Attribution t[2], flat[2];
+    if (a->n_rest != 2) return complain("diff needs two files, A.json and B.json: it shows B minus A"), EXIT_USAGE;
+    for (int i = 0; i < 2; i++)
+        if (!read_result(a, a->rest[i], &t[i], &e) || !shown_form(a, &t[i], &flat[i], &e)) return fail(&e, EXIT_INPUT);
+    if (t[0].n != t[1].n)
+        return err_set(&e, "%s has %zu texts, %s has %zu", a->rest[0], t[0].n, a->rest[1], t[1].n), fail(&e, EXIT_INPUT);
+    Attribution out = {.info = t[0].info, .n_info = t[0].n_info, .sequence = arena_new(a->a, Sequence, t[0].n), .n = t[0].n};
+    for (size_t i = 0; i < out.n; i++) {
+        Stage s = attr_stage("pair");
+        s.paired = &flat[1].sequence[i];
+        if (!attr_aggregate(a->a, &flat[0].sequence[i], &s, 1, &out.sequence[i], &e)) return fail(&e, EXIT_INPUT);
+    }
+    int code = deliver(a, &out, &out, &e);
     return code ? fail(&e, code) : 0;
 }
 
@@ -915,7 +921,7 @@ static int cmd_info(Args *a)
 {
     Err e = {0};
     Loaded l = {0};
-    if (!start_machine(a, &e) || !load(a, &l, &e)) return fail(&e, EXIT_INPUT);
+    if (!start_machine(a, &e) || !load(a, text(a, "model_name_or_path"), &l, &e)) return fail(&e, EXIT_INPUT);
     const ModelInfo *f = l.info;
     Buf b = {.arena = a->a};
     if (on(a, "json")) {
@@ -972,6 +978,7 @@ static const struct {
     {"attribute", ATTRIBUTE, cmd_attribute, "-m MODEL -a METHOD -i TEXT ... [options]", "why the model wrote what it wrote"},
     {"generate", GENERATE, cmd_generate, "-m MODEL -i TEXT ... [options]", "what the model writes"},
     {"tokenize", TOKENIZE, cmd_tokenize, "-m MODEL -i TEXT ... | --jsonl", "text to tokens and back"},
+    {"diff", SHOW, cmd_diff, "A.json B.json [options]", "two saved attributions side by side: B minus A"},
     {"show", SHOW, cmd_show, "FILE.json [options]", "a saved attribution again"},
     {"info", INFO, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
     {"list", 0, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},

@@ -44,6 +44,7 @@ typedef struct Sequence {
     NamedScores *sequence_scores;  // attention's [n, n, L, A] and the like
     size_t n_sequence_scores;
     OutputClass kind;
+    const char *title;             // shown above its tables (the model, where several ran); NULL: none. Not saved
 } Sequence;
 
 typedef struct InfoField {
@@ -90,6 +91,8 @@ typedef struct AttrOptions {
     const char *const *step_scores;
     size_t n_step_scores;
     bool attribute_target;
+    bool include_eos_baseline;   // the baseline of the end token is unk too, not itself
+    int32_t unk, eos;            // the tokenizer's, for baselines; -1: none
     bool has_start, has_end;
     int64_t start, end;          // attr_pos_start, attr_pos_end (exclusive); negative: from the end
     StepArgs step;
@@ -102,6 +105,16 @@ typedef struct AttrOptions {
 AttrOptions attr_defaults(void);
 // Whether every name in the options is known and fits the others, before a model is loaded.
 bool attr_check(const AttrOptions *o, Err *e);
+
+// What a result file says of its texts and of the arguments as they were given; the rest is known here.
+typedef struct AttrTexts {
+    const Str *sources, *targets;
+    size_t n;
+    bool forced, from_prefix;
+    Str attribution_args, generation_args; // JSON objects; empty: none
+    const char *tokenizer_class;
+} AttrTexts;
+void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *o, const AttrTexts *x); // fills t->info
 
 // Attributes n pairs together, each exactly as if it were alone. out [n] on the arena a.
 bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out, Err *e);
@@ -170,7 +183,8 @@ const char *attr_aggregator(size_t i, const char **summary); // the i-th of them
 
 // Inseq's own JSON ("inseq" format): what FeatureAttributionOutput.load reads. Scores as base64 safetensors.
 void attr_to_json(Arena *a, const Attribution *t, Buf *out);
-bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err *e); // files of Inseq 0.6 and 0.7 too
+// Files of Inseq 0.6 and 0.7, gzipped or not. Tokens are views into text, which must live as long as out does.
+bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err *e);
 
 // ------------------------------------------------------------------------------------------ reports
 

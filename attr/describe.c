@@ -1,0 +1,68 @@
+// describe.c — the `info` of a result file: which model, method, texts and arguments it was made with, under Inseq's keys.
+#include "run.h"
+
+static void field(Arena *a, Attribution *t, const char *key, Str json)
+{
+    t->info[t->n_info++] = (InfoField){.key = str_of(key), .json = str_copy(a, json)};
+}
+
+static void field_text(Arena *a, Attribution *t, const char *key, const char *value)
+{
+    Buf b = {.arena = a};
+    if (value) buf_json_ascii(&b, str_of(value));
+    else buf_str(&b, STR_LIT("null"));
+    field(a, t, key, buf_view(&b));
+}
+
+static void field_bool(Arena *a, Attribution *t, const char *key, bool value)
+{
+    field(a, t, key, value ? STR_LIT("true") : STR_LIT("false"));
+}
+
+static void field_int(Arena *a, Attribution *t, const char *key, int64_t value)
+{
+    field(a, t, key, str_of(arena_printf(a, "%" PRId64, value)));
+}
+
+static void field_list(Arena *a, Attribution *t, const char *key, const Str *v, size_t n)
+{
+    Buf b = {.arena = a};
+    buf_char(&b, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (i) buf_char(&b, ',');
+        buf_json_ascii(&b, v[i]);
+    }
+    buf_char(&b, ']');
+    field(a, t, key, buf_view(&b));
+}
+
+void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *o, const AttrTexts *x)
+{
+    const ModelInfo *f = nn_info(m);
+    Str *steps = arena_new(a, Str, o->n_step_scores);
+    for (size_t i = 0; i < o->n_step_scores; i++) steps[i] = str_of(o->step_scores[i]);
+    int64_t end = 0;
+    for (size_t i = 0; i < t->n; i++) end = t->sequence[i].attr_pos_end > end ? t->sequence[i].attr_pos_end : end;
+    t->info = arena_new(a, InfoField, 32), t->n_info = 0;
+    field_int(a, t, "attr_pos_end", end);
+    field_int(a, t, "attr_pos_start", t->n ? t->sequence[0].attr_pos_start : 1);
+    field_bool(a, t, "attribute_target", o->attribute_target);
+    field_text(a, t, "attributed_fn", arena_printf(a, "%s_fn", o->attributed_fn));
+    field(a, t, "attributed_fn_args", STR_LIT("{}"));
+    field(a, t, "attribution_args", x->attribution_args.n ? x->attribution_args : STR_LIT("{}"));
+    field_text(a, t, "attribution_method", o->method);
+    field_bool(a, t, "constrained_decoding", x->forced);
+    field(a, t, "exec_time", STR_LIT("0.0")); // the same input gives the same bytes
+    field_bool(a, t, "generate_from_target_prefix", x->from_prefix);
+    field_list(a, t, "generated_texts", x->targets, x->n);
+    field(a, t, "generation_args", x->generation_args.n ? x->generation_args : STR_LIT("{}"));
+    field_bool(a, t, "include_eos_baseline", o->include_eos_baseline);
+    field_list(a, t, "input_texts", x->sources, x->n);
+    field_text(a, t, "model_class", f->class_name);
+    field_text(a, t, "model_name", f->name);
+    field_bool(a, t, "output_step_attributions", false);
+    field_list(a, t, "step_scores", steps, o->n_step_scores);
+    field(a, t, "step_scores_args", STR_LIT("{}"));
+    field_text(a, t, "tokenizer_class", x->tokenizer_class);
+    field_text(a, t, "tokenizer_name", NULL);
+}
