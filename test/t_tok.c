@@ -1,17 +1,19 @@
-// t_tok.c — tokenizers: every recorded line of the real libraries, refusals, damaged models, hostile texts, faults.
+// t_tok.c — tokenizers: every recorded line of the real libraries, refusals, damaged models, hostile texts,
+// faults.
 //
-// test/golden/tokenizers holds what sentencepiece 0.2.3 and transformers 5.23 make of some 20 000 lines; tok_jsonl must
-// write each of them byte for byte. test/golden/cases/encode is the same for the golden checkpoints.
+// test/golden/tokenizers holds what sentencepiece 0.2.3 and transformers 5.23 make of some 20 000 lines;
+// tok_jsonl must write each of them byte for byte. test/golden/cases/encode is the same for the golden
+// checkpoints.
 #include "../tok/kind.h"
 #include "kit.h"
 
 #include <float.h>
 
-#define CASES "test/golden/tokenizers/cases/"
-#define MODELS "test/golden/tokenizers/models/"
-#define TINY MODELS "trained/char_user.model"      // 5 kB, with byte pieces and user-defined ones
+#define CASES        "test/golden/tokenizers/cases/"
+#define MODELS       "test/golden/tokenizers/models/"
+#define TINY         MODELS "trained/char_user.model" // 5 kB, with byte pieces and user-defined ones
 #define TINY_UNIGRAM MODELS "marian-mini-sep/source.spm"
-#define TINY_RULES MODELS "trained/uni_rules.model"
+#define TINY_RULES   MODELS "trained/uni_rules.model"
 
 static Str slurp(Arena *A, const char *path)
 {
@@ -44,8 +46,8 @@ static long walk_lines(Arena *A, const char *path, const Sentencepiece *sp, cons
         bool ok = tok_jsonl(scratch, sp, t, line, &out, &e);
         if (!ok || !str_eq(buf_view(&out), line)) {
             if (wrong++ < 2)
-                FAIL("%s line %ld:\n  expected %.*s\n  got      %.*s\n  %s", path, lines + 1, (int)(n < 600 ? n : 600),
-                     line.s, (int)(out.n < 600 ? out.n : 600), out.s, e.text);
+                FAIL("%s line %ld:\n  expected %.*s\n  got      %.*s\n  %s", path, lines + 1,
+                     (int)(n < 600 ? n : 600), line.s, (int)(out.n < 600 ? out.n : 600), out.s, e.text);
         } else test_count(1);
         arena_reset(scratch);
     }
@@ -61,7 +63,8 @@ TEST(sentencepiece_cases)
     for (const Json *m = models ? models->child : NULL; m; m = m->next, n++) {
         Arena *a = arena_create(A);
         Err e = {0};
-        const char *name = str_zero(a, m->key), *path = arena_printf(a, MODELS "%s", str_zero(a, json_get(m, "path")->text));
+        const char *name = str_zero(a, m->key),
+                   *path = arena_printf(a, MODELS "%s", str_zero(a, json_get(m, "path")->text));
         const Sentencepiece *sp = sp_open(a, path, &e);
         if (!sp) FAIL("%s", e.text);
         else {
@@ -102,8 +105,9 @@ TEST(folder_cases)
     CHECK_INT(n, 9);
 }
 
-// The same folders under other settings of tokenizer_config.json: stripping added tokens, other special tokens, no
-// prefix, cleaning up by default ... Each line of variants.jsonl has its files, its config and recorded lines.
+// The same folders under other settings of tokenizer_config.json: stripping added tokens, other special
+// tokens, no prefix, cleaning up by default ... Each line of variants.jsonl has its files, its config and
+// recorded lines.
 TEST(folder_variants)
 {
     Str file = slurp(A, CASES "variants.jsonl");
@@ -126,7 +130,8 @@ TEST(folder_variants)
             Buf out = {.arena = a};
             if (!tok_jsonl(a, NULL, t, l->text, &out, &e)) FAIL("%s", e.text);
             if (!str_eq(buf_view(&out), l->text))
-                FAIL("%s:\n  expected %s\n  got      %s", str_zero(a, json_get(v, "name")->text), str_zero(a, l->text), out.s);
+                FAIL("%s:\n  expected %s\n  got      %s", str_zero(a, json_get(v, "name")->text),
+                     str_zero(a, l->text), out.s);
             test_count(1);
         }
         arena_free(a);
@@ -134,7 +139,7 @@ TEST(folder_variants)
     CHECK_INT(variants, 22);
 }
 
-// --------------------------------------------------------------------------------------------- golden checkpoints
+// -------------------------------------------------------------------------------------- golden checkpoints
 
 static void check_side(Arena *A, const Tokenizer *t, Str text, const Json *want, TokSide side)
 {
@@ -145,9 +150,11 @@ static void check_side(Arena *A, const Tokenizer *t, Str text, const Json *want,
     if (!tok_encode(A, t, text, (TokOptions){.side = side}, &got, &e)) FAIL("%s", e.text);
     CHECK_INT(got.n, json_get(want, "ids")->count);
     size_t i = 0;
-    for (const Json *j = json_get(want, "ids")->child; j && i < got.n; j = j->next, i++) CHECK_INT(got.ids[i], j->i);
+    for (const Json *j = json_get(want, "ids")->child; j && i < got.n; j = j->next, i++)
+        CHECK_INT(got.ids[i], j->i);
     i = 0;
-    for (const Json *j = json_get(want, "tokens")->child; j && i < got.n; j = j->next, i++) CHECK_STR(got.token[i], j->text);
+    for (const Json *j = json_get(want, "tokens")->child; j && i < got.n; j = j->next, i++)
+        CHECK_STR(got.token[i], j->text);
     if (!tok_decode(A, t, got.ids, got.n, (TokDecode){.skip_special = true, .cleanup = -1}, &decoded, &e) ||
         !tok_decode(A, t, got.ids, got.n, (TokDecode){.cleanup = -1}, &all, &e))
         FAIL("%s", e.text);
@@ -157,8 +164,9 @@ static void check_side(Arena *A, const Tokenizer *t, Str text, const Json *want,
 
 TEST(golden_encode)
 {
-    static const char *const names[] = {"marian-en-nl", "odd-marian", "odd-t5", "t5-v10-relu", "t5-yesno", "t5-yesno-mini",
-                                        "t5-yesno-tiny", "gpt2-tiny", "llama-tiny"};
+    static const char *const names[] = {"marian-en-nl",  "odd-marian", "odd-t5",
+                                        "t5-v10-relu",   "t5-yesno",   "t5-yesno-mini",
+                                        "t5-yesno-tiny", "gpt2-tiny",  "llama-tiny"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         Err e = {0};
         const Json *top = slurp_json(A, arena_printf(A, "test/golden/cases/encode/%s.json", names[i]));
@@ -245,7 +253,8 @@ TEST(merges)
         merges_init(A, &m, 40);
         for (size_t i = 0; i < n_rules; i++) {
             seed = seed * 6364136223846793005u + 1442695040888963407u;
-            rule[i][0] = (int32_t)(seed >> 40) % (4 + (int32_t)i), rule[i][1] = (int32_t)(seed >> 33 & 63) % (4 + (int32_t)i);
+            rule[i][0] = (int32_t)(seed >> 40) % (4 + (int32_t)i),
+            rule[i][1] = (int32_t)(seed >> 33 & 63) % (4 + (int32_t)i);
             rule[i][2] = 4 + (int32_t)i; // each makes a new id, so no pair has two ranks that matter
             bool again = false;
             for (size_t k = 0; k < i; k++) again |= rule[k][0] == rule[i][0] && rule[k][1] == rule[i][1];
@@ -277,7 +286,9 @@ TEST(merges)
 
 TEST(refused_merges)
 {
-    static const struct { const char *text, *words; } bad[] = {
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
         {"#version: 0.2\nab\n", "merge 0 is 'ab', expected two tokens"},
         {"a b c\n", "expected two tokens"},
         {" a\n", "expected two tokens"},
@@ -301,14 +312,15 @@ TEST(refused_merges)
     const Tokenizer *t = tok_open(A, folder, &e);
     if (!t) FAIL("%s", e.text);
     else {
-        CHECK(tok_encode(A, t, STR_LIT("abab?<|endoftext|>"), (TokOptions){0}, &x, &e)); // '?' has no entry: left out
+        CHECK(tok_encode(A, t, STR_LIT("abab?<|endoftext|>"), (TokOptions){0}, &x,
+                         &e)); // '?' has no entry: left out
         CHECK_INT(x.n, 3);
         CHECK(x.n == 3 && x.ids[0] == 2 && x.ids[1] == 2 && x.ids[2] == 3);
         CHECK_INT(tok_size(t), 4);
     }
 }
 
-// ------------------------------------------------------------------------------------- a trie against a plain list
+// ----------------------------------------------------------------------------- a trie against a plain list
 
 TEST(trie)
 {
@@ -341,7 +353,7 @@ TEST(trie)
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- refusals
+// ------------------------------------------------------------------------------------------------ refusals
 
 static void put_varint(Buf *b, uint64_t x)
 {
@@ -424,20 +436,27 @@ TEST(refused_pieces)
     b = good_model(A), put_piece(&b, STR_LIT("a\0b"), 0, NORMAL), refused(A, &b, "piece 4 holds a NUL byte");
     b = good_model(A), put_piece(&b, STR_LIT("\0"), 0, NORMAL), refused(A, &b, "piece 4 holds a NUL byte");
     b = good_model(A), put_piece(&b, STR_LIT("\0"), 0, UNUSED), accepted(A, &b);
-    b = good_model(A), put_piece(&b, STR_LIT("ab"), 0, USER_DEFINED), refused(A, &b, "piece 2 ('ab') is there twice");
-    b = good_model(A), put_piece(&b, STR_LIT("</s>"), 0, CONTROL), refused(A, &b, "piece 1 ('</s>') is there twice");
+    b = good_model(A), put_piece(&b, STR_LIT("ab"), 0, USER_DEFINED),
+    refused(A, &b, "piece 2 ('ab') is there twice");
+    b = good_model(A), put_piece(&b, STR_LIT("</s>"), 0, CONTROL),
+    refused(A, &b, "piece 1 ('</s>') is there twice");
     b = good_model(A), put_piece(&b, STR_LIT("</s>"), 0, NORMAL), accepted(A, &b); // another map
-    b = good_model(A), put_piece(&b, STR_LIT("u"), 0, UNKNOWN), refused(A, &b, "pieces 0 and 4 are both marked");
+    b = good_model(A), put_piece(&b, STR_LIT("u"), 0, UNKNOWN),
+    refused(A, &b, "pieces 0 and 4 are both marked");
     b = good_model(A), put_piece(&b, STR_LIT("<0x41>"), 0, BYTE), refused(A, &b, "byte_fallback is off");
     b = good_model(A), put_piece(&b, STR_LIT("x"), FLT_MAX, NORMAL), accepted(A, &b);
     float infinite, nan;
     uint32_t bits[2] = {0x7F800000, 0x7FC00001};
     memcpy(&infinite, &bits[0], 4), memcpy(&nan, &bits[1], 4);
-    b = good_model(A), put_piece(&b, STR_LIT("x"), infinite, NORMAL), refused(A, &b, "piece 4 has a score that is not a finite");
-    b = good_model(A), put_piece(&b, STR_LIT("x"), nan, NORMAL), refused(A, &b, "piece 4 has a score that is not a finite");
+    b = good_model(A), put_piece(&b, STR_LIT("x"), infinite, NORMAL),
+    refused(A, &b, "piece 4 has a score that is not a finite");
+    b = good_model(A), put_piece(&b, STR_LIT("x"), nan, NORMAL),
+    refused(A, &b, "piece 4 has a score that is not a finite");
     b = good_model(A), put_piece(&b, STR_LIT("x"), nan, NORMAL), option(&b, 3, BPE), accepted(A, &b);
-    b = (Buf){.arena = A}, put_piece(&b, STR_LIT("a"), 0, NORMAL), refused(A, &b, "no piece is marked as the unknown piece");
-    b = (Buf){.arena = A}, put_piece(&b, STR_LIT("u"), 0, UNKNOWN), refused(A, &b, "no piece that a text could be made of");
+    b = (Buf){.arena = A}, put_piece(&b, STR_LIT("a"), 0, NORMAL),
+    refused(A, &b, "no piece is marked as the unknown piece");
+    b = (Buf){.arena = A}, put_piece(&b, STR_LIT("u"), 0, UNKNOWN),
+    refused(A, &b, "no piece that a text could be made of");
     b = (Buf){.arena = A}, refused(A, &b, "no pieces");
     b = good_model(A), option(&b, 35, 1), refused(A, &b, "the piece <0x00> is missing");
     b = good_model(A), option(&b, 35, 1);
@@ -454,20 +473,33 @@ TEST(refused_files)
     b = good_model(A), buf_str(&b, STR_LIT("\x0B")), refused(A, &b, "wire type 3");
     b = good_model(A), buf_str(&b, STR_LIT("\x02\x00")), refused(A, &b, "field number 0");
     b = good_model(A), buf_str(&b, STR_LIT("\xC0\x0C")), refused(A, &b, "the file ends inside field 200");
-    b = good_model(A), buf_str(&b, STR_LIT("\xC0\x0C\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F")), refused(A, &b, "inside field 200");
-    b = good_model(A), buf_str(&b, STR_LIT("\xC0\x0C\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01")), accepted(A, &b);
-    b = good_model(A), buf_str(&b, STR_LIT("\xC9\x0C" "12345678" "\xD2\x0C\x02hi" "\xDD\x0C" "abcd")), accepted(A, &b);
-    b = good_model(A), buf_str(&b, STR_LIT("\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01")), refused(A, &b, "field 1 claims 18446744073709551615");
+    b = good_model(A), buf_str(&b, STR_LIT("\xC0\x0C\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x7F")),
+    refused(A, &b, "inside field 200");
+    b = good_model(A), buf_str(&b, STR_LIT("\xC0\x0C\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01")),
+    accepted(A, &b);
+    b = good_model(A),
+    buf_str(&b, STR_LIT("\xC9\x0C"
+                        "12345678"
+                        "\xD2\x0C\x02hi"
+                        "\xDD\x0C"
+                        "abcd")),
+    accepted(A, &b);
+    b = good_model(A), buf_str(&b, STR_LIT("\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01")),
+    refused(A, &b, "field 1 claims 18446744073709551615");
     b = good_model(A), option(&b, 3, 77), accepted(A, &b); // an unknown model type leaves the default
 
     char *blob = arena_new(A, char, 2060);
     b = good_model(A), charsmap(&b, (Str){blob, 3}), refused(A, &b, "the character map has only 3 bytes");
     b = good_model(A), charsmap(&b, (Str){blob, 2060}), refused(A, &b, "claims a trie of 0 bytes");
-    blob[1] = 2, b = good_model(A), charsmap(&b, (Str){blob, 2060}), refused(A, &b, "claims a trie of 512 bytes");
-    blob[1] = 4, blob[0] = 4, b = good_model(A), charsmap(&b, (Str){blob, 2060}), refused(A, &b, "a trie of 1028 bytes");
-    blob[1] = 8, blob[0] = 0, b = good_model(A), charsmap(&b, (Str){blob, 2052}), refused(A, &b, "a trie of 2048 bytes");
+    blob[1] = 2, b = good_model(A), charsmap(&b, (Str){blob, 2060}),
+    refused(A, &b, "claims a trie of 512 bytes");
+    blob[1] = 4, blob[0] = 4, b = good_model(A), charsmap(&b, (Str){blob, 2060}),
+    refused(A, &b, "a trie of 1028 bytes");
+    blob[1] = 8, blob[0] = 0, b = good_model(A), charsmap(&b, (Str){blob, 2052}),
+    refused(A, &b, "a trie of 2048 bytes");
     blob[1] = 4, b = good_model(A), charsmap(&b, (Str){blob, 2060}), accepted(A, &b);
-    blob[2059] = 'x', b = good_model(A), charsmap(&b, (Str){blob, 2060}), refused(A, &b, "does not end in a NUL");
+    blob[2059] = 'x', b = good_model(A), charsmap(&b, (Str){blob, 2060}),
+    refused(A, &b, "does not end in a NUL");
     b = good_model(A), charsmap(&b, (Str){blob, 0}), accepted(A, &b);
     Err e = {0};
     CHECK(!sp_open(A, "test/golden/no such file", &e));
@@ -476,7 +508,9 @@ TEST(refused_files)
 
 TEST(refused_vocabularies)
 {
-    static const struct { const char *text, *words; } bad[] = {
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
         {"", "the file ends, expected '{'"},
         {"[]", "expected '{'"},
         {"{\"<unk>\":0", "expected ',' or '}'"},
@@ -510,9 +544,12 @@ TEST(refused_vocabularies)
         CHECK_HAS(e.text, "vocab.json");
     }
     Err e = {0};
-    kit_write(folder, "vocab.json", STR_LIT(" { \"<unk>\" : 1 , \"\\u2581a\\ud83d\\ude00\\ud800\\n\\\"\" : 0 } \n"));
+    kit_write(folder, "vocab.json",
+              STR_LIT(" { \"<unk>\" : 1 , \"\\u2581a\\ud83d\\ude00\\ud800\\n\\\"\" : 0 } \n"));
     const Tokenizer *t = tok_open(A, folder, &e);
-    if (t) CHECK_STR(tok_string(t, 0), STR_LIT("\xE2\x96\x81" "a\xF0\x9F\x98\x80\xEF\xBF\xBD\n\""));
+    if (t)
+        CHECK_STR(tok_string(t, 0), STR_LIT("\xE2\x96\x81"
+                                            "a\xF0\x9F\x98\x80\xEF\xBF\xBD\n\""));
     else FAIL("%s", e.text);
     e = (Err){0};
     CHECK(!tok_open(A, "test/golden/json", &e));
@@ -526,7 +563,7 @@ TEST(refused_vocabularies)
     CHECK_HAS(e.text, "expected an object");
 }
 
-// --------------------------------------------------------------------------------------------- damage, hostile texts
+// ----------------------------------------------------------------------------------- damage, hostile texts
 
 // What any model must do with any text: pieces spell the normalised text, ids are in range and decode.
 static void exercise(Arena *A, const Sentencepiece *sp, Str text)
@@ -546,7 +583,12 @@ static void exercise(Arena *A, const Sentencepiece *sp, Str text)
     if (!sp_decode(A, sp, x.ids, x.n, &out, &e)) FAIL("%s", e.text);
 }
 
-static const char *const small_texts[] = {"", " ", "Hello  world 12 3 abcd", "\xE2\x96\x81\xE2\x96\x81x", "\xFF\xC3(", "\xE3\x81\x93x y::",
+static const char *const small_texts[] = {"",
+                                          " ",
+                                          "Hello  world 12 3 abcd",
+                                          "\xE2\x96\x81\xE2\x96\x81x",
+                                          "\xFF\xC3(",
+                                          "\xE3\x81\x93x y::",
                                           "e\xCC\x81\xEF\xBC\xA1\xEF\xBC\xA2"};
 
 static void try_model(Arena *A, Str bytes, long *opened)
@@ -559,7 +601,8 @@ static void try_model(Arena *A, Str bytes, long *opened)
         return;
     }
     ++*opened;
-    for (size_t i = 0; i < sizeof small_texts / sizeof *small_texts; i++) exercise(A, sp, str_of(small_texts[i]));
+    for (size_t i = 0; i < sizeof small_texts / sizeof *small_texts; i++)
+        exercise(A, sp, str_of(small_texts[i]));
 }
 
 TEST(every_truncation)
@@ -570,7 +613,8 @@ TEST(every_truncation)
         Str file = slurp(A, paths[k]);
         long opened = 0;
         for (size_t n = 0; n < file.n; n++) {
-            char *exact = arena_new_raw(a, char, n); // a copy of its own, so that a sanitizer sees a read past its end
+            char *exact =
+                arena_new_raw(a, char, n); // a copy of its own, so that a sanitizer sees a read past its end
             memcpy(exact, file.s, n);
             try_model(a, (Str){exact, n}, &opened);
             arena_reset(a);
@@ -604,18 +648,24 @@ TEST(damaged_models)
 
 TEST(hostile_texts)
 {
-    static const char *const paths[] = {MODELS "t5/spiece.model", MODELS "trained/uni_user.model", MODELS "trained/bpe_user.model",
-                                        MODELS "trained/bpe_llama.model", TINY, MODELS "trained/word_suffix.model",
+    static const char *const paths[] = {MODELS "t5/spiece.model",
+                                        MODELS "trained/uni_user.model",
+                                        MODELS "trained/bpe_user.model",
+                                        MODELS "trained/bpe_llama.model",
+                                        TINY,
+                                        MODELS "trained/word_suffix.model",
                                         TINY_RULES};
-    static const char *const atoms[] = {" ", "a", "\xE2\x96\x81", "\xFF", "\xF0\x9F", "\xEF\xB7\xBA", "e\xCC\x81", "\0x", "\xE3\x80\x80",
-                                        "<unk>", "\xF4\x90\x80\x80", "::"};
+    static const char *const atoms[] = {
+        " ",         "a",   "\xE2\x96\x81", "\xFF",  "\xF0\x9F",         "\xEF\xB7\xBA",
+        "e\xCC\x81", "\0x", "\xE3\x80\x80", "<unk>", "\xF4\x90\x80\x80", "::"};
     uint64_t seed = 3;
     for (size_t k = 0; k < sizeof paths / sizeof *paths; k++) {
         Err e = {0};
         const Sentencepiece *sp = sp_open(A, paths[k], &e);
         if (!sp) FAIL("%s", e.text);
         Arena *a = arena_create(A);
-        for (size_t i = 0; sp && i < sizeof atoms / sizeof *atoms; i++) { // one thing, eighty thousand bytes of it
+        for (size_t i = 0; sp && i < sizeof atoms / sizeof *atoms;
+             i++) { // one thing, eighty thousand bytes of it
             Buf b = {.arena = a};
             while (b.n < 80000) buf_str(&b, i == 7 ? STR_LIT("\0x") : str_of(atoms[i]));
             exercise(a, sp, buf_view(&b));
@@ -637,10 +687,24 @@ TEST(hostile_texts)
 
 TEST(hostile_texts_for_folders)
 {
-    static const char *const folders[] = {MODELS "t5-mini", MODELS "marian-mini", MODELS "marian-joint", MODELS "gpt2",
-                                          "test/golden/models/llama-tiny"};
-    static const char *const atoms[] = {" ", "</s>", ">>", "<<", "\xE2\x96\x81", "<extra_id_", "0>", "\r\n", "\xF0\x9F\x87\xA9", "\xE2\x80\x8D",
-                                        "\xC2\x85", "\xE1\x84\x80\xE1\x85\xA1", "x", "\xCC\x81", "<pad>", "\xEF\xBC\x9C"};
+    static const char *const folders[] = {MODELS "t5-mini", MODELS "marian-mini", MODELS "marian-joint",
+                                          MODELS "gpt2", "test/golden/models/llama-tiny"};
+    static const char *const atoms[] = {" ",
+                                        "</s>",
+                                        ">>",
+                                        "<<",
+                                        "\xE2\x96\x81",
+                                        "<extra_id_",
+                                        "0>",
+                                        "\r\n",
+                                        "\xF0\x9F\x87\xA9",
+                                        "\xE2\x80\x8D",
+                                        "\xC2\x85",
+                                        "\xE1\x84\x80\xE1\x85\xA1",
+                                        "x",
+                                        "\xCC\x81",
+                                        "<pad>",
+                                        "\xEF\xBC\x9C"};
     uint64_t seed = 5;
     Arena *a = arena_create(A);
     for (size_t k = 0; k < sizeof folders / sizeof *folders; k++) {
@@ -656,11 +720,13 @@ TEST(hostile_texts_for_folders)
             for (int side = 0; side < 2; side++) {
                 Encoding x;
                 Str out;
-                if (!tok_encode(a, t, buf_view(&b), (TokOptions){.side = (TokSide)side}, &x, &e)) FAIL("%s", e.text);
+                if (!tok_encode(a, t, buf_view(&b), (TokOptions){.side = (TokSide)side}, &x, &e))
+                    FAIL("%s", e.text);
                 if (k < 3) CHECK_INT(x.ids[x.n - 1], tok_eos(t));
                 for (size_t i = 0; i < x.n; i++)
                     if (x.ids[i] < 0 || (size_t)x.ids[i] >= tok_size(t)) FAIL("id %d", x.ids[i]);
-                if (!tok_decode(a, t, x.ids, x.n, (TokDecode){.skip_special = round % 2}, &out, &e)) FAIL("%s", e.text);
+                if (!tok_decode(a, t, x.ids, x.n, (TokDecode){.skip_special = round % 2}, &out, &e))
+                    FAIL("%s", e.text);
                 CHECK(utf8_valid(out, NULL));
             }
             arena_reset(a);
@@ -668,7 +734,7 @@ TEST(hostile_texts_for_folders)
     }
 }
 
-// --------------------------------------------------------------------------------------------------------- faults
+// -------------------------------------------------------------------------------------------------- faults
 
 static bool open_and_use(Arena *A, void *folder, Err *e)
 {
@@ -683,7 +749,8 @@ static bool filter_line(Arena *A, void *path, Err *e)
 {
     const Sentencepiece *sp = sp_open(A, path, e);
     Buf out = {.arena = A};
-    return sp && tok_jsonl(A, sp, NULL, STR_LIT("{\"text\":\"ab <unk> \xE3\x81\x93\",\"k\":[1,{\"a\":null}]}"), &out, e);
+    return sp && tok_jsonl(A, sp, NULL,
+                           STR_LIT("{\"text\":\"ab <unk> \xE3\x81\x93\",\"k\":[1,{\"a\":null}]}"), &out, e);
 }
 
 TEST(faults)
@@ -691,12 +758,13 @@ TEST(faults)
     char *const folders[] = {MODELS "marian-mini-sep", MODELS "t5-mini", "test/golden/models/gpt2-tiny",
                              "test/golden/models/llama-tiny"};
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
-        for (int kind = 0; kind < FAULT_KINDS; kind++) test_every_fault(A, (FaultKind)kind, open_and_use, folders[i]);
+        for (int kind = 0; kind < FAULT_KINDS; kind++)
+            test_every_fault(A, (FaultKind)kind, open_and_use, folders[i]);
     for (int kind = 0; kind < FAULT_KINDS; kind++)
         test_every_fault(A, (FaultKind)kind, filter_line, MODELS "trained/bpe_unused.model");
 }
 
-// --------------------------------------------------------------------------------------------------------- filter
+// -------------------------------------------------------------------------------------------------- filter
 
 static void filter(Arena *A, const char *line, const char *want, bool ok)
 {
@@ -711,10 +779,14 @@ static void filter(Arena *A, const char *line, const char *want, bool ok)
 
 TEST(filter_lines)
 {
-    filter(A, "{\"ids\":[], \"a\":{\"b\":[1,2,[]],\"c\":{}}, \"decoded\":\"old\"}", "{\"a\":{\"b\":[1,2,[]],\"c\":{}},\"ids\":[],\"decoded\":\"\"}", true);
-    filter(A, "{\"text\":\"\"}", "{\"text\":\"\",\"ids\":[],\"pieces\":[],\"normalized\":\"\",\"decoded\":\"\"}", true);
-    filter(A, "{\"text_b64\":\"//8=\"}", "{\"text_b64\":\"//8=\",\"ids\":[3,0],\"pieces\":[\"\xE2\x96\x81\",\"\xEF\xBF\xBD\xEF\xBF\xBD\"],"
-              "\"normalized\":\"\xE2\x96\x81\xEF\xBF\xBD\xEF\xBF\xBD\",\"decoded\":\" \xE2\x81\x87 \"}", true);
+    filter(A, "{\"ids\":[], \"a\":{\"b\":[1,2,[]],\"c\":{}}, \"decoded\":\"old\"}",
+           "{\"a\":{\"b\":[1,2,[]],\"c\":{}},\"ids\":[],\"decoded\":\"\"}", true);
+    filter(A, "{\"text\":\"\"}",
+           "{\"text\":\"\",\"ids\":[],\"pieces\":[],\"normalized\":\"\",\"decoded\":\"\"}", true);
+    filter(A, "{\"text_b64\":\"//8=\"}",
+           "{\"text_b64\":\"//8=\",\"ids\":[3,0],\"pieces\":[\"\xE2\x96\x81\",\"\xEF\xBF\xBD\xEF\xBF\xBD\"],"
+           "\"normalized\":\"\xE2\x96\x81\xEF\xBF\xBD\xEF\xBF\xBD\",\"decoded\":\" \xE2\x81\x87 \"}",
+           true);
     filter(A, "{\"ids\":[1.5]}", "expected an id", false);
     filter(A, "{\"ids\":[99999]}", "id 99999 is not in the vocabulary", false);
     filter(A, "{\"text_b64\":\"?\"}", "not base64", false);

@@ -1,19 +1,20 @@
 // bpe.c — SentencePiece's byte-pair encoding: join the best-scored neighbours until nothing can be joined.
 //
-// Sennrich et al. 2016, arXiv:1508.07909. Symbols are a linked list over the text, candidates a heap ordered by score
-// (higher first), then by place (further left first). A candidate is stale if one of its sides has grown or gone.
-// UNUSED pieces take part in merging and are taken apart again at the end, into what they were last made of.
+// Sennrich et al. 2016, arXiv:1508.07909. Symbols are a linked list over the text, candidates a heap ordered
+// by score (higher first), then by place (further left first). A candidate is stale if one of its sides has
+// grown or gone. UNUSED pieces take part in merging and are taken apart again at the end, into what they were
+// last made of.
 #include "spm.h"
 
 #include <string.h>
 
-enum { DEEPEST = 100 };  // levels of taking apart; below that a piece is kept, as the library does
+enum { DEEPEST = 100 }; // levels of taking apart; below that a piece is kept, as the library does
 
 typedef struct Symbol {
-    size_t prev, next;   // SIZE_MAX: none
+    size_t prev, next; // SIZE_MAX: none
     const char *s;
-    size_t n;            // 0: merged into another
-    bool frozen;         // a user-defined piece: takes part in no merge
+    size_t n;    // 0: merged into another
+    bool frozen; // a user-defined piece: takes part in no merge
 } Symbol;
 
 typedef struct Pair {
@@ -26,7 +27,7 @@ typedef struct Bpe {
     Symbol *symbol;
     Pair *heap;
     size_t pairs;
-    uint32_t *made_of;   // by id of an UNUSED piece: bytes of its left part when it was last offered; 0: never
+    uint32_t *made_of; // by id of an UNUSED piece: bytes of its left part when it was last offered; 0: never
 } Bpe;
 
 // Orders floats as unsigned numbers: -0.0 below 0.0, and NaN (a hostile file's) has its place too.
@@ -80,7 +81,8 @@ typedef struct Part {
     int depth;
 } Part;
 
-// Writes a final symbol, taking UNUSED pieces apart. Each part is shorter than the whole, left parts come first.
+// Writes a final symbol, taking UNUSED pieces apart. Each part is shorter than the whole, left parts come
+// first.
 static void put(const Bpe *b, Str s, Segments *out)
 {
     Part todo[DEEPEST + 2] = {{s, 0}};

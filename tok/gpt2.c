@@ -1,11 +1,12 @@
-// gpt2.c — GPT2Tokenizer of transformers 5.23: byte-level byte-pair encoding. vocab.json and merges.txt, or tokenizer.json.
+// gpt2.c — GPT2Tokenizer of transformers 5.23: byte-level byte-pair encoding. vocab.json and merges.txt, or
+// tokenizer.json.
 //
 // Radford et al. 2019. Added tokens (<|endoftext|>) are cut out of the raw text; the rest is split by
 //
 //     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// and each part is merged by rank, starting from its bytes. In the vocabulary a byte is written as one printable
-// character: 33-126, 161-172, 174-255 as themselves, the other 68 in order as U+0100, U+0101, ...
+// and each part is merged by rank, starting from its bytes. In the vocabulary a byte is written as one
+// printable character: 33-126, 161-172, 174-255 as themselves, the other 68 in order as U+0100, U+0101, ...
 #include "kind.h"
 
 #include <string.h>
@@ -14,15 +15,16 @@
 typedef struct Gpt2 {
     Vocab vocab;
     Merges merges;
-    int32_t id[256];         // of each byte, -1: the vocabulary lacks it, and it is left out
-    int16_t byte[0x144];     // of each character that stands for one, else -1
+    int32_t id[256];     // of each byte, -1: the vocabulary lacks it, and it is left out
+    int16_t byte[0x144]; // of each character that stands for one, else -1
     bool prefix_space;
 } Gpt2;
 
 static bool matches(const char *folder, Str class, const char *model_type)
 {
     if (class.n) return str_is(class, "GPT2Tokenizer");
-    return strcmp(model_type, "gpt2") == 0 || (folder_has(folder, "vocab.json") && folder_has(folder, "merges.txt"));
+    return strcmp(model_type, "gpt2") == 0 ||
+           (folder_has(folder, "vocab.json") && folder_has(folder, "merges.txt"));
 }
 
 static void byte_table(Gpt2 *m)
@@ -44,7 +46,8 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     if (folder_has(folder, "vocab.json") || !folder_has(folder, "tokenizer.json")) {
         if (!vocab_read(a, in_folder(a, folder, "vocab.json"), &m->vocab, e)) return NULL;
         if (!merges_read(a, in_folder(a, folder, "merges.txt"), &m->vocab, &m->merges, e)) return NULL;
-    } else if (!bpe_json_read(a, t, in_folder(a, folder, "tokenizer.json"), &m->vocab, &m->merges, e)) return NULL;
+    } else if (!bpe_json_read(a, t, in_folder(a, folder, "tokenizer.json"), &m->vocab, &m->merges, e))
+        return NULL;
     byte_table(m);
     t->ids = t->strings = &m->vocab;
     m->prefix_space = json_flag(config, "add_prefix_space", false);
@@ -60,7 +63,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     return m;
 }
 
-// ------------------------------------------------------------------------------------------------------- splitting
+// ----------------------------------------------------------------------------------------------- splitting
 
 typedef enum { LETTER, DIGIT, SPACE, OTHER } Class;
 
@@ -124,7 +127,7 @@ static void encode_stretch(Arena *a, const Gpt2 *m, Str text, Merger *w, Encodin
     }
 }
 
-// ------------------------------------------------------------------------------------------------------- the kind
+// ------------------------------------------------------------------------------------------------ the kind
 
 static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *out, Err *e)
 {
@@ -167,7 +170,8 @@ static bool decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, T
     for (size_t i = 0; i < n; i++) {
         if (o.skip_special && tok_is_special(t, ids[i])) continue;
         Str token = tok_string(t, ids[i]);
-        if (!token.n) return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
+        if (!token.n)
+            return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
         put_bytes(m, token, &bytes);
     }
     for (Str s = buf_view(&bytes); s.n;) { // what is no UTF-8 becomes one U+FFFD for each maximal subpart

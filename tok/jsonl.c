@@ -1,4 +1,5 @@
-// jsonl.c — the tokenizer as a filter of JSON lines: what a text becomes, in the fields that our recorded cases have.
+// jsonl.c — the tokenizer as a filter of JSON lines: what a text becomes, in the fields that our recorded
+// cases have.
 #include "kind.h"
 
 #include <string.h>
@@ -8,7 +9,7 @@ enum { MANY_IDS = 300, DEEPEST = 512 }; // with more ids than that only the ids 
 typedef struct Line {
     Arena *a;
     Buf *out;
-    bool any;              // a member was written
+    bool any; // a member was written
     Err *e;
 } Line;
 
@@ -59,20 +60,30 @@ static void put_texts(Line *l, const char *key, const Str *s, size_t n)
     buf_char(l->out, ']');
 }
 
-// ---------------------------------------------------------------------------------------------------- the others
+// ---------------------------------------------------------------------------------------------- the others
 
 static void put_scalar(Buf *out, const Json *j)
 {
     switch (j->kind) {
-    case J_STRING: buf_json(out, j->text); break;
-    case J_NUMBER: buf_str(out, j->text); break;
-    case J_TRUE: buf_str(out, STR_LIT("true")); break;
-    case J_FALSE: buf_str(out, STR_LIT("false")); break;
-    default: buf_str(out, STR_LIT("null"));
+    case J_STRING:
+        buf_json(out, j->text);
+        break;
+    case J_NUMBER:
+        buf_str(out, j->text);
+        break;
+    case J_TRUE:
+        buf_str(out, STR_LIT("true"));
+        break;
+    case J_FALSE:
+        buf_str(out, STR_LIT("false"));
+        break;
+    default:
+        buf_str(out, STR_LIT("null"));
     }
 }
 
-// Writes any value; open holds the arrays and objects that are not yet closed (json_parse allows DEEPEST levels).
+// Writes any value; open holds the arrays and objects that are not yet closed (json_parse allows DEEPEST
+// levels).
 static void put_value(Buf *out, const Json *top)
 {
     const Json *open[DEEPEST + 1];
@@ -104,16 +115,27 @@ static void put_value(Buf *out, const Json *top)
 
 static bool is_ours(Str key)
 {
-    static const char *const ours[] = {
-        "ids", "ids_plain", "pieces", "pieces_b64", "normalized", "normalized_b64", "tokens", "decoded", "decoded_skip",
-        "decoded_clean", "decoded_skip_clean", "target_ids", "target_tokens", "target_decoded",
-        "target_decoded_by_target_spm"};
+    static const char *const ours[] = {"ids",
+                                       "ids_plain",
+                                       "pieces",
+                                       "pieces_b64",
+                                       "normalized",
+                                       "normalized_b64",
+                                       "tokens",
+                                       "decoded",
+                                       "decoded_skip",
+                                       "decoded_clean",
+                                       "decoded_skip_clean",
+                                       "target_ids",
+                                       "target_tokens",
+                                       "target_decoded",
+                                       "target_decoded_by_target_spm"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (str_is(key, ours[i])) return true;
     return false;
 }
 
-// ------------------------------------------------------------------------------------------------------- results
+// ------------------------------------------------------------------------------------------------- results
 
 static bool put_sentencepiece(Line *l, const Sentencepiece *sp, Str text)
 {
@@ -192,7 +214,8 @@ static bool put_from_ids(Line *l, const Sentencepiece *sp, const Tokenizer *t, c
     if (t) {
         for (size_t i = 0; i < n; i++)
             if ((size_t)ids[i] >= tok_size(t))
-                return err_set(l->e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], tok_size(t) - 1);
+                return err_set(l->e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i],
+                               tok_size(t) - 1);
         put_tokens(l, "tokens", t, ids, n);
         return put_decoded(l, t, ids, n);
     }
@@ -206,7 +229,8 @@ bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, 
 {
     const Json *top = json_parse(a, line, "line", e);
     if (!top) return false;
-    if (top->kind != J_OBJECT) return err_at(e, "line", top->at, "found %s, expected an object", json_kind_name(top));
+    if (top->kind != J_OBJECT)
+        return err_at(e, "line", top->at, "found %s, expected an object", json_kind_name(top));
     const Json *text = json_get(top, "text"), *coded = json_get(top, "text_b64"), *ids = json_get(top, "ids");
     bool has_text = text && text->kind == J_STRING, has_coded = coded && coded->kind == J_STRING;
     if (!has_text && !has_coded && !(ids && ids->kind == J_ARRAY))
@@ -224,7 +248,8 @@ bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, 
         put_value(out, j);
     }
     bool ok = !has_text && !has_coded ? put_from_ids(&l, sp, t, ids)
-              : sp ? put_sentencepiece(&l, sp, input) : put_tokenizer(&l, t, input);
+              : sp                    ? put_sentencepiece(&l, sp, input)
+                                      : put_tokenizer(&l, t, input);
     buf_char(out, '}');
     return ok;
 }

@@ -1,31 +1,32 @@
-// kind.h — what the tokenizer kinds share: the folder's tokenizer, its vocabulary, added tokens, small text helpers.
+// kind.h — what the tokenizer kinds share: the folder's tokenizer, its vocabulary, added tokens, small text
+// helpers.
 #pragma once
 #include "spm.h"
 
-// -------------------------------------------------------------------------------------------------- vocabulary
+// ---------------------------------------------------------------------------------------------- vocabulary
 
 // Strings and ids both ways. Strings are views (of a file or of the model); ids need not be dense.
 typedef struct Vocab {
     Arena *arena;
-    Str *text;          // [n] by id; .s NULL: no string has this id
-    size_t n;           // ids are below n
-    size_t count;       // different strings
+    Str *text;    // [n] by id; .s NULL: no string has this id
+    size_t n;     // ids are below n
+    size_t count; // different strings
     struct VocabSlot *slot;
-    size_t slots;       // a power of two
+    size_t slots; // a power of two
     struct VocabEntry *entry;
-    size_t room;        // of entry
+    size_t room; // of entry
 } Vocab;
 
 void vocab_init(Arena *a, Vocab *v, size_t expected);
-void vocab_add(Vocab *v, Str text, int32_t id);       // of equal strings the last counts
-void vocab_done(Vocab *v);                            // fills text[]; of equal ids the last counts
-int32_t vocab_id(const Vocab *v, Str text);           // -1: not there
+void vocab_add(Vocab *v, Str text, int32_t id); // of equal strings the last counts
+void vocab_done(Vocab *v);                      // fills text[]; of equal ids the last counts
+int32_t vocab_id(const Vocab *v, Str text);     // -1: not there
 void vocab_ids(const Vocab *v, const Str *text, size_t n, int32_t *ids); // the same for many, faster
-// Reads {"string": id, ...}. Ids must be integers from 0, below four times the number of entries (a small file
-// must not ask for a large table).
+// Reads {"string": id, ...}. Ids must be integers from 0, below four times the number of entries (a small
+// file must not ask for a large table).
 bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e);
 
-// ------------------------------------------------------------------------------------------------ added tokens
+// -------------------------------------------------------------------------------------------- added tokens
 
 // A token that is cut out of the raw text before anything else is done to it.
 typedef struct Added {
@@ -37,43 +38,46 @@ typedef struct Added {
 
 struct Tokenizer {
     const TokKind *kind;
-    void *state;               // of the kind
-    const Vocab *ids, *strings; // string -> id and id -> string; the same one but for Marian's separate_vocabs
+    void *state; // of the kind
+    const Vocab *ids,
+        *strings; // string -> id, id -> string: one and the same but for Marian's separate_vocabs
     Added *added;
     size_t n_added, room_added;
-    Trie added_trie;           // values: index in added
-    uint32_t *by_id;           // [n_added] indices in added, by rising id
-    bool begins[256];          // an added token may begin with this byte
-    int32_t unk, pad, eos, bos; // -1: none
+    Trie added_trie;             // values: index in added
+    uint32_t *by_id;             // [n_added] indices in added, by rising id
+    bool begins[256];            // an added token may begin with this byte
+    int32_t unk, pad, eos, bos;  // -1: none
     int32_t before[4], after[4]; // ids put around every text (merges.c; Marian and T5 know theirs)
     size_t n_before, n_after;
-    bool has_template;         // tokenizer.json says what these are, so tokenizer_config.json does not
+    bool has_template; // tokenizer.json says what these are, so tokenizer_config.json does not
     int64_t max_length;
     bool cleanup;
     size_t size;
 };
 
-enum { MOST_ADDED = 8192 };   // they are searched one by one while a folder is opened
+enum { MOST_ADDED = 8192 }; // they are searched one by one while a folder is opened
 
 // Adds (or, with the same text, changes) an added token.
 void added_put(Arena *a, Tokenizer *t, Added added);
-void added_done(Arena *a, Tokenizer *t);                     // builds the trie; call once, last
-const Added *added_by_id(const Tokenizer *t, int32_t id);    // NULL: none
+void added_done(Arena *a, Tokenizer *t);                  // builds the trie; call once, last
+const Added *added_by_id(const Tokenizer *t, int32_t id); // NULL: none
 const Added *added_by_text(const Tokenizer *t, Str text);
-// The entries of "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}.
-// flagged: "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
+// "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}. flagged:
+// "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
 bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e);
 // A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
 Str special_text(const Json *config, const char *key, const char *otherwise);
 
-bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e); // tokenizer.json's added_tokens
+// The list "added_tokens" of tokenizer.json.
+bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e);
 // Marks a token as special, adding it as a new id after all others if nothing has this text. -1 for "".
 int32_t added_special(Arena *a, Tokenizer *t, Str text);
-bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e); // additional_special_tokens ...
-void added_sizes(Tokenizer *t);                              // sets t->size from the vocabulary and what was added
+// The lists additional_special_tokens and extra_special_tokens of tokenizer_config.json.
+bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e);
+void added_sizes(Tokenizer *t); // sets t->size from the vocabulary and what was added
 
-// Walks a text: each call gives the plain stretch before the next added token (may be empty) and that token, NULL
-// for the last stretch. Returns false when all has been given.
+// Walks a text: each call gives the plain stretch before the next added token (may be empty) and that token,
+// NULL for the last stretch. Returns false when all has been given.
 typedef struct Cutter {
     const Tokenizer *t;
     Str text;
@@ -82,7 +86,7 @@ typedef struct Cutter {
 } Cutter;
 bool cutter_next(Cutter *c, Str *plain, const Added **token);
 
-// --------------------------------------------------------------------------------------------------- encodings
+// ----------------------------------------------------------------------------------------------- encodings
 
 typedef struct EncodingBuilder {
     Arena *arena;
@@ -90,16 +94,17 @@ typedef struct EncodingBuilder {
     size_t cap;
 } EncodingBuilder;
 void encoding_add(EncodingBuilder *b, int32_t id, Str token);
-void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n); // not if plain
+// The ids around a text; nothing if o.plain.
+void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n);
 
-// ------------------------------------------------------------------------------------------------------ merges
+// -------------------------------------------------------------------------------------------------- merges
 
-typedef struct Merges {   // (left id, right id) -> rank and merged id
+typedef struct Merges { // (left id, right id) -> rank and merged id
     struct MergeSlot *slot;
     size_t mask, count, room;
 } Merges;
 
-void merges_init(Arena *a, Merges *m, size_t expected);       // room for so many and no more
+void merges_init(Arena *a, Merges *m, size_t expected);                  // room for so many and no more
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged); // ranks are the order of the calls
 bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e); // merges.txt
 // model.vocab, model.merges and added_tokens of a tokenizer.json.
@@ -108,21 +113,21 @@ bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m
 // Sets before and after by add_bos_token and add_eos_token, unless tokenizer.json has said it all.
 void affixes_from_config(Tokenizer *t, const Json *config);
 
-typedef struct Merger {   // {.arena, .merges}; room that is used again from call to call
+typedef struct Merger { // {.arena, .merges}; room that is used again from call to call
     Arena *arena;
     const Merges *merges;
     struct MergeSymbol *symbol;
     struct MergeOffer *heap;
     size_t cap, offers;
 } Merger;
-size_t merge_ids(Merger *w, int32_t *ids, size_t n);          // in place; how many are left
+size_t merge_ids(Merger *w, int32_t *ids, size_t n); // in place; how many are left
 
-// ----------------------------------------------------------------------------------------------------- helpers
+// ------------------------------------------------------------------------------------------------- helpers
 
 bool json_flag(const Json *object, const char *key, bool otherwise); // a member that is true or false
-bool is_white_space(uint32_t cp);                        // Unicode's White_Space
-Str python_strip(Str s);                                 // str.strip(): White_Space and U+001C to U+001F
-Str clean_up_spaces(Arena *a, Str s);                    // clean_up_tokenization_spaces
+bool is_white_space(uint32_t cp);                                    // Unicode's White_Space
+Str python_strip(Str s);              // str.strip(): White_Space and U+001C to U+001F
+Str clean_up_spaces(Arena *a, Str s); // clean_up_tokenization_spaces
 const char *in_folder(Arena *a, const char *folder, const char *file);
 bool folder_has(const char *folder, const char *file);
-Str replace_all(Arena *a, Str s, Str old, Str fresh);    // old is not empty
+Str replace_all(Arena *a, Str s, Str old, Str fresh); // old is not empty

@@ -1,12 +1,14 @@
-// llama.c — LlamaTokenizer of transformers 5.23: merges over characters, bytes for what is unknown. tokenizer.json or
-// tokenizer.model.
+// llama.c — LlamaTokenizer of transformers 5.23: merges over characters, bytes for what is unknown.
+// tokenizer.json or tokenizer.model.
 //
-//   added tokens are cut out of the raw text; " " becomes U+2581; the stretch at the very start of the text gets one in
+//   added tokens are cut out of the raw text; " " becomes U+2581; the stretch at the very start of the text
+// gets one in
 //   front unless it begins with one; a character that is no entry becomes its <0xXX> entries BEFORE merging;
 //   merges by rank, over the whole stretch: there is no splitting at spaces
 //
-// If only tokenizer.model is there, transformers 5.23 orders the merges by the id of what they make (and then by the length
-// of the left part), not by score: "a  b" is then split otherwise than by SentencePiece. We do as it does.
+// If only tokenizer.model is there, transformers 5.23 orders the merges by the id of what they make (and then
+// by the length of the left part), not by score: "a  b" is then split otherwise than by SentencePiece. We do
+// as it does.
 #include "kind.h"
 
 #include <string.h>
@@ -16,18 +18,19 @@ typedef enum { NEVER, AT_START, ALWAYS } Prepend; // U+2581 in front of a stretc
 typedef struct Llama {
     Vocab vocab;
     Merges merges;
-    int32_t byte[256];   // ids of <0x00> ... <0xFF>, -1: not there
+    int32_t byte[256]; // ids of <0x00> ... <0xFF>, -1: not there
     Prepend prepend;
 } Llama;
 
 static bool matches(const char *folder, Str class, const char *model_type)
 {
     if (class.n) return str_is(class, "LlamaTokenizer");
-    return strcmp(model_type, "llama") == 0 || strcmp(model_type, "mistral") == 0 || folder_has(folder, "tokenizer.model");
+    return strcmp(model_type, "llama") == 0 || strcmp(model_type, "mistral") == 0 ||
+           folder_has(folder, "tokenizer.model");
 }
 
-// All ways to cut a piece into two others, shortest left part first; called for the pieces by rising id. Counts only
-// if m is NULL.
+// All ways to cut a piece into two others, shortest left part first; called for the pieces by rising id.
+// Counts only if m is NULL.
 static size_t splits(const Vocab *v, Str piece, int32_t id, Merges *m)
 {
     size_t n = 0;
@@ -66,7 +69,8 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     Llama *m = arena_new(a, Llama, 1);
     bool json = folder_has(folder, "tokenizer.json") || !folder_has(folder, "tokenizer.model");
     const char *path = in_folder(a, folder, json ? "tokenizer.json" : "tokenizer.model");
-    if (!(json ? bpe_json_read(a, t, path, &m->vocab, &m->merges, e) : read_model(a, t, m, path, e))) return NULL;
+    if (!(json ? bpe_json_read(a, t, path, &m->vocab, &m->merges, e) : read_model(a, t, m, path, e)))
+        return NULL;
     for (unsigned b = 0; b < 256; b++) {
         static const char hex[] = "0123456789ABCDEF";
         char text[6] = {'<', '0', 'x', hex[b >> 4], hex[b & 15], '>'};
@@ -87,7 +91,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     return m;
 }
 
-// -------------------------------------------------------------------------------------------------------- encoding
+// ------------------------------------------------------------------------------------------------ encoding
 
 // The ids of one character: its own, those of its bytes, or the unknown token's; returns how many.
 static size_t character_ids(const Tokenizer *t, const Llama *m, Str c, int32_t *ids)
@@ -102,14 +106,16 @@ static size_t character_ids(const Tokenizer *t, const Llama *m, Str c, int32_t *
     return c.n;
 }
 
-static void encode_stretch(Arena *a, const Tokenizer *t, Str text, bool at_start, Merger *w, EncodingBuilder *out)
+static void encode_stretch(Arena *a, const Tokenizer *t, Str text, bool at_start, Merger *w,
+                           EncodingBuilder *out)
 {
     const Llama *m = t->state;
     Str mark = STR_LIT(SPACE_MARK);
     int32_t *ids = arena_new_raw(a, int32_t, 3 * (text.n + 1)); // a mark without an entry is three bytes
     size_t n = 0;
     bool marked = text.s[0] == ' ' || str_starts(text, mark);
-    if (!marked && (m->prepend == ALWAYS || (m->prepend == AT_START && at_start))) n = character_ids(t, m, mark, ids);
+    if (!marked && (m->prepend == ALWAYS || (m->prepend == AT_START && at_start)))
+        n = character_ids(t, m, mark, ids);
     for (size_t i = 0, step; i < text.n; i += step) {
         step = char_width(text.s[i], text.n - i);
         n += character_ids(t, m, text.s[i] == ' ' ? mark : (Str){text.s + i, step}, ids + n);
@@ -136,11 +142,14 @@ static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encodin
     return true;
 }
 
-// -------------------------------------------------------------------------------------------------------- decoding
+// ------------------------------------------------------------------------------------------------ decoding
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 static int byte_of(Str s) // "<0x0A>" -> 10, else -1
@@ -166,7 +175,8 @@ static bool decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, T
     for (size_t i = 0; i < n; i++) {
         if (o.skip_special && tok_is_special(t, ids[i])) continue;
         Str token = tok_string(t, ids[i]);
-        if (!token.n) return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
+        if (!token.n)
+            return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
         int byte = byte_of(token);
         if (byte >= 0) buf_char(&run, (char)byte);
         else {

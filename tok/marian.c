@@ -1,13 +1,16 @@
-// marian.c — MarianTokenizer of transformers 5.23: OPUS-MT models. Two SentencePiece files and one vocab.json.
+// marian.c — MarianTokenizer of transformers 5.23: OPUS-MT models. Two SentencePiece files and one
+// vocab.json.
 //
 //   raw text        special tokens are cut out; each stretch between them goes on alone
-//   ">>fra<< Hi"    a stretch that begins with ">>": everything up to the first "<<" is one token, the language code
-//   the rest        source.spm (target.spm for targets) makes pieces, vocab.json gives their ids; not there: <unk>
+//   ">>fra<< Hi"    a stretch that begins with ">>": everything up to the first "<<" is one token, the
+// language code
+//   the rest        source.spm (target.spm for targets) makes pieces, vocab.json gives their ids; not there:
+// <unk>
 //   at the end      </s>
 //
 // vocab.json is usually joint. With separate_vocabs targets have target_vocab.json, and ids are read by it.
-// Decoding: runs of ordinary tokens through source.spm, even for targets (target.spm if asked or separate), each
-// special token as itself and a space, U+2581 as a space, white space cut at both ends.
+// Decoding: runs of ordinary tokens through source.spm, even for targets (target.spm if asked or separate),
+// each special token as itself and a space, U+2581 as a space, white space cut at both ends.
 #include "kind.h"
 
 #include <string.h>
@@ -15,26 +18,28 @@
 typedef struct Side {
     const Sentencepiece *sp;
     const Vocab *vocab;
-    int32_t *id;        // of each SentencePiece piece
+    int32_t *id; // of each SentencePiece piece
     int32_t unk;
 } Side;
 
 typedef struct Marian {
-    Side side[2];       // TOK_SOURCE, TOK_TARGET
+    Side side[2]; // TOK_SOURCE, TOK_TARGET
     bool separate;
 } Marian;
 
 static bool matches(const char *folder, Str class, const char *model_type)
 {
     if (class.n) return str_is(class, "MarianTokenizer");
-    return strcmp(model_type, "marian") == 0 || (folder_has(folder, "source.spm") && folder_has(folder, "vocab.json"));
+    return strcmp(model_type, "marian") == 0 ||
+           (folder_has(folder, "source.spm") && folder_has(folder, "vocab.json"));
 }
 
 static bool open_side(Arena *a, Side *s, Str unk, const char *vocab_path, Err *e)
 {
     s->unk = vocab_id(s->vocab, unk);
     if (s->unk < 0)
-        return err_set(e, "%s: the unknown token '%.*s' is not in it", vocab_path, (int)(unk.n < 40 ? unk.n : 40), unk.s);
+        return err_set(e, "%s: the unknown token '%.*s' is not in it", vocab_path,
+                       (int)(unk.n < 40 ? unk.n : 40), unk.s);
     size_t n = sp_size(s->sp);
     s->id = arena_new_raw(a, int32_t, n);
     Arena *scratch = arena_create(a);
@@ -52,7 +57,8 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     Marian *m = arena_new(a, Marian, 1);
     const Json *separate = config ? json_get(config, "separate_vocabs") : NULL;
     m->separate = separate && separate->kind == J_TRUE;
-    bool joint = !folder_has(folder, "source.spm") && folder_has(folder, "vocab.joint.spm"); // one file for both
+    bool joint =
+        !folder_has(folder, "source.spm") && folder_has(folder, "vocab.joint.spm"); // one file for both
     const char *source = in_folder(a, folder, joint ? "vocab.joint.spm" : "source.spm");
     const char *target = in_folder(a, folder, joint ? "vocab.joint.spm" : "target.spm");
     const char *path[2] = {in_folder(a, folder, "vocab.json"), in_folder(a, folder, "target_vocab.json")};
@@ -130,7 +136,8 @@ static bool decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, T
     for (size_t i = 0; i < n; i++) {
         Str token = tok_string(t, ids[i]);
         if (!token.n && ids[i] >= 0 && (size_t)ids[i] < sp_size(sp)) token = sp_piece(sp, ids[i]);
-        else if (!token.n) return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
+        else if (!token.n)
+            return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
         const Added *added = added_by_text(t, token);
         if (!added || !added->special) {
             run[in_run++] = token;

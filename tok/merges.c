@@ -1,14 +1,15 @@
-// merges.c — byte-pair encoding by a list of merges, as GPT-2 and Llama folders bring it: merges.txt or tokenizer.json.
+// merges.c — byte-pair encoding by a list of merges, as GPT-2 and Llama folders bring it: merges.txt or
+// tokenizer.json.
 //
-// Sennrich et al. 2016, arXiv:1508.07909. A merge is (left id, right id) -> merged id, its rank its place in the list. The
-// smallest rank is applied first, the leftmost among equals. Symbols are a linked list, candidates a heap; a candidate is
-// stale if the pair at its place no longer makes the id it was for.
+// Sennrich et al. 2016, arXiv:1508.07909. A merge is (left id, right id) -> merged id, its rank its place in
+// the list. The smallest rank is applied first, the leftmost among equals. Symbols are a linked list,
+// candidates a heap; a candidate is stale if the pair at its place no longer makes the id it was for.
 #include "kind.h"
 
 #include <string.h>
 
 typedef struct MergeSlot {
-    uint64_t pair;     // left << 32 | right; NO_PAIR: free
+    uint64_t pair; // left << 32 | right; NO_PAIR: free
     uint32_t rank;
     int32_t merged;
 } MergeSlot;
@@ -31,7 +32,10 @@ static MergeSlot *find(const Merges *m, uint64_t pair)
     return &m->slot[i];
 }
 
-static uint64_t pair_of(int32_t left, int32_t right) { return (uint64_t)(uint32_t)left << 32 | (uint32_t)right; }
+static uint64_t pair_of(int32_t left, int32_t right)
+{
+    return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+}
 
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged)
 {
@@ -40,11 +44,11 @@ void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged)
     *find(m, pair) = (MergeSlot){pair, (uint32_t)m->count++, merged}; // of equal pairs the last counts
 }
 
-// -------------------------------------------------------------------------------------------------------- merging
+// ------------------------------------------------------------------------------------------------- merging
 
 typedef struct MergeSymbol {
-    int32_t id;            // -1: merged into another
-    uint32_t prev, next;   // NOTHING: none
+    int32_t id;          // -1: merged into another
+    uint32_t prev, next; // NOTHING: none
 } MergeSymbol;
 
 typedef struct MergeOffer {
@@ -88,7 +92,8 @@ size_t merge_ids(Merger *w, int32_t *ids, size_t n)
         w->symbol = arena_new_raw(w->arena, MergeSymbol, w->cap);
         w->heap = arena_new_raw(w->arena, MergeOffer, 3 * w->cap); // n - 1 pairs at first, two for each merge
     }
-    for (uint32_t i = 0; i < n; i++) w->symbol[i] = (MergeSymbol){ids[i], i ? i - 1 : NOTHING, i + 1 < n ? i + 1 : NOTHING};
+    for (uint32_t i = 0; i < n; i++)
+        w->symbol[i] = (MergeSymbol){ids[i], i ? i - 1 : NOTHING, i + 1 < n ? i + 1 : NOTHING};
     w->offers = 0;
     for (uint32_t i = 0; i + 1 < n; i++) consider(w, i);
     while (w->offers) {
@@ -110,18 +115,23 @@ size_t merge_ids(Merger *w, int32_t *ids, size_t n)
     return left;
 }
 
-// --------------------------------------------------------------------------------------------------------- files
+// --------------------------------------------------------------------------------------------------- files
 
-static bool add_named(Arena *a, const Vocab *v, Merges *m, Str left, Str right, const char *path, size_t at, Err *e)
+static bool add_named(Arena *a, const Vocab *v, Merges *m, Str left, Str right, const char *path, size_t at,
+                      Err *e)
 {
     char *joined = arena_new_raw(a, char, left.n + right.n);
     memcpy(joined, left.s, left.n);
     memcpy(joined + left.n, right.s, right.n);
-    int32_t l = vocab_id(v, left), r = vocab_id(v, right), both = vocab_id(v, (Str){joined, left.n + right.n});
+    int32_t l = vocab_id(v, left), r = vocab_id(v, right),
+            both = vocab_id(v, (Str){joined, left.n + right.n});
     if (l < 0 || r < 0 || both < 0)
-        return err_at(e, path, at, "merge %zu joins '%.*s' and '%.*s', but %s is not in the vocabulary", m->count,
-                      (int)(left.n < 40 ? left.n : 40), left.s, (int)(right.n < 40 ? right.n : 40), right.s,
-                      l < 0 ? "the first" : r < 0 ? "the second" : "what they make");
+        return err_at(e, path, at, "merge %zu joins '%.*s' and '%.*s', but %s is not in the vocabulary",
+                      m->count, (int)(left.n < 40 ? left.n : 40), left.s, (int)(right.n < 40 ? right.n : 40),
+                      right.s,
+                      l < 0   ? "the first"
+                      : r < 0 ? "the second"
+                              : "what they make");
     merges_add(m, l, r, both);
     return true;
 }
@@ -132,8 +142,8 @@ static bool add_line(Arena *a, const Vocab *v, Merges *m, Str line, const char *
     const char *space = memchr(line.s, ' ', line.n);
     size_t n = space ? (size_t)(space - line.s) : 0;
     if (!space || n == 0 || n + 1 == line.n || memchr(space + 1, ' ', line.n - n - 1))
-        return err_at(e, path, at, "merge %zu is '%.*s', expected two tokens and one space between them", m->count,
-                      (int)(line.n < 60 ? line.n : 60), line.s);
+        return err_at(e, path, at, "merge %zu is '%.*s', expected two tokens and one space between them",
+                      m->count, (int)(line.n < 60 ? line.n : 60), line.s);
     return add_named(a, v, m, (Str){line.s, n}, (Str){space + 1, line.n - n - 1}, path, at, e);
 }
 
@@ -163,8 +173,8 @@ static bool read_vocab_json(Arena *a, const Json *list, const char *path, Vocab 
     vocab_init(a, v, list->count);
     for (const Json *j = list->child; j; j = j->next) {
         if (!j->is_int || j->i < 0 || (uint64_t)j->i > 4 * (uint64_t)list->count + 1024)
-            return err_at(e, path, j->at, "entry '%.*s' of model.vocab has no usable id", (int)(j->key.n < 40 ? j->key.n : 40),
-                          j->key.s);
+            return err_at(e, path, j->at, "entry '%.*s' of model.vocab has no usable id",
+                          (int)(j->key.n < 40 ? j->key.n : 40), j->key.s);
         vocab_add(v, j->key, (int32_t)j->i);
     }
     return vocab_done(v), true;
@@ -177,7 +187,8 @@ static bool read_merges_json(Arena *a, const Json *list, const char *path, const
     for (const Json *j = list->child; j; j = j->next) {
         const Json *left = j->kind == J_ARRAY ? j->child : NULL, *right = left ? left->next : NULL;
         bool pair = right && !right->next && left->kind == J_STRING && right->kind == J_STRING;
-        if (!pair && j->kind != J_STRING) return err_at(e, path, j->at, "merge %zu is not two tokens", m->count);
+        if (!pair && j->kind != J_STRING)
+            return err_at(e, path, j->at, "merge %zu is not two tokens", m->count);
         if (!(pair ? add_named(scratch, v, m, left->text, right->text, path, j->at, e)
                    : add_line(scratch, v, m, j->text, path, j->at, e)))
             return false;
@@ -194,19 +205,23 @@ void affixes_from_config(Tokenizer *t, const Json *config)
     if (json_flag(config, "add_eos_token", false) && t->eos >= 0) t->after[t->n_after++] = t->eos;
 }
 
-// One entry of TemplateProcessing's "single": {"SpecialToken": {"id": "<s>"}}, whose ids are in special_tokens.
+// One entry of TemplateProcessing's "single": {"SpecialToken": {"id": "<s>"}}, whose ids are in
+// special_tokens.
 static bool add_affix(Tokenizer *t, const Json *post, const Json *entry, bool after, const char *path, Err *e)
 {
     enum { ROOM = sizeof t->before / sizeof *t->before };
-    const Json *name = json_get(json_get(entry, "SpecialToken"), "id"), *special = json_get(post, "special_tokens");
+    const Json *name = json_get(json_get(entry, "SpecialToken"), "id"),
+               *special = json_get(post, "special_tokens");
     const Json *ids = name && name->kind == J_STRING && special ? special->child : NULL;
     while (ids && !str_eq(ids->key, name->text)) ids = ids->next;
     ids = ids ? json_get(ids, "ids") : NULL;
-    if (!ids || ids->kind != J_ARRAY) return err_at(e, path, entry->at, "post_processor names a token without ids");
+    if (!ids || ids->kind != J_ARRAY)
+        return err_at(e, path, entry->at, "post_processor names a token without ids");
     for (const Json *j = ids->child; j; j = j->next) {
         size_t *n = after ? &t->n_after : &t->n_before;
         if (!j->is_int || j->i < 0 || j->i >= INT32_MAX || *n == ROOM)
-            return err_at(e, path, j->at, "post_processor: expected an id, and at most %d on each side", ROOM);
+            return err_at(e, path, j->at, "post_processor: expected an id, and at most %d on each side",
+                          ROOM);
         (after ? t->after : t->before)[(*n)++] = (int32_t)j->i;
     }
     return true;
@@ -251,10 +266,12 @@ bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m
     if (!file_map(a, path, &text, e)) return false;
     const Json *top = json_parse(a, text, path, e), *model = top ? json_get(top, "model") : NULL;
     if (!top) return false;
-    const Json *vocab = model ? json_get(model, "vocab") : NULL, *merges = model ? json_get(model, "merges") : NULL;
+    const Json *vocab = model ? json_get(model, "vocab") : NULL,
+               *merges = model ? json_get(model, "merges") : NULL;
     if (!vocab || vocab->kind != J_OBJECT || vocab->count == 0 || vocab->count > INT32_MAX / 8 || !merges ||
         merges->kind != J_ARRAY)
-        return err_at(e, path, model ? model->at : 0, "expected a model with vocab (an object) and merges (a list)");
+        return err_at(e, path, model ? model->at : 0,
+                      "expected a model with vocab (an object) and merges (a list)");
     return read_vocab_json(a, vocab, path, v, e) && read_merges_json(a, merges, path, v, m, e) &&
            added_from_json(a, t, json_get(top, "added_tokens"), path, e) &&
            read_template(t, json_get(top, "post_processor"), path, e) && check_affixes(t, v, path, e);

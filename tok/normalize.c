@@ -1,14 +1,17 @@
-// normalize.c — what SentencePiece does to a text before cutting it: character rules, white space, the dummy prefix.
+// normalize.c — what SentencePiece does to a text before cutting it: character rules, white space, the dummy
+// prefix.
 //
-// The rules lie in the model as a darts-clone double array of uint32 units u[] and an area of NUL-ended replacements:
+// The rules lie in the model as a darts-clone double array of uint32 units u[] and an area of NUL-ended
+// replacements:
 //
 //     has_leaf(x) = (x >> 8) & 1      label(x) = x & 0x800000FF      value(x) = x & 0x7FFFFFFF
 //     offset(x) = (x >> 10) << ((x & 0x200) >> 6)
 //     p = offset(u[0]);  for each byte c:  p ^= c;  stop unless label(u[p]) == c;  x = u[p];  p ^= offset(x);
-//                                          if has_leaf(x): a rule ends here, its replacement is area + value(u[p])
+//                        if has_leaf(x): a rule ends here, its replacement is area + value(u[p])
 //
-// Every p is compared with the number of units, so a damaged file can at worst give odd rules. Most text is ASCII
-// that no rule touches: a table by first byte (and the second byte being ASCII) decides that without the trie.
+// Every p is compared with the number of units, so a damaged file can at worst give odd rules. Most text is
+// ASCII that no rule touches: a table by first byte (and the second byte being ASCII) decides that without
+// the trie.
 #include "spm.h"
 
 #include <string.h>
@@ -21,10 +24,12 @@ bool charsmap_open(Str blob, const char *path, size_t at, Charsmap *m, Err *e)
     uint32_t size = rd_u32(&r);
     if (r.bad) return err_at(e, path, at, "the character map has only %zu bytes", blob.n);
     if (size < 1024 || size % 1024 || size >= blob.n - 4)
-        return err_at(e, path, at,
-                      "the character map claims a trie of %u bytes; expected a multiple of 1024 less than %zu", size,
-                      blob.n - 4);
-    if (blob.s[blob.n - 1] != 0) return err_at(e, path, at + blob.n - 1, "the character map does not end in a NUL byte");
+        return err_at(
+            e, path, at,
+            "the character map claims a trie of %u bytes; expected a multiple of 1024 less than %zu", size,
+            blob.n - 4);
+    if (blob.s[blob.n - 1] != 0)
+        return err_at(e, path, at + blob.n - 1, "the character map does not end in a NUL byte");
     m->trie = rd_bytes(&r, size);
     m->units = size / 4;
     m->area = (Str){blob.s + 4 + size, blob.n - 4 - size};
@@ -56,18 +61,19 @@ Str charsmap_find(const Charsmap *m, Str s, bool shortest, size_t *used)
         if (!(x >> 8 & 1)) continue;
         size_t value = unit(m, p) & 0x7FFFFFFF;
         if (value >= m->area.n) continue;
-        found = (Str){m->area.s + value, strlen(m->area.s + value)}; // the area ends in NUL: checked when opened
+        found =
+            (Str){m->area.s + value, strlen(m->area.s + value)}; // the area ends in NUL: checked when opened
         *used = i + 1;
         if (shortest) break;
     }
     return found;
 }
 
-// --------------------------------------------------------------------------------------------------- first bytes
+// --------------------------------------------------------------------------------------------- first bytes
 
-enum { // what may begin with an ASCII byte
+enum {     // what may begin with an ASCII byte
     PLAIN, // no rule and no user-defined piece
-    PAIR,  // only ones whose second byte is not ASCII ("e" and a combining accent): plain if the next byte is ASCII
+    PAIR,  // only ones whose second byte is not ASCII ("e" and an accent): plain if the next byte is ASCII
     RULE   // anything else
 };
 
@@ -103,7 +109,7 @@ void normalizer_prepare(Normalizer *z)
     }
 }
 
-// ------------------------------------------------------------------------------------------------------ the text
+// ------------------------------------------------------------------------------------------------ the text
 
 static size_t longest(const Trie *t, Str s)
 {
@@ -161,7 +167,8 @@ static size_t run_of_ascii(const Normalizer *z, Buf *b, Str s, Str space, bool *
         bool stopped = false;
         for (; i < end; i++) {
             uint8_t c = (uint8_t)s.s[i];
-            if (c >= 128 || z->ascii[c] == RULE || (z->ascii[c] == PAIR && i + 1 < s.n && (uint8_t)s.s[i + 1] >= 128)) {
+            if (c >= 128 || z->ascii[c] == RULE ||
+                (z->ascii[c] == PAIR && i + 1 < s.n && (uint8_t)s.s[i + 1] >= 128)) {
                 stopped = true;
                 break;
             }

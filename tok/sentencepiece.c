@@ -1,14 +1,16 @@
 // sentencepiece.c — a SentencePiece model as the library behaves (0.2.3): open, encode, normalise, decode.
 //
-//   encode: normalise (normalize.c), cut (unigram.c, bpe.c, word.c by the model's type), then, in order: an unknown
-//           stretch becomes its bytes where the model has byte pieces, else it joins an unknown one just before it.
-//   decode: pieces side by side, U+2581 as a space, the dummy prefix taken off, byte pieces gathered into characters.
+//   encode: normalise (normalize.c), cut (unigram.c, bpe.c, word.c by the model's type), then, in order: an
+// unknown
+//           stretch becomes its bytes where the model has byte pieces, else it joins an unknown one before it.
+//   decode: pieces side by side, U+2581 as a space, the dummy prefix taken off, byte pieces gathered into
+// characters.
 #include "spm.h"
 
 #include <float.h>
 #include <string.h>
 
-// -------------------------------------------------------------------------------------------------------- opening
+// ------------------------------------------------------------------------------------------------- opening
 
 static float unigram_score(const Piece *p)
 {
@@ -44,9 +46,12 @@ static bool build_tries(Arena *a, Sentencepiece *sp, const char *path, Err *e)
     for (int i = 0; i < 2; i++)
         if (twice[i] >= 0) {
             Str s = sp->piece[twice[i]].text;
-            return err_set(e, "%s: piece %d ('%.*s') is there twice", path, twice[i], (int)(s.n < 40 ? s.n : 40), s.s);
+            return err_set(e, "%s: piece %d ('%.*s') is there twice", path, twice[i],
+                           (int)(s.n < 40 ? s.n : 40), s.s);
         }
-    if (!n_normal) return err_set(e, "%s: no piece that a text could be made of; the file has only special pieces", path);
+    if (!n_normal)
+        return err_set(e, "%s: no piece that a text could be made of; the file has only special pieces",
+                       path);
     return true;
 }
 
@@ -94,7 +99,7 @@ size_t user_prefix(const Sentencepiece *sp, const char *s, size_t n)
     return best;
 }
 
-// -------------------------------------------------------------------------------------------------------- encoding
+// ------------------------------------------------------------------------------------------------ encoding
 
 void segment_add(Segments *out, const char *s, size_t n, int32_t id)
 {
@@ -141,12 +146,12 @@ void sp_encode(Arena *a, const Sentencepiece *sp, Str text, Encoding *out)
     }
 }
 
-// -------------------------------------------------------------------------------------------------------- decoding
+// ------------------------------------------------------------------------------------------------ decoding
 
 typedef struct Decoder {
     const Sentencepiece *sp;
-    Buf text, bytes;   // bytes: byte pieces not yet written
-    bool bos;          // nothing written yet that ends the taking off of leading U+2581
+    Buf text, bytes; // bytes: byte pieces not yet written
+    bool bos;        // nothing written yet that ends the taking off of leading U+2581
 } Decoder;
 
 static void flush(Decoder *d)
@@ -181,7 +186,8 @@ static void decode_id(Decoder *d, int32_t id)
     const Piece *p = &d->sp->piece[id];
     if (p->kind == BYTE) { // "<0x4A>": checked when opened
         char high = p->text.s[3], low = p->text.s[4];
-        int byte = (high <= '9' ? high - '0' : high - 'A' + 10) << 4 | (low <= '9' ? low - '0' : low - 'A' + 10);
+        int byte =
+            (high <= '9' ? high - '0' : high - 'A' + 10) << 4 | (low <= '9' ? low - '0' : low - 'A' + 10);
         buf_char(&d->bytes, (char)byte);
         return;
     }

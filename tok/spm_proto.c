@@ -1,8 +1,8 @@
 // spm_proto.c — reads a SentencePiece .model file: one protobuf message (proto2), no header.
 //
-// https://protobuf.dev/programming-guides/encoding, sentencepiece_model.proto. key = varint(field << 3 | wire type);
-// unknown fields are skipped by their wire type, a message met twice is merged (the later scalar wins). What the
-// library refuses is refused here, by a sentence that names the piece and the byte.
+// https://protobuf.dev/programming-guides/encoding, sentencepiece_model.proto. key = varint(field << 3 | wire
+// type); unknown fields are skipped by their wire type, a message met twice is merged (the later scalar
+// wins). What the library refuses is refused here, by a sentence that names the piece and the byte.
 #include "spm.h"
 
 #include <string.h>
@@ -11,14 +11,14 @@ enum { VARINT = 0, EIGHT = 1, BYTES = 2, FOUR = 5, LONGEST_PIECE = 7999 };
 
 typedef struct Field {
     uint32_t number, wire;
-    uint64_t scalar;   // VARINT, and the bits of FOUR
-    Reader bytes;      // BYTES
-    size_t at;         // of the field's key, from the top of the file
+    uint64_t scalar; // VARINT, and the bits of FOUR
+    Reader bytes;    // BYTES
+    size_t at;       // of the field's key, from the top of the file
 } Field;
 
 typedef struct Message {
     Reader r;
-    size_t base;       // where it lies in the file
+    size_t base; // where it lies in the file
     Err *e;
 } Message;
 
@@ -38,25 +38,35 @@ static bool next_field(Message *m, Field *f)
     uint64_t key = varint(r);
     f->number = (uint32_t)(key >> 3), f->wire = (uint32_t)(key & 7);
     if (!r->bad && (key > UINT32_MAX || f->number == 0))
-        return err_at(m->e, r->path, f->at, "field number %" PRIu64 ", not a protobuf field; is this a SentencePiece model?",
+        return err_at(m->e, r->path, f->at,
+                      "field number %" PRIu64 ", not a protobuf field; is this a SentencePiece model?",
                       key >> 3);
     uint64_t length = 0;
     switch (f->wire) {
-    case VARINT: f->scalar = varint(r); break;
-    case EIGHT: f->scalar = rd_u64(r); break;
-    case FOUR: f->scalar = rd_u32(r); break;
+    case VARINT:
+        f->scalar = varint(r);
+        break;
+    case EIGHT:
+        f->scalar = rd_u64(r);
+        break;
+    case FOUR:
+        f->scalar = rd_u32(r);
+        break;
     case BYTES:
         length = varint(r);
         if (!r->bad && length > rd_left(r))
-            return err_at(m->e, r->path, f->at, "field %u claims %" PRIu64 " bytes, %zu remain; is the download complete?",
+            return err_at(m->e, r->path, f->at,
+                          "field %u claims %" PRIu64 " bytes, %zu remain; is the download complete?",
                           f->number, length, rd_left(r));
         f->bytes = rd_sub(r, length);
         break;
     default:
-        return err_at(m->e, r->path, f->at, "field %u has wire type %u, only 0, 1, 2 and 5 are known", f->number,
-                      f->wire);
+        return err_at(m->e, r->path, f->at, "field %u has wire type %u, only 0, 1, 2 and 5 are known",
+                      f->number, f->wire);
     }
-    if (r->bad) return err_at(m->e, r->path, f->at, "the file ends inside field %u; is the download complete?", f->number);
+    if (r->bad)
+        return err_at(m->e, r->path, f->at, "the file ends inside field %u; is the download complete?",
+                      f->number);
     return true;
 }
 
@@ -87,7 +97,8 @@ static bool read_piece(Message m, Piece *p)
 static bool read_trainer(Message m, Sentencepiece *sp)
 {
     for (Field f = {0}; next_field(&m, &f);) {
-        if (f.number == 3 && f.wire == VARINT && f.scalar >= UNIGRAM && f.scalar <= CHAR) sp->type = (ModelType)f.scalar;
+        if (f.number == 3 && f.wire == VARINT && f.scalar >= UNIGRAM && f.scalar <= CHAR)
+            sp->type = (ModelType)f.scalar;
         else if (f.number == 24 && f.wire == VARINT) sp->suffix = f.scalar != 0;
         else if (f.number == 35 && f.wire == VARINT) sp->byte_fallback = f.scalar != 0;
         else if (f.number == 44 && f.wire == BYTES) sp->unk_surface = view(&f);
@@ -107,7 +118,7 @@ static bool read_normalizer(Message m, Normalizer *z)
     return !m.e->set;
 }
 
-// ------------------------------------------------------------------------------------------------------ checks
+// -------------------------------------------------------------------------------------------------- checks
 
 static int hex_digit(char c)
 {
@@ -130,7 +141,8 @@ static bool check_piece(Sentencepiece *sp, const char *path, const char *file, s
     size_t at = p->text.n ? (size_t)(p->text.s - file) : 0;
     if (p->text.n == 0) return err_set(e, "%s: piece %zu is empty", path, id);
     if (p->text.n > LONGEST_PIECE)
-        return err_at(e, path, at, "piece %zu has %zu bytes, at most %d are allowed", id, p->text.n, LONGEST_PIECE);
+        return err_at(e, path, at, "piece %zu has %zu bytes, at most %d are allowed", id, p->text.n,
+                      LONGEST_PIECE);
     if (memchr(p->text.s, 0, p->text.n) && !(p->kind == UNUSED && is_one_nul(p->text)))
         return err_at(e, path, at, "piece %zu holds a NUL byte", id);
     // finite by its bits: no libm, and NaN cannot slip through a comparison
@@ -139,11 +151,13 @@ static bool check_piece(Sentencepiece *sp, const char *path, const char *file, s
     if (sp->type == UNIGRAM && (bits >> 23 & 255) == 255)
         return err_at(e, path, at, "piece %zu has a score that is not a finite number", id);
     if (p->kind == UNKNOWN) {
-        if (sp->unk >= 0) return err_at(e, path, at, "pieces %d and %zu are both marked as the unknown piece", sp->unk, id);
+        if (sp->unk >= 0)
+            return err_at(e, path, at, "pieces %d and %zu are both marked as the unknown piece", sp->unk, id);
         sp->unk = (int32_t)id;
     }
     if (p->kind == BYTE) {
-        if (!sp->byte_fallback) return err_at(e, path, at, "piece %zu stands for a byte, but byte_fallback is off", id);
+        if (!sp->byte_fallback)
+            return err_at(e, path, at, "piece %zu stands for a byte, but byte_fallback is off", id);
         int byte = byte_of(p->text);
         if (byte < 0)
             return err_at(e, path, at, "byte piece %zu is '%.*s', expected <0x00> to <0xFF>", id,
@@ -155,9 +169,12 @@ static bool check_piece(Sentencepiece *sp, const char *path, const char *file, s
 
 static bool check_all(Sentencepiece *sp, const char *path, Err *e)
 {
-    if (sp->unk < 0 && !sp->byte_fallback) return err_set(e, "%s: no piece is marked as the unknown piece", path);
+    if (sp->unk < 0 && !sp->byte_fallback)
+        return err_set(e, "%s: no piece is marked as the unknown piece", path);
     for (int b = 0; sp->byte_fallback && b < 256; b++)
-        if (sp->byte[b] < 0) return err_set(e, "%s: byte_fallback is on, but the piece <0x%02X> is missing", path, (unsigned)b);
+        if (sp->byte[b] < 0)
+            return err_set(e, "%s: byte_fallback is on, but the piece <0x%02X> is missing", path,
+                           (unsigned)b);
     return true;
 }
 
@@ -180,8 +197,10 @@ bool spm_parse(Arena *a, Str bytes, const char *path, Sentencepiece *sp, Err *e)
     sp->denormalizer = sp->normalizer;
     for (int b = 0; b < 256; b++) sp->byte[b] = -1;
 
-    size_t n = count_pieces(bytes, path); // at least two bytes of the file each, so the array is bounded by the file
-    if (n > INT32_MAX / 4) return err_set(e, "%s: %zu pieces, at most %d are supported", path, n, INT32_MAX / 4);
+    size_t n =
+        count_pieces(bytes, path); // at least two bytes of the file each, so the array is bounded by the file
+    if (n > INT32_MAX / 4)
+        return err_set(e, "%s: %zu pieces, at most %d are supported", path, n, INT32_MAX / 4);
     sp->piece = arena_new_raw(a, Piece, n);
     Message m = {.r = {.p = (const uint8_t *)bytes.s, .n = bytes.n, .path = path}, .e = e};
     for (Field f = {0}; next_field(&m, &f);) {

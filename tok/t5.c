@@ -1,13 +1,14 @@
 // t5.c — T5Tokenizer of transformers 5.23 (tokenizers 0.23). It reads SentencePiece's file but is NOT SentencePiece.
 //
 //   1. added tokens (</s>, <pad>, <unk>, <extra_id_0> ...) are cut out of the raw text, the longest at each place
-//   2. each extended grapheme cluster (UAX 29) of fewer than six bytes: if a rule's key begins it, the WHOLE cluster becomes
-//      the replacement of the SHORTEST such key; longer ones, and clusters without a rule, go character by character
+//   2. each extended grapheme cluster (UAX 29) of fewer than six bytes: if a rule's key begins it, the WHOLE
+//      cluster becomes the replacement of the SHORTEST such key; longer ones, and clusters without a rule, go
+//      character by character
 //   3. cut at Unicode White_Space; U+2581 in front of each part; cut again before every U+2581
-//   4. each part alone: the best path in 64-bit floats over ALL entries, </s> and <extra_id_0> with score 0 included
+//   4. each part alone: the best path in 64-bit floats over ALL entries, also </s> and <extra_id_0> with score 0
 //   5. </s> at the end
 //
-// Vocabulary: the pieces, then <extra_id_99> ... <extra_id_0>. From spiece.model, or tokenizer.json if that is all there is.
+// Vocabulary: the pieces, then <extra_id_99> ... <extra_id_0>. From spiece.model, else from tokenizer.json.
 #include "kind.h"
 
 #include <string.h>
@@ -17,14 +18,14 @@ enum { CLUSTER_LIMIT = 6, MOST_EXTRA = 4096 };
 
 typedef struct T5 {
     Charsmap map;
-    Trie trie;           // every entry; values are ids
+    Trie trie; // every entry; values are ids
     Vocab vocab;
-    double *score;       // [n] by id
+    double *score; // [n] by id
     double unk_score;
-    bool *special;       // [n]: an entry that text may not become with keep_text
+    bool *special; // [n]: an entry that text may not become with keep_text
     size_t n;
-    int32_t unk;         // of the lattice
-    bool plain[128];     // ASCII that no rule of one byte replaces
+    int32_t unk;     // of the lattice
+    bool plain[128]; // ASCII that no rule of one byte replaces
 } T5;
 
 static bool matches(const char *folder, Str class, const char *model_type)
@@ -33,7 +34,7 @@ static bool matches(const char *folder, Str class, const char *model_type)
     return strcmp(model_type, "t5") == 0 || folder_has(folder, "spiece.model");
 }
 
-// -------------------------------------------------------------------------------------------------------- opening
+// ------------------------------------------------------------------------------------------------- opening
 
 typedef struct Entries {
     Arena *arena;
@@ -56,7 +57,8 @@ static bool read_spiece(Arena *a, T5 *m, const char *path, size_t extra, Entries
     m->map = sp->normalizer.map;
     m->unk = sp->unk;
     *out = entries_of(a, sp->n + extra);
-    for (size_t i = 0; i < sp->n; i++) out->text[i] = sp->piece[i].text, out->score[i] = (double)sp->piece[i].score;
+    for (size_t i = 0; i < sp->n; i++)
+        out->text[i] = sp->piece[i].text, out->score[i] = (double)sp->piece[i].score;
     for (size_t k = 0; k < extra; k++) // the last ones first: <extra_id_0> has the largest id
         out->text[sp->n + extra - 1 - k] = str_of(arena_printf(a, "<extra_id_%zu>", k));
     return true;
@@ -65,11 +67,13 @@ static bool read_spiece(Arena *a, T5 *m, const char *path, size_t extra, Entries
 static bool read_charsmap(Arena *a, T5 *m, const Json *normalizer, const char *path, Err *e)
 {
     const Json *list = normalizer ? json_get(normalizer, "normalizers") : NULL;
-    for (const Json *j = list && list->kind == J_ARRAY ? list->child : normalizer; j; j = list ? j->next : NULL) {
+    for (const Json *j = list && list->kind == J_ARRAY ? list->child : normalizer; j;
+         j = list ? j->next : NULL) {
         const Json *coded = json_get(j, "precompiled_charsmap");
         if (!coded || coded->kind != J_STRING) continue;
         Buf b = {.arena = a};
-        if (!base64_decode(&b, coded->text)) return err_at(e, path, coded->at, "precompiled_charsmap is not base64");
+        if (!base64_decode(&b, coded->text))
+            return err_at(e, path, coded->at, "precompiled_charsmap is not base64");
         return charsmap_open(buf_view(&b), path, coded->at, &m->map, e);
     }
     return true;
@@ -81,7 +85,8 @@ static bool read_tokenizer_json(Arena *a, T5 *m, Tokenizer *t, const char *path,
     if (!file_map(a, path, &text, e)) return false;
     const Json *top = json_parse(a, text, path, e), *model = top ? json_get(top, "model") : NULL;
     if (!top) return false;
-    const Json *vocab = model ? json_get(model, "vocab") : NULL, *unk = model ? json_get(model, "unk_id") : NULL;
+    const Json *vocab = model ? json_get(model, "vocab") : NULL,
+               *unk = model ? json_get(model, "unk_id") : NULL;
     if (!vocab || vocab->kind != J_ARRAY || vocab->count == 0 || vocab->count > INT32_MAX / 4)
         return err_at(e, path, model ? model->at : 0, "expected model.vocab to be a list of [piece, score]");
     *out = entries_of(a, vocab->count);
@@ -130,12 +135,15 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     T5 *m = arena_new(a, T5, 1);
     const Json *count = config ? json_get(config, "extra_ids") : NULL;
     if (count && (!count->is_int || count->i < 0 || count->i > MOST_EXTRA))
-        return err_set(e, "%s/tokenizer_config.json: extra_ids must be a number from 0 to %d", folder, MOST_EXTRA), NULL;
+        return err_set(e, "%s/tokenizer_config.json: extra_ids must be a number from 0 to %d", folder,
+                       MOST_EXTRA),
+               NULL;
     size_t extra = count ? (size_t)count->i : 100;
     Entries entries = {0};
     bool json_only = !folder_has(folder, "spiece.model") && folder_has(folder, "tokenizer.json");
     const char *path = in_folder(a, folder, json_only ? "tokenizer.json" : "spiece.model");
-    if (json_only ? !read_tokenizer_json(a, m, t, path, &entries, e) : !read_spiece(a, m, path, extra, &entries, e))
+    if (json_only ? !read_tokenizer_json(a, m, t, path, &entries, e)
+                  : !read_spiece(a, m, path, extra, &entries, e))
         return NULL;
     index_entries(a, m, &entries);
     t->ids = t->strings = &m->vocab;
@@ -155,7 +163,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     return m;
 }
 
-// ---------------------------------------------------------------------------------------------- steps 2 and 3
+// ------------------------------------------------------------------------------------------- steps 2 and 3
 
 // Bytes of the extended grapheme cluster at the head of s (valid UTF-8, not empty).
 static size_t cluster(Str s)
@@ -177,7 +185,8 @@ static void apply_rules(const T5 *m, Str s, Buf *out)
     while (s.n) {
         uint8_t c = (uint8_t)s.s[0];
         size_t used, n = 1;
-        if (c < 128 && c != 13 && m->plain[c] && (s.n == 1 || (uint8_t)s.s[1] < 128)) { // a cluster of its own
+        if (c < 128 && c != 13 && m->plain[c] &&
+            (s.n == 1 || (uint8_t)s.s[1] < 128)) { // a cluster of its own
             buf_char(out, s.s[0]);
         } else {
             n = cluster(s);
@@ -213,7 +222,7 @@ static bool next_part(Str s, size_t *at, Str *part)
     return i > start;
 }
 
-// --------------------------------------------------------------------------------------------------------- step 4
+// -------------------------------------------------------------------------------------------------- step 4
 
 typedef struct Best {
     double score;
@@ -234,7 +243,7 @@ static void lattice(const T5 *m, Str s, bool keep_text, Best *best)
         width = char_width(s.s[i], s.n - i);
         bool single = false;
         uint32_t at = 0;
-        for (size_t j = i; j < s.n && (at = trie_step(m->trie.node, at, (uint8_t)s.s[j])); ) {
+        for (size_t j = i; j < s.n && (at = trie_step(m->trie.node, at, (uint8_t)s.s[j]));) {
             int32_t id = m->trie.node[at].value;
             j++;
             if (id < 0 || (keep_text && m->special[id])) continue;
@@ -287,7 +296,7 @@ static void encode_stretch(Arena *a, const T5 *m, Str text, bool keep_text, Enco
     }
 }
 
-// ---------------------------------------------------------------------------------------------------- the kind
+// ------------------------------------------------------------------------------------------------ the kind
 
 static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *out, Err *e)
 {
@@ -313,7 +322,8 @@ static bool decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, T
     for (size_t i = 0; i < n; i++) {
         if (o.skip_special && tok_is_special(t, ids[i])) continue;
         Str token = tok_string(t, ids[i]);
-        if (!token.n) return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
+        if (!token.n)
+            return err_set(e, "id %d is not in the vocabulary; ids are 0 to %zu", ids[i], t->size - 1);
         buf_str(&b, replace_all(a, token, mark, first ? STR_LIT("") : STR_LIT(" ")));
         first = false;
     }

@@ -1,7 +1,7 @@
 // tok.c — opening a folder's tokenizer, and what all kinds share: added tokens, special ids, cleaning up.
 //
-// The kind is chosen by tokenizer_config.json's tokenizer_class, else by config.json's model_type, else by which files
-// are there; each kind's file says which (kinds.def has the list).
+// The kind is chosen by tokenizer_config.json's tokenizer_class, else by config.json's model_type, else by
+// which files are there; each kind's file says which (kinds.def has the list).
 #include "kind.h"
 
 #include <string.h>
@@ -21,9 +21,12 @@ const TokKind *const *tok_kinds(size_t *n)
     return kinds;
 }
 
-// -------------------------------------------------------------------------------------------------------- opening
+// ------------------------------------------------------------------------------------------------- opening
 
-const char *in_folder(Arena *a, const char *folder, const char *file) { return arena_printf(a, "%s/%s", folder, file); }
+const char *in_folder(Arena *a, const char *folder, const char *file)
+{
+    return arena_printf(a, "%s/%s", folder, file);
+}
 
 bool folder_has(const char *folder, const char *file)
 {
@@ -92,8 +95,11 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     for (size_t i = 0; i < n && !kind; i++)
         if (kinds[i]->matches(folder, class, type)) kind = kinds[i];
     if (!kind)
-        return err_set(e, "%s: no tokenizer that is known here (tokenizer_class '%.*s', model_type '%s'); looked for %s",
-                       folder, (int)(class.n < 60 ? class.n : 60), class.s, type, looked_for(a).s), NULL;
+        return err_set(e,
+                       "%s: no tokenizer that is known here (tokenizer_class '%.*s', model_type '%s'); "
+                       "looked for %s",
+                       folder, (int)(class.n < 60 ? class.n : 60), class.s, type, looked_for(a).s),
+               NULL;
 
     Tokenizer *t = arena_new(a, Tokenizer, 1);
     *t = (Tokenizer){.kind = kind, .unk = -1, .pad = -1, .eos = -1, .bos = -1};
@@ -105,7 +111,7 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     return t->state ? t : NULL;
 }
 
-// --------------------------------------------------------------------------------------------------- added tokens
+// -------------------------------------------------------------------------------------------- added tokens
 
 void added_put(Arena *a, Tokenizer *t, Added added)
 {
@@ -165,8 +171,11 @@ bool json_flag(const Json *object, const char *key, bool otherwise)
 
 static Added added_of(const Json *j, Str text, int32_t id, bool flagged)
 {
-    return (Added){.text = text, .id = id, .special = flagged && json_flag(j, "special", false),
-                   .lstrip = json_flag(j, "lstrip", false), .rstrip = json_flag(j, "rstrip", false)};
+    return (Added){.text = text,
+                   .id = id,
+                   .special = flagged && json_flag(j, "special", false),
+                   .lstrip = json_flag(j, "lstrip", false),
+                   .rstrip = json_flag(j, "rstrip", false)};
 }
 
 bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e)
@@ -174,8 +183,8 @@ bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged,
     const Json *list = config ? json_get(config, "added_tokens_decoder") : NULL;
     if (!list || list->kind != J_OBJECT) return true;
     if (list->count > MOST_ADDED)
-        return err_set(e, "%s/tokenizer_config.json: %zu added tokens, at most %d are supported", folder, list->count,
-                       MOST_ADDED);
+        return err_set(e, "%s/tokenizer_config.json: %zu added tokens, at most %d are supported", folder,
+                       list->count, MOST_ADDED);
     for (const Json *j = list->child; j; j = j->next) {
         int64_t id = 0;
         bool ok = j->key.n > 0 && j->key.n < 10;
@@ -187,8 +196,11 @@ bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged,
         const Json *content = j->kind == J_OBJECT ? json_get(j, "content") : NULL;
         if (content && content->kind == J_STRING) text = content->text;
         if (!ok || !text.n)
-            return err_set(e, "%s/tokenizer_config.json: added_tokens_decoder has an entry '%.*s' that is not an id with a "
-                           "content", folder, (int)(j->key.n < 40 ? j->key.n : 40), j->key.s);
+            return err_set(
+                e,
+                "%s/tokenizer_config.json: added_tokens_decoder has an entry '%.*s' that is not an id with a "
+                "content",
+                folder, (int)(j->key.n < 40 ? j->key.n : 40), j->key.s);
         added_put(a, t, added_of(j, text, (int32_t)id, flagged));
     }
     return true;
@@ -197,7 +209,8 @@ bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged,
 bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e)
 {
     if (list && list->count > MOST_ADDED)
-        return err_at(e, path, list->at, "%zu added tokens, at most %d are supported", list->count, MOST_ADDED);
+        return err_at(e, path, list->at, "%zu added tokens, at most %d are supported", list->count,
+                      MOST_ADDED);
     for (const Json *j = list ? list->child : NULL; j; j = j->next) {
         const Json *id = json_get(j, "id"), *content = json_get(j, "content");
         if (!id || !id->is_int || id->i < 0 || id->i >= INT32_MAX || !content || content->kind != J_STRING)
@@ -233,8 +246,8 @@ bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder,
     for (size_t i = 0; config && i < sizeof keys / sizeof *keys; i++) {
         const Json *list = json_get(config, keys[i]);
         if (list && list->count > MOST_ADDED)
-            return err_set(e, "%s/tokenizer_config.json: %zu %s, at most %d are supported", folder, list->count, keys[i],
-                           MOST_ADDED);
+            return err_set(e, "%s/tokenizer_config.json: %zu %s, at most %d are supported", folder,
+                           list->count, keys[i], MOST_ADDED);
         for (const Json *j = list ? list->child : NULL; j; j = j->next) {
             const Json *text = j->kind == J_OBJECT ? json_get(j, "content") : j;
             if (text && text->kind == J_STRING) added_special(a, t, text->text);
@@ -290,7 +303,8 @@ bool cutter_next(Cutter *c, Str *plain, const Added **token)
     size_t start = c->at, i = start;
     if (c->keep_text || !t->n_added) i = c->text.n;
     for (; i < c->text.n; i++)
-        if (t->begins[(uint8_t)c->text.s[i]] && (*token = added_at(t, (Str){c->text.s + i, c->text.n - i}))) break;
+        if (t->begins[(uint8_t)c->text.s[i]] && (*token = added_at(t, (Str){c->text.s + i, c->text.n - i})))
+            break;
     *plain = (Str){c->text.s + start, i - start};
     c->done = !*token;
     if (!*token) return true;
@@ -300,7 +314,7 @@ bool cutter_next(Cutter *c, Str *plain, const Added **token)
     return true;
 }
 
-// ------------------------------------------------------------------------------------------------------ encodings
+// ----------------------------------------------------------------------------------------------- encodings
 
 void encoding_add(EncodingBuilder *b, int32_t id, Str token)
 {
@@ -370,12 +384,13 @@ bool tok_is_special(const Tokenizer *t, int32_t id)
     return added && added->special;
 }
 
-// -------------------------------------------------------------------------------------------------------- helpers
+// ------------------------------------------------------------------------------------------------- helpers
 
 bool is_white_space(uint32_t cp)
 {
     return (cp >= 9 && cp <= 13) || cp == ' ' || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
-           (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F || cp == 0x3000;
+           (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
+           cp == 0x3000;
 }
 
 static bool python_space(uint32_t cp) { return is_white_space(cp) || (cp >= 0x1C && cp <= 0x1F); }
@@ -383,7 +398,8 @@ static bool python_space(uint32_t cp) { return is_white_space(cp) || (cp >= 0x1C
 Str python_strip(Str s)
 {
     uint32_t cp;
-    for (int n; s.n && (n = utf8_decode(s.s, s.n, &cp, NULL)) && python_space(cp);) s.s += n, s.n -= (size_t)n;
+    for (int n; s.n && (n = utf8_decode(s.s, s.n, &cp, NULL)) && python_space(cp);)
+        s.s += n, s.n -= (size_t)n;
     while (s.n) {
         size_t i = last_character(s);
         if (!utf8_decode(s.s + i, s.n - i, &cp, NULL) || !python_space(cp)) break;
@@ -417,6 +433,7 @@ Str clean_up_spaces(Arena *a, Str s)
 {
     static const char *const old[] = {" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"};
     static const char *const fresh[] = {".", "?", "!", ",", "'", "n't", "'m", "'s", "'ve", "'re"};
-    for (size_t i = 0; i < sizeof old / sizeof *old; i++) s = replace_all(a, s, str_of(old[i]), str_of(fresh[i]));
+    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+        s = replace_all(a, s, str_of(old[i]), str_of(fresh[i]));
     return s;
 }

@@ -1,23 +1,26 @@
-// tok.h — text to token ids and back. Knows nothing of tensors or models; reads the files of a checkpoint folder.
+// tok.h — text to token ids and back. Knows nothing of tensors or models; reads the files of a checkpoint
+// folder.
 //
-// A Tokenizer is made once (by a folder, or by one SentencePiece file) and then only read, so threads may share it.
-// Two layers: `Sentencepiece` is the library's own behaviour for one .model file; `Tokenizer` is what transformers'
-// tokenizer class makes of a folder (special tokens, vocab.json, language codes). Exact rules: each file's head.
+// A Tokenizer is made once (by a folder, or by one SentencePiece file) and then only read, so threads may
+// share it. Two layers: `Sentencepiece` is the library's own behaviour for one .model file; `Tokenizer` is
+// what transformers' tokenizer class makes of a folder (special tokens, vocab.json, language codes). Exact
+// rules: each file's head.
 #pragma once
 #include "../tensor/base.h"
 
 typedef struct Sentencepiece Sentencepiece;
 typedef struct Tokenizer Tokenizer;
 
-// Ids of one encoded text; `token[i]` is the raw vocabulary string of ids[i] (for an unknown run in SentencePiece: the
-// normalised text of the run). Strings live as long as the tokenizer or the arena given to the call.
+// Ids of one encoded text; `token[i]` is the raw vocabulary string of ids[i] (for an unknown run in
+// SentencePiece: the normalised text of the run). Strings live as long as the tokenizer or the arena given to
+// the call.
 typedef struct Encoding {
     int32_t *ids;
     Str *token;
     size_t n;
 } Encoding;
 
-// ------------------------------------------------------------------------------------------ SentencePiece alone
+// ------------------------------------------------------------------------------------- SentencePiece alone
 
 // Reads a .model/.spm file (protobuf). Refuses what the library refuses, and any damage, with a sentence.
 Sentencepiece *sp_open(Arena *a, const char *path, Err *e);
@@ -25,49 +28,54 @@ Sentencepiece *sp_from_bytes(Arena *a, Str bytes, const char *path, Err *e);
 void sp_encode(Arena *a, const Sentencepiece *sp, Str text, Encoding *out); // any bytes; no bos/eos added
 Str sp_normalize(Arena *a, const Sentencepiece *sp, Str text);
 bool sp_decode(Arena *a, const Sentencepiece *sp, const int32_t *ids, size_t n, Str *out, Err *e);
-size_t sp_size(const Sentencepiece *sp);               // number of pieces
-Str sp_piece(const Sentencepiece *sp, int32_t id);     // id in [0, size)
+size_t sp_size(const Sentencepiece *sp);           // number of pieces
+Str sp_piece(const Sentencepiece *sp, int32_t id); // id in [0, size)
 
-// ------------------------------------------------------------------------------------------ as transformers does
+// ------------------------------------------------------------------------------------ as transformers does
 
 // Which text: models with two vocabularies (Marian) encode sources and targets differently.
 typedef enum { TOK_SOURCE, TOK_TARGET } TokSide;
 
 typedef struct TokOptions {
     TokSide side;
-    bool plain;        // no special tokens added before or after (add_special_tokens=False)
-    bool keep_text;    // special strings typed in the text stay text instead of becoming special ids (--no-special)
+    bool plain; // no special tokens added before or after (add_special_tokens=False)
+    bool
+        keep_text; // special strings typed in the text stay text instead of becoming special ids (--no-special)
 } TokOptions;
 
 typedef struct TokDecode {
-    bool skip_special;     // leave special tokens out
-    int cleanup;           // clean_up_tokenization_spaces: 1 yes, 0 no, -1 as tokenizer_config.json says
-    bool by_target;        // Marian: use_source_tokenizer=False (default: the source .spm decodes both sides)
+    bool skip_special; // leave special tokens out
+    int cleanup;       // clean_up_tokenization_spaces: 1 yes, 0 no, -1 as tokenizer_config.json says
+    bool by_target;    // Marian: use_source_tokenizer=False (default: the source .spm decodes both sides)
 } TokDecode;
 
-// Chooses the kind by the folder's files and tokenizer_config.json (tok/kinds.def). Errors list what was looked for.
+// Chooses the kind by the folder's files and tokenizer_config.json (tok/kinds.def). Errors list what was
+// looked for.
 Tokenizer *tok_open(Arena *a, const char *folder, Err *e);
 // UTF-8 text to ids with the special tokens of the kind. Fails on invalid UTF-8 (names the byte offset).
 bool tok_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *out, Err *e);
 // Fails on an id that is not in the vocabulary.
 bool tok_decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, TokDecode o, Str *out, Err *e);
 
-const char *tok_kind(const Tokenizer *t);                 // "marian", "t5", ...
-const char *tok_class(const Tokenizer *t);                // transformers' class: "MarianTokenizer", "T5Tokenizer", ...
-size_t tok_size(const Tokenizer *t);                      // len(tokenizer): ids are below it
-Str tok_string(const Tokenizer *t, int32_t id);           // raw vocabulary string; "" if there is none
-int32_t tok_id(const Tokenizer *t, Str token);            // -1 if it is no token
+const char *tok_kind(const Tokenizer *t);       // "marian", "t5", ...
+const char *tok_class(const Tokenizer *t);      // transformers' class: "MarianTokenizer", "T5Tokenizer", ...
+size_t tok_size(const Tokenizer *t);            // len(tokenizer): ids are below it
+Str tok_string(const Tokenizer *t, int32_t id); // raw vocabulary string; "" if there is none
+int32_t tok_id(const Tokenizer *t, Str token);  // -1 if it is no token
 bool tok_is_special(const Tokenizer *t, int32_t id);
-int32_t tok_unk(const Tokenizer *t);                      // -1: the tokenizer has none
+int32_t tok_unk(const Tokenizer *t); // -1: the tokenizer has none
 int32_t tok_pad(const Tokenizer *t);
 int32_t tok_eos(const Tokenizer *t);
 int32_t tok_bos(const Tokenizer *t);
-int64_t tok_max_length(const Tokenizer *t);               // model_max_length, 0: none stated
+int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
 
-// The filter of the command line: one JSON object with "text", "text_b64" or "ids" in, one JSON object out (no newline;
-// appended to out). Exactly one of sp and t is not NULL. Other members are copied to the front; then follow, for
-//   sp, text   ids, pieces (pieces_b64 if one is not UTF-8), normalized, decoded          sp, ids   ids, decoded
-//   t, text    ids, tokens, decoded, decoded_skip; decoded_clean and decoded_skip_clean where cleaning up spaces changes
+// The filter of the command line: one JSON object with "text", "text_b64" or "ids" in, one JSON object out
+// (no newline; appended to out). Exactly one of sp and t is not NULL. Other members are copied to the front;
+// then follow, for
+//   sp, text   ids, pieces (pieces_b64 if one is not UTF-8), normalized, decoded          sp, ids   ids,
+// decoded
+//   t, text    ids, tokens, decoded, decoded_skip; decoded_clean and decoded_skip_clean where cleaning up
+// spaces changes
 //              something; for Marian target_ids and target_tokens where they differ from the source side's,
 //              target_decoded, target_decoded_by_target_spm where it differs
 //   t, ids     ids, tokens, decoded, decoded_skip and the cleaned ones

@@ -1,16 +1,17 @@
 // trie.c — a set of byte strings as a double array, built fast enough to be built anew at every start.
 //
-// Aoe 1989, "An efficient digital search algorithm by using a double-array structure". Children are placed by XOR
-// (next = base ^ byte), so that all children of a node lie in one block of 256 nodes and no bound need be checked.
-// Most nodes have one child, which fits any free place and so fills the gaps; for the others the newest few blocks are
-// tried and then a new one is opened: no long search, and the array still ends up nearly full. Keys are sorted first: radix sort on their first eight
-// bytes, then a merge sort of the few runs that agree in all eight.
+// Aoe 1989, "An efficient digital search algorithm by using a double-array structure". Children are placed by
+// XOR (next = base ^ byte), so that all children of a node lie in one block of 256 nodes and no bound need be
+// checked. Most nodes have one child, which fits any free place and so fills the gaps; for the others the
+// newest few blocks are tried and then a new one is opened: no long search, and the array still ends up
+// nearly full. Keys are sorted first: radix sort on their first eight bytes, then a merge sort of the few
+// runs that agree in all eight.
 #include "spm.h"
 
 #include <string.h>
 
 typedef struct Sorting {
-    uint64_t head;     // the first eight bytes, big-endian, padded with zeros
+    uint64_t head; // the first eight bytes, big-endian, padded with zeros
     uint32_t key;
 } Sorting;
 
@@ -22,7 +23,8 @@ static inline uint64_t head_of(Str s)
     return h;
 }
 
-// By head, stable; a byte that is the same everywhere (as in a list of words that all begin with U+2581) costs nothing.
+// By head, stable; a byte that is the same everywhere (as in a list of words that all begin with U+2581)
+// costs nothing.
 static void radix_sort(Sorting **in, Sorting **spare, size_t n)
 {
     size_t count[8][257] = {{0}};
@@ -82,23 +84,23 @@ static size_t sort_keys(Arena *a, TrieKey *key, size_t n, int32_t *twice)
     return kept;
 }
 
-// ---------------------------------------------------------------------------------------------- the double array
+// ---------------------------------------------------------------------------------------- the double array
 
 enum { BLOCK = 256, TRIES = 4 };
 static const uint32_t FREE = UINT32_MAX; // parent of a node that is not used
 
 typedef struct Block {
-    uint64_t free[4];  // a bit for each node
-    uint32_t left;     // how many
+    uint64_t free[4]; // a bit for each node
+    uint32_t left;    // how many
 } Block;
 
 typedef struct Builder {
-    Arena *arena;      // where the nodes stay
+    Arena *arena; // where the nodes stay
     Arena *scratch;
     TrieNode *node;
     Block *block;
-    size_t n, cap;     // blocks
-    size_t oldest;     // the first block that may have free nodes
+    size_t n, cap; // blocks
+    size_t oldest; // the first block that may have free nodes
 } Builder;
 
 static void open_block(Builder *b)
@@ -107,10 +109,12 @@ static void open_block(Builder *b)
         b->cap += b->node ? b->cap / 2 + 8 : 4;
         TrieNode *node = arena_new_raw(b->arena, TrieNode, b->cap * BLOCK);
         Block *block = arena_new_raw(b->scratch, Block, b->cap);
-        if (b->n) memcpy(node, b->node, b->n * BLOCK * sizeof *node), memcpy(block, b->block, b->n * sizeof *block);
+        if (b->n)
+            memcpy(node, b->node, b->n * BLOCK * sizeof *node), memcpy(block, b->block, b->n * sizeof *block);
         b->node = node, b->block = block;
     }
-    for (size_t i = b->n * BLOCK; i < (b->n + 1) * BLOCK; i++) b->node[i] = (TrieNode){.parent = FREE, .value = TRIE_NONE};
+    for (size_t i = b->n * BLOCK; i < (b->n + 1) * BLOCK; i++)
+        b->node[i] = (TrieNode){.parent = FREE, .value = TRIE_NONE};
     b->block[b->n++] = (Block){{~0ull, ~0ull, ~0ull, ~0ull}, BLOCK};
 }
 
@@ -131,8 +135,8 @@ static uint64_t exchange(uint64_t w, unsigned k)
     return w;
 }
 
-// A base in this block such that base ^ label is free for every label; -1: there is none. All 256 are tried at once:
-// bit i of fits says that base i is free for all labels so far.
+// A base in this block such that base ^ label is free for every label; -1: there is none. All 256 are tried
+// at once: bit i of fits says that base i is free for all labels so far.
 static int fit(const Block *k, const uint8_t *label, size_t n)
 {
     uint64_t fits[4] = {~0ull, ~0ull, ~0ull, ~0ull};
@@ -164,10 +168,11 @@ static uint32_t place(Builder *b, const uint8_t *label, size_t n)
 
 typedef struct Range {
     uint32_t node, depth;
-    uint32_t lo, hi;   // the keys below this node
+    uint32_t lo, hi; // the keys below this node
 } Range;
 
-// shared[i]: how many bytes keys i - 1 and i begin with alike. Returns how many nodes the trie of these keys has.
+// shared[i]: how many bytes keys i - 1 and i begin with alike. Returns how many nodes the trie of these keys
+// has.
 static size_t compare_neighbours(const TrieKey *key, size_t n, uint32_t *shared)
 {
     size_t nodes = 1 + key[0].text.n;

@@ -1,9 +1,9 @@
 // unigram.c — the most probable cutting of a text under a unigram model: Viterbi's algorithm over all pieces.
 //
-// Kudo 2018, arXiv:1804.10959. Exactly the library's arithmetic: scores are 32-bit floats and every sum is rounded to
-// one, candidates are met by their start and then by length, and only a strictly better one replaces another. So on
-// a tie the one whose last piece begins further left stays, and rounding makes a split depend on what stands before
-// it (once in some ten thousand words): a cache of words would be wrong.
+// Kudo 2018, arXiv:1804.10959. Exactly the library's arithmetic: scores are 32-bit floats and every sum is
+// rounded to one, candidates are met by their start and then by length, and only a strictly better one
+// replaces another. So on a tie the one whose last piece begins further left stays, and rounding makes a
+// split depend on what stands before it (once in some ten thousand words): a cache of words would be wrong.
 //
 //     best[j] = max over pieces p = text[i..j) of best[i] + score(p)
 //     a character that no piece matches alone gets unk_score = min(score) - 10
@@ -12,7 +12,7 @@
 typedef struct Best {
     float score;
     int32_t id;
-    uint32_t n;        // bytes of the last piece; 0: this place was not reached
+    uint32_t n; // bytes of the last piece; 0: this place was not reached
 } Best;
 
 static inline void offer(Best *to, float score, int32_t id, size_t n)

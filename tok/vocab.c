@@ -1,8 +1,10 @@
-// vocab.c — vocab.json: strings to ids and back. Sixty thousand entries at every start, so it has its own reader.
+// vocab.c — vocab.json: strings to ids and back. Sixty thousand entries at every start, so it has its own
+// reader.
 //
-// RFC 8259 narrowed to one object of strings and whole numbers; anything else in the file is refused. The table is
-// open addressing with the hash's upper half beside each index, so that a miss seldom looks at a string. The seed
-// is an address: no file can be made to collide on every machine, and no result depends on it.
+// RFC 8259 narrowed to one object of strings and whole numbers; anything else in the file is refused. The
+// table is open addressing with the hash's upper half beside each index, so that a miss seldom looks at a
+// string. The seed is an address: no file can be made to collide on every machine, and no result depends on
+// it.
 #include "kind.h"
 
 #include <string.h>
@@ -30,7 +32,8 @@ static VocabSlot *find_slot(const Vocab *v, Str text, uint64_t hash)
 {
     for (size_t i = hash & (v->slots - 1);; i = (i + 1) & (v->slots - 1)) {
         VocabSlot *s = &v->slot[i];
-        if (!s->entry || (s->tag == (uint32_t)(hash >> 32) && str_eq(v->entry[s->entry - 1].text, text))) return s;
+        if (!s->entry || (s->tag == (uint32_t)(hash >> 32) && str_eq(v->entry[s->entry - 1].text, text)))
+            return s;
     }
 }
 
@@ -69,7 +72,8 @@ void vocab_done(Vocab *v)
     for (size_t i = 0; i < v->count; i++) v->text[v->entry[i].id] = v->entry[i].text;
 }
 
-// A miss of the cache for each string is most of what a large vocabulary costs, so eight are on their way at a time.
+// A miss of the cache for each string is most of what a large vocabulary costs, so eight are on their way at
+// a time.
 void vocab_ids(const Vocab *v, const Str *text, size_t n, int32_t *ids)
 {
     enum { AHEAD = 8 };
@@ -91,7 +95,7 @@ int32_t vocab_id(const Vocab *v, Str text)
     return s->entry ? v->entry[s->entry - 1].id : -1;
 }
 
-// ------------------------------------------------------------------------------------------------------ the file
+// ------------------------------------------------------------------------------------------------ the file
 
 typedef struct Scan {
     const char *s;
@@ -102,13 +106,17 @@ typedef struct Scan {
 
 static bool wrong(const Scan *c, const char *wanted)
 {
-    if (c->at >= c->n) return err_at(c->e, c->path, c->at, "the file ends, expected %s; is the download complete?", wanted);
-    return err_at(c->e, c->path, c->at, "found byte 0x%02X, expected %s", (unsigned)(uint8_t)c->s[c->at], wanted);
+    if (c->at >= c->n)
+        return err_at(c->e, c->path, c->at, "the file ends, expected %s; is the download complete?", wanted);
+    return err_at(c->e, c->path, c->at, "found byte 0x%02X, expected %s", (unsigned)(uint8_t)c->s[c->at],
+                  wanted);
 }
 
 static char skip_space(Scan *c) // returns the next byte, 0 at the end
 {
-    while (c->at < c->n && (c->s[c->at] == ' ' || c->s[c->at] == '\n' || c->s[c->at] == '\t' || c->s[c->at] == '\r')) c->at++;
+    while (c->at < c->n &&
+           (c->s[c->at] == ' ' || c->s[c->at] == '\n' || c->s[c->at] == '\t' || c->s[c->at] == '\r'))
+        c->at++;
     return c->at < c->n ? c->s[c->at] : 0;
 }
 
@@ -118,7 +126,10 @@ static int hex4(const Scan *c, size_t at) // -1: not four hex digits
     int x = 0;
     for (size_t i = at; i < at + 4; i++) {
         char d = c->s[i];
-        int v = d >= '0' && d <= '9' ? d - '0' : d >= 'a' && d <= 'f' ? d - 'a' + 10 : d >= 'A' && d <= 'F' ? d - 'A' + 10 : -1;
+        int v = d >= '0' && d <= '9'   ? d - '0'
+                : d >= 'a' && d <= 'f' ? d - 'a' + 10
+                : d >= 'A' && d <= 'F' ? d - 'A' + 10
+                                       : -1;
         if (v < 0) return -1;
         x = x * 16 + v;
     }
@@ -139,13 +150,15 @@ static int escape(Scan *c, char out[4])
     uint32_t cp = (uint32_t)high;
     if (cp >= 0xD800 && cp < 0xDC00 && c->n - c->at >= 6 && c->s[c->at] == '\\' && c->s[c->at + 1] == 'u') {
         int low = hex4(c, c->at + 2);
-        if (low >= 0xDC00 && low < 0xE000) cp = 0x10000 + ((cp & 0x3FF) << 10 | ((uint32_t)low & 0x3FF)), c->at += 6;
+        if (low >= 0xDC00 && low < 0xE000)
+            cp = 0x10000 + ((cp & 0x3FF) << 10 | ((uint32_t)low & 0x3FF)), c->at += 6;
     }
     if (cp >= 0xD800 && cp < 0xE000) cp = 0xFFFD; // a lone surrogate
     return utf8_encode(cp, out);
 }
 
-// A string, c->at on its quote. Without escapes it is a view of the file, else it is built in *room (which moves on).
+// A string, c->at on its quote. Without escapes it is a view of the file, else it is built in *room (which
+// moves on).
 static bool read_string(Scan *c, char **room, Str *out)
 {
     size_t start = ++c->at;
@@ -181,7 +194,8 @@ static bool read_id(Scan *c, int32_t *id)
 {
     size_t start = c->at;
     int64_t x = 0;
-    while (c->at < c->n && c->s[c->at] >= '0' && c->s[c->at] <= '9' && x < INT32_MAX) x = 10 * x + (c->s[c->at++] - '0');
+    while (c->at < c->n && c->s[c->at] >= '0' && c->s[c->at] <= '9' && x < INT32_MAX)
+        x = 10 * x + (c->s[c->at++] - '0');
     if (c->at == start || x >= INT32_MAX || (c->s[start] == '0' && c->at > start + 1))
         return c->at = start, wrong(c, "an id: a whole number from 0, below 2147483647");
     *id = (int32_t)x;
@@ -203,7 +217,8 @@ static bool read_entries(Scan *c, char *room, Vocab *v)
         skip_space(c);
         if (!read_id(c, &id)) return false;
         if ((size_t)id >= c->n) // entries take six bytes or more each
-            return err_at(c->e, c->path, c->at, "id %d in a file of %zu bytes: ids must be nearly without gaps", id, c->n);
+            return err_at(c->e, c->path, c->at,
+                          "id %d in a file of %zu bytes: ids must be nearly without gaps", id, c->n);
         vocab_add(v, text, id);
         char next = skip_space(c);
         if (next == '}') return c->at++, true;
@@ -225,7 +240,8 @@ bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e)
     skip_space(&c);
     if (c.at != c.n) return wrong(&c, "the end of the file");
     if (v->n > 4 * v->count + 1024)
-        return err_set(e, "%s: the largest id is %zu, but there are only %zu entries", path, v->n - 1, v->count);
+        return err_set(e, "%s: the largest id is %zu, but there are only %zu entries", path, v->n - 1,
+                       v->count);
     vocab_done(v);
     return true;
 }

@@ -1,5 +1,6 @@
-// tok_text.c — any bytes as a text, against four small SentencePiece models (one of each type, with user-defined and
-// byte pieces) and a Marian and a T5 folder. Pieces spell the normalised text; what is UTF-8 has an encoding everywhere.
+// tok_text.c — any bytes as a text, against four small SentencePiece models (one of each type, with
+// user-defined and byte pieces) and a Marian and a T5 folder. Pieces spell the normalised text; what is UTF-8
+// has an encoding everywhere.
 #include "fuzz.h"
 
 #include "../../tok/tok.h"
@@ -39,9 +40,11 @@ static void with_folder(Arena *a, const Tokenizer *t, Str text, unsigned how)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const char *const sp_paths[N_SP] = {MODELS "trained/uni_rules.model", MODELS "trained/bpe_user.model",
-                                               MODELS "trained/word_suffix.model", MODELS "trained/char_user.model"};
-    static const char *const folders[N_TOK] = {MODELS "marian-mini", MODELS "t5-mini", "test/golden/models/gpt2-tiny",
+    static const char *const sp_paths[N_SP] = {
+        MODELS "trained/uni_rules.model", MODELS "trained/bpe_user.model", MODELS "trained/word_suffix.model",
+        MODELS "trained/char_user.model"};
+    static const char *const folders[N_TOK] = {MODELS "marian-mini", MODELS "t5-mini",
+                                               "test/golden/models/gpt2-tiny",
                                                "test/golden/models/llama-tiny"};
     static const Sentencepiece *sp[N_SP];
     static const Tokenizer *tok[N_TOK];
