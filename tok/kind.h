@@ -62,8 +62,8 @@ void added_put(Arena *a, Tokenizer *t, Added added);
 void added_done(Arena *a, Tokenizer *t);                  // builds the trie; call once, last
 const Added *added_by_id(const Tokenizer *t, int32_t id); // NULL: none
 const Added *added_by_text(const Tokenizer *t, Str text);
-// "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}. flagged:
-// "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
+// "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}.
+// flagged: "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
 bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e);
 // A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
 Str special_text(const Json *config, const char *key, const char *otherwise);

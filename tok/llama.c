@@ -2,9 +2,8 @@
 // tokenizer.json or tokenizer.model.
 //
 //   added tokens are cut out of the raw text; " " becomes U+2581; the stretch at the very start of the text
-// gets one in
-//   front unless it begins with one; a character that is no entry becomes its <0xXX> entries BEFORE merging;
-//   merges by rank, over the whole stretch: there is no splitting at spaces
+//   gets one in front unless it begins with one; a character that is no entry becomes its <0xXX> entries
+//   BEFORE merging; merges by rank, over the whole stretch: there is no splitting at spaces
 //
 // If only tokenizer.model is there, transformers 5.23 orders the merges by the id of what they make (and then
 // by the length of the left part), not by score: "a  b" is then split otherwise than by SentencePiece. We do

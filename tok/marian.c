@@ -1,11 +1,8 @@
-// marian.c — MarianTokenizer of transformers 5.23: OPUS-MT models. Two SentencePiece files and one
-// vocab.json.
+// marian.c — MarianTokenizer of transformers 5.23 (OPUS-MT): two SentencePiece files and one vocab.json.
 //
 //   raw text        special tokens are cut out; each stretch between them goes on alone
-//   ">>fra<< Hi"    a stretch that begins with ">>": everything up to the first "<<" is one token, the
-// language code
-//   the rest        source.spm (target.spm for targets) makes pieces, vocab.json gives their ids; not there:
-// <unk>
+//   ">>fra<< Hi"    a stretch that begins with ">>": all up to the first "<<" is one token, a language code
+//   the rest        source.spm (target.spm for targets) makes pieces, vocab.json gives their ids, else <unk>
 //   at the end      </s>
 //
 // vocab.json is usually joint. With separate_vocabs targets have target_vocab.json, and ids are read by it.

@@ -1,10 +1,10 @@
 // sentencepiece.c — a SentencePiece model as the library behaves (0.2.3): open, encode, normalise, decode.
 //
 //   encode: normalise (normalize.c), cut (unigram.c, bpe.c, word.c by the model's type), then, in order: an
-// unknown
-//           stretch becomes its bytes where the model has byte pieces, else it joins an unknown one before it.
+//           unknown stretch becomes its bytes where the model has byte pieces, else it joins an unknown one
+//           before it
 //   decode: pieces side by side, U+2581 as a space, the dummy prefix taken off, byte pieces gathered into
-// characters.
+//           characters
 #include "spm.h"
 
 #include <float.h>

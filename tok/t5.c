@@ -1,11 +1,11 @@
-// t5.c — T5Tokenizer of transformers 5.23 (tokenizers 0.23). It reads SentencePiece's file but is NOT SentencePiece.
+// t5.c — T5Tokenizer of transformers 5.23. It reads SentencePiece's file, but it is NOT SentencePiece.
 //
-//   1. added tokens (</s>, <pad>, <unk>, <extra_id_0> ...) are cut out of the raw text, the longest at each place
+//   1. added tokens (</s>, <pad>, <unk>, <extra_id_0> ...) are cut out of the raw text, longest first
 //   2. each extended grapheme cluster (UAX 29) of fewer than six bytes: if a rule's key begins it, the WHOLE
 //      cluster becomes the replacement of the SHORTEST such key; longer ones, and clusters without a rule, go
 //      character by character
 //   3. cut at Unicode White_Space; U+2581 in front of each part; cut again before every U+2581
-//   4. each part alone: the best path in 64-bit floats over ALL entries, also </s> and <extra_id_0> with score 0
+//   4. each part alone: the best path in 64-bit floats over ALL entries, also </s> ... with score 0
 //   5. </s> at the end
 //
 // Vocabulary: the pieces, then <extra_id_99> ... <extra_id_0>. From spiece.model, else from tokenizer.json.

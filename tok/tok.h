@@ -1,5 +1,4 @@
-// tok.h — text to token ids and back. Knows nothing of tensors or models; reads the files of a checkpoint
-// folder.
+// tok.h — text to token ids and back. Knows nothing of tensors or models; reads a checkpoint folder's files.
 //
 // A Tokenizer is made once (by a folder, or by one SentencePiece file) and then only read, so threads may
 // share it. Two layers: `Sentencepiece` is the library's own behaviour for one .model file; `Tokenizer` is
@@ -38,9 +37,8 @@ typedef enum { TOK_SOURCE, TOK_TARGET } TokSide;
 
 typedef struct TokOptions {
     TokSide side;
-    bool plain; // no special tokens added before or after (add_special_tokens=False)
-    bool
-        keep_text; // special strings typed in the text stay text instead of becoming special ids (--no-special)
+    bool plain;     // no special tokens added before or after (add_special_tokens=False)
+    bool keep_text; // special strings typed in the text stay text, no special ids (--no-special)
 } TokOptions;
 
 typedef struct TokDecode {
@@ -72,12 +70,11 @@ int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
 // The filter of the command line: one JSON object with "text", "text_b64" or "ids" in, one JSON object out
 // (no newline; appended to out). Exactly one of sp and t is not NULL. Other members are copied to the front;
 // then follow, for
-//   sp, text   ids, pieces (pieces_b64 if one is not UTF-8), normalized, decoded          sp, ids   ids,
-// decoded
+//   sp, text   ids, pieces (pieces_b64 if one is not UTF-8), normalized, decoded
+//   sp, ids    ids, decoded
 //   t, text    ids, tokens, decoded, decoded_skip; decoded_clean and decoded_skip_clean where cleaning up
-// spaces changes
-//              something; for Marian target_ids and target_tokens where they differ from the source side's,
-//              target_decoded, target_decoded_by_target_spm where it differs
+//              spaces changes something; for Marian target_ids and target_tokens where they differ from the
+//              source side's, target_decoded, target_decoded_by_target_spm where it differs
 //   t, ids     ids, tokens, decoded, decoded_skip and the cleaned ones
 // Texts of more than 300 ids only get the ids. Members with these names in the line are replaced.
 bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, Buf *out, Err *e);
