@@ -119,12 +119,15 @@ static bool take_argument(Arena *A, const Json *j, Case *c)
     Str k = j->key;
     StepArgs *s = &c->o.step;
     bool one = c->n == 1;
+    if (str_is(k, "attribution_args")) return true;
+    if (str_is(k, "include_eos_baseline")) return c->o.include_eos_baseline = truth(j), true;
     if (str_is(k, "attribute_target")) return c->o.attribute_target = truth(j), true;
     if (str_is(k, "attr_pos_start")) return c->o.has_start = true, c->o.start = j->i, true;
     if (str_is(k, "attr_pos_end")) return c->o.has_end = true, c->o.end = j->i, true;
     if (str_is(k, "generation_args")) return c->generation = j, true;
     if (str_is(k, "generate_from_target_prefix")) return c->prefix = truth(j), true;
     if (str_is(k, "skip_special_tokens")) return c->plain = truth(j), true;
+    if (str_is(k, "include_eos_baseline")) return c->o.include_eos_baseline = truth(j), true;
     if (str_is(k, "clean_special_chars")) return c->clean = truth(j), true;
     if (str_is(k, "logprob")) return s->logprob = truth(j), true;
     if (str_is(k, "contrast_force_inputs")) return s->contrast_force_inputs = truth(j), true;
@@ -151,6 +154,23 @@ static bool take_argument(Arena *A, const Json *j, Case *c)
     return str_is(k, "batch_size") || attr_method_takes(c->o.method, k);
 }
 
+// The arguments of the call, of attribution_args and of loading, as one object: the last of a name counts.
+static const Json *method_arguments(Arena *A, const Json *args, const Json *load)
+{
+    const Json *from[] = {args, json_get(args, "attribution_args"), load};
+    Json *all = arena_new(A, Json, 1);
+    const Json **next = &all->child;
+    all->kind = J_OBJECT;
+    for (int i = 0; i < 3; i++)
+        for (const Json *j = from[i] ? from[i]->child : NULL; j; j = j->next) {
+            if (str_is(j->key, "model_kwargs") || str_is(j->key, "attribution_args")) continue;
+            Json *copy = arena_new(A, Json, 1);
+            *copy = *j, copy->next = NULL;
+            *next = copy, next = &copy->next, all->count++;
+        }
+    return all;
+}
+
 static double number_or(const Json *object, const char *key, double absent)
 {
     const Json *j = json_get(object, key);
@@ -173,6 +193,25 @@ static void read_tolerance(Arena *A, const Json *t, Case *c)
     }
 }
 
+static void append(Arena *A, Json *object, const Json *member)
+{
+    Json *copy = memcpy(arena_new(A, Json, 1), member, sizeof *member);
+    copy->next = object->child;
+    object->child = copy, object->count++;
+}
+
+// The method's arguments: of attribute(), of loading, and what was seeded.
+static const Json *method_arguments(Arena *A, const Json *entry)
+{
+    Json *all = arena_new(A, Json, 1);
+    all->kind = J_OBJECT;
+    const Json *of[] = {json_get(entry, "args"), json_get(entry, "load")}, *seed = json_get(entry, "seed");
+    for (int i = 0; i < 2; i++)
+        for (const Json *j = of[i] ? of[i]->child : NULL; j; j = j->next) append(A, all, j);
+    if (seed && seed->kind == J_NUMBER) append(A, all, seed);
+    return all;
+}
+
 bool lab_case(Arena *A, const Json *entry, Case *c, const char **why)
 {
     const Json *raw = json_get(entry, "raw_file"), *targets = json_get(entry, "targets");
@@ -185,11 +224,11 @@ bool lab_case(Arena *A, const Json *entry, Case *c, const char **why)
     if (!known_entry(method, attr_method_list)) return false;
     c->input = texts_of(A, json_get(entry, "inputs"), &c->n);
     if (targets && targets->kind != J_NULL) c->target = texts_of(A, targets, &(size_t){0});
-    c->o.method_args = args;
+    c->o.method_args = method_arguments(A, entry);
     for (const Json *j = args->child; j; j = j->next)
         if (!take_argument(A, j, c)) return *why = str_zero(A, j->key), false;
     for (const Json *j = load ? load->child : NULL; j; j = j->next)
-        if (!str_is(j->key, "model_kwargs")) return *why = str_zero(A, j->key), false;
+        if (!str_is(j->key, "model_kwargs") && !attr_method_takes(c->o.method, j->key)) return *why = str_zero(A, j->key), false;
     read_tolerance(A, json_get(entry, "tolerance"), c);
     return true;
 }
@@ -246,7 +285,9 @@ bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err 
         pair[i].alignment = c->alignment, pair[i].n_alignment = c->n_alignment;
     }
     *out = (Attribution){.sequence = arena_new(A, Sequence, c->n), .n = c->n};
-    if (!attr_run(A, l->m, &c->o, pair, c->n, out->sequence, e)) return false;
+    AttrOptions o = c->o;
+    o.unk = tok_unk(l->t), o.eos = tok_eos(l->t);
+    if (!attr_run(A, l->m, &o, pair, c->n, out->sequence, e)) return false;
     for (size_t i = 0; c->clean && i < c->n; i++) {
         clean(A, l, out->sequence[i].source, out->sequence[i].n_source);
         clean(A, l, out->sequence[i].target, out->sequence[i].n_target);

@@ -274,3 +274,151 @@ TEST(attribute_float64)
     double mean = num_exp(all.sum / all.n);
     if (!(mean < 1.15)) FAIL("our errors are %.2f times those of PyTorch's float32, by geometric mean of %d", mean, all.n);
 }
+
+// ------------------------------------------------------------------------------------------ the same bits
+
+enum { TEXTS = 4 };
+
+typedef struct Bits { // a batch of different lengths, one text with a foil; and what came out of it
+    const Lab *l;
+    Pair pair[TEXTS], foil;
+    AttrOptions o;
+    Str want[TEXTS];
+    const char *how;
+} Bits;
+
+static Str bytes_of(Arena *A, Sequence *s)
+{
+    Buf b = {.arena = A};
+    attr_to_json(A, &(Attribution){.sequence = s, .n = 1}, &b);
+    return buf_view(&b);
+}
+
+// Attributes some of the texts, order[i], together. The first call fixes what is wanted.
+static void run_bits(Arena *A, Bits *b, const int *order, size_t n)
+{
+    Err e = {0};
+    Arena *a = arena_create(A);
+    Pair pair[TEXTS];
+    Sequence out[TEXTS];
+    for (size_t i = 0; i < n; i++) pair[i] = b->pair[order[i]];
+    if (!attr_run(a, b->l->m, &b->o, pair, n, out, &e)) FAIL("%s: %s", b->how, e.text);
+    for (size_t i = 0; i < n; i++) {
+        Str got = bytes_of(a, &out[i]), *want = &b->want[order[i]];
+        if (!want->n) *want = str_copy(A, got);
+        else if (!str_eq(got, *want)) FAIL("%s, %s, %d threads, %zu texts: text %d has other bits", b->how, cpu_isa(), pool_threads(), n, order[i]);
+        else test_count(1);
+    }
+    arena_free(a);
+}
+
+static void same_bits(Arena *A, const char *model, const char *method, const char *fn, bool target)
+{
+    static const char *const source[TEXTS] = {"The nurse went to the hospital.", "It rains.", "The cat is in the bag.", "No."};
+    static const char *const into[TEXTS] = {"De verpleger.", "Het regent katten.", "De kat", "Nee, nee."};
+    static const int together[] = {0, 1, 2, 3}, turned[] = {3, 1, 0, 2};
+    static const size_t memory[] = {1, 30000, (size_t)1 << 30};
+    Lab l;
+    Bits b = {.l = &l, .o = attr_defaults(), .how = arena_printf(A, "%s, %s of %s", model, method, fn)};
+    if (!lab_open(A, model, &l)) return;
+    for (int i = 0; i < TEXTS; i++) b.pair[i] = lab_forced(A, &l, source[i], into[i]);
+    b.foil = lab_forced(A, &l, "It is a cat.", "De kat is in.");
+    b.pair[2].contrast = &b.foil;
+    b.o.method = method, b.o.attributed_fn = fn, b.o.attribute_target = target;
+    b.o.step_scores = (const char *const[]){"entropy", "contrast_prob_diff"}, b.o.n_step_scores = 2;
+    run_bits(A, &b, together, TEXTS);
+    const char *isa[4];
+    for (size_t k = 0, n = cpu_isas(isa); k < n; k++)
+        for (int threads = 1; threads <= 3; threads++) {
+            cpu_select(isa[k], NULL);
+            pool_start(threads);
+            b.o.max_memory = memory[threads - 1];
+            run_bits(A, &b, turned, TEXTS);
+            run_bits(A, &b, turned + threads - 1, 2);
+            if (threads == 1) run_bits(A, &b, together + 2, 1), run_bits(A, &b, together, 1);
+        }
+    cpu_select(NULL, NULL);
+    pool_start(0);
+}
+
+TEST(attribute_bits_marian) { same_bits(A, "odd-marian", "input_x_gradient", "probability", true); }
+TEST(attribute_bits_t5) { same_bits(A, "odd-t5", "input_x_gradient", "contrast_prob_diff", true); }
+TEST(attribute_bits_source) { same_bits(A, "t5-v10-relu", "saliency", "entropy", false); }
+
+// ------------------------------------------------------------------------------------------ identities
+
+// Marian's start token has the zero vector as its embedding; |x * gradient| = |x| * saliency, everywhere.
+TEST(attribute_identities)
+{
+    Lab l;
+    if (!lab_open(A, "odd-marian", &l)) return;
+    Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit in de tas.");
+    Sequence ixg, sal;
+    if (!attribute_one(A, &l, "input_x_gradient", NULL, &p, &ixg) || !attribute_one(A, &l, "saliency", NULL, &p, &sal)) return;
+    int64_t d = l.f->width, columns = ixg.target_attributions.dim[1];
+    CHECK_INT(columns, p.target.n - 1);
+    bool moved = false;
+    for (int64_t i = 0; i < columns * d; i++)
+        if (ixg.target_attributions.v[i] != 0) FAIL("the start token has x * gradient %g", (double)ixg.target_attributions.v[i]);
+        else moved |= sal.target_attributions.v[i] > 0;
+    CHECK(moved);
+    float *x = arena_new(A, float, p.source.n * d), *y = arena_new(A, float, p.target.n * d);
+    nn_embed(l.m, p.source, false, x), nn_embed(l.m, p.target, true, y);
+    const Scores *a[] = {&ixg.source_attributions, &ixg.target_attributions};
+    const Scores *b[] = {&sal.source_attributions, &sal.target_attributions};
+    const float *e[] = {x, y};
+    for (int side = 0; side < 2; side++)
+        for (int64_t i = 0; i < a[side]->dim[0]; i++)
+            for (int64_t c = 0; c < columns; c++)
+                for (int64_t j = 0; j < d; j++) {
+                    float got = run_cell(a[side], i, c)[j], s = run_cell(b[side], i, c)[j];
+                    bool none = side == 1 && i > c; // a token that this step has not seen
+                    if (isnan(got) != none || isnan(s) != none) FAIL("NaN at side %d, row %" PRId64 ", column %" PRId64, side, i, c);
+                    else if (!none && fabsf(got) != fabsf(e[side][i * d + j]) * s) FAIL("|ixg| is not |x| * saliency");
+                }
+    test_count((a[0]->dim[0] + a[1]->dim[0]) * columns * d);
+}
+
+// The gradient of the probability along a direction of the embeddings, by four passes on displaced embeddings.
+TEST(attribute_finite_differences)
+{
+    static const char *const models[] = {"marian-en-nl", "t5-yesno-tiny"};
+    for (int k = 0; k < 2; k++) {
+        Lab l;
+        Sequence g;
+        if (!lab_open(A, models[k], &l)) continue;
+        Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit.");
+        if (!attribute_one(A, &l, "saliency", json_parse(A, STR_LIT("{\"abs\": false}"), "", NULL), &p, &g)) continue;
+        int64_t d = l.f->width, S = p.source.n, T = p.target.n - 1, V = l.f->vocab;
+        float *x = arena_new(A, float, S * d), *y = arena_new(A, float, T * d);
+        nn_embed(l.m, p.source, false, x), nn_embed(l.m, (Ids){p.target.v, T}, true, y);
+        double *value[4]; // [T] at -2h, -h, h, 2h
+        static const float at[] = {-2, -1, 1, 2};
+        float h = 0x1p-9f;
+        for (int i = 0; i < 4; i++) {
+            Tape *t = tape_create(A);
+            Tensor *tx = tn_leaf(t, x, S, d, rows_make(A, 1, &S), false), *ty = tn_leaf(t, y, T, d, rows_make(A, 1, &T), false);
+            for (int64_t j = 0; j < S * d; j++) tx->f[j] += at[i] * h * (float)((j * 7 % 5) - 2);
+            for (int64_t j = 0; j < T * d; j++) ty->f[j] += at[i] * h * (float)((j * 3 % 5) - 2);
+            Pass pass;
+            int64_t *rows = arena_new(A, int64_t, T);
+            for (int64_t j = 0; j < T; j++) rows[j] = j;
+            nn_forward(l.m, t, tx, ty, NULL, &pass);
+            Tensor *z = nn_logits(l.m, t, &pass, rows, rows_make(A, 1, &T));
+            value[i] = arena_new(A, double, T);
+            for (int64_t j = 0; j < T; j++) value[i][j] = num_exp((double)z->f[j * V + p.target.v[j + 1]] - num_log_sum_exp(z->f + j * V, V));
+        }
+        for (int64_t c = 0; c < T; c++) {
+            double want = (value[0][c] - 8 * value[1][c] + 8 * value[2][c] - value[3][c]) / (12 * (double)h), got = 0, size = 0;
+            for (int64_t j = 0; j < S * d; j++) {
+                double v = (double)run_cell(&g.source_attributions, j / d, c)[j % d];
+                got += v * (double)((j * 7 % 5) - 2), size += fabs(v);
+            }
+            for (int64_t j = 0; j < (c + 1) * d; j++) {
+                double v = (double)run_cell(&g.target_attributions, j / d, c)[j % d];
+                got += v * (double)((j * 3 % 5) - 2), size += fabs(v);
+            }
+            CHECK_NEAR(got, want, 5e-4 * size + 1e-6);
+        }
+    }
+}
