@@ -127,7 +127,6 @@ static bool take_argument(Arena *A, const Json *j, Case *c)
     if (str_is(k, "generation_args")) return c->generation = j, true;
     if (str_is(k, "generate_from_target_prefix")) return c->prefix = truth(j), true;
     if (str_is(k, "skip_special_tokens")) return c->plain = truth(j), true;
-    if (str_is(k, "include_eos_baseline")) return c->o.include_eos_baseline = truth(j), true;
     if (str_is(k, "clean_special_chars")) return c->clean = truth(j), true;
     if (str_is(k, "logprob")) return s->logprob = truth(j), true;
     if (str_is(k, "contrast_force_inputs")) return s->contrast_force_inputs = truth(j), true;
@@ -152,23 +151,6 @@ static bool take_argument(Arena *A, const Json *j, Case *c)
         if (str_is(k, "min_tokens_to_keep")) return s->min_tokens_to_keep = j->i, true;
     }
     return str_is(k, "batch_size") || attr_method_takes(c->o.method, k);
-}
-
-// The arguments of the call, of attribution_args and of loading, as one object: the last of a name counts.
-static const Json *method_arguments(Arena *A, const Json *args, const Json *load)
-{
-    const Json *from[] = {args, json_get(args, "attribution_args"), load};
-    Json *all = arena_new(A, Json, 1);
-    const Json **next = &all->child;
-    all->kind = J_OBJECT;
-    for (int i = 0; i < 3; i++)
-        for (const Json *j = from[i] ? from[i]->child : NULL; j; j = j->next) {
-            if (str_is(j->key, "model_kwargs") || str_is(j->key, "attribution_args")) continue;
-            Json *copy = arena_new(A, Json, 1);
-            *copy = *j, copy->next = NULL;
-            *next = copy, next = &copy->next, all->count++;
-        }
-    return all;
 }
 
 static double number_or(const Json *object, const char *key, double absent)
