@@ -9,6 +9,7 @@
 AttrOptions attr_defaults(void)
 {
     return (AttrOptions){.method = "saliency", .attributed_fn = "probability", .max_memory = (size_t)256 << 20,
+                         .unk = -1, .eos = -1,
                          .step = {.top_p = 1, .min_tokens_to_keep = 1}};
 }
 
@@ -124,7 +125,7 @@ static void align(const Run *r, int64_t i, int64_t *at)
 }
 
 // One row of logits for each step, then one for each step's foil where there is one.
-static void choose_rows(Run *r)
+void run_choose_rows(Run *r)
 {
     Arena *w = r->work;
     int64_t *len = arena_new(w, int64_t, 2 * r->n), groups = 0;
@@ -140,7 +141,7 @@ static void choose_rows(Run *r)
         if (r->pair[i].contrast) align(r, i, r->foil_at + r->first_step[i]);
     }
     bool foils = false;
-    for (int64_t i = 0; i < r->n; i++) foils |= r->foil_of[i] >= 0;
+    for (int64_t i = 0; i < r->n; i++) foils |= r->foil_logits && r->foil_of[i] >= 0;
     for (int64_t k = 0; foils && k < r->n_steps; k++) { // a step without a foil gets its own row again
         int32_t i = r->step_pair[k];
         bool own = r->foil_of[i] < 0;
@@ -160,9 +161,8 @@ static Tensor *leaf(Tape *t, const float *f, const Rows *rows, int64_t width, bo
 bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits, Err *e)
 {
     tape_reset(tape);
-    bool differentiate = !method_find(r->o->method, NULL)->no_gradient;
-    Tensor *lx = leaf(tape, x, r->sources, r->width, differentiate);
-    Tensor *ly = leaf(tape, y, r->targets, r->width, differentiate && run_wants_target(r));
+    Tensor *lx = leaf(tape, x, r->sources, r->width, r->differentiate);
+    Tensor *ly = leaf(tape, y, r->targets, r->width, r->differentiate && run_wants_target(r));
     nn_forward(r->m, tape, lx, ly, r->source_of, pass);
     *logits = nn_logits(r->m, tape, pass, r->logit_row, r->logit_rows);
     return nn_check_finite(r->m, (*logits)->f, (*logits)->rows * (*logits)->cols, e);
@@ -289,6 +289,34 @@ void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double 
     }
 }
 
+typedef struct Values {
+    Run *r;
+    const float *logits;
+    double *values;
+    bool own_foil;
+    float *p; // [parts, 2, V]
+    int64_t parts;
+} Values;
+
+static void values_part(int64_t part, void *context)
+{
+    Values *v = context;
+    for (int64_t k = part; k < v->r->n_steps; k += v->parts) {
+        StepRow row = step_row(v->r, v->logits, k, v->own_foil, v->p + 2 * part * v->r->f->vocab);
+        v->values[k] = v->r->function->value(&row);
+    }
+}
+
+void run_values(Run *r, const Tensor *logits, double *values)
+{
+    Arena *a = arena_create(r->work);
+    int64_t parts = 4 * pool_threads();
+    Values v = {.r = r, .logits = logits->f, .values = values, .own_foil = r->o->step.contrast_force_inputs, .parts = parts,
+                .p = arena_new_raw(a, float, 2 * parts * r->f->vocab)};
+    pool_run(parts, values_part, &v);
+    arena_free(a);
+}
+
 // ------------------------------------------------------------------------------------------ results
 
 static Scores nan_scores(Arena *a, int64_t rows, int64_t columns, int extra, const int64_t *dims)
@@ -309,6 +337,18 @@ void run_scores(Run *r, int extra, const int64_t *dims, OutputClass kind)
         q->kind = kind;
         if (r->sources) q->source_attributions = nan_scores(r->a, r->pair[i].source.n, columns, extra, dims);
         if (run_wants_target(r)) q->target_attributions = nan_scores(r->a, r->to[i], columns, extra, dims);
+    }
+}
+
+void run_step_score(Run *r, Str name)
+{
+    for (int64_t i = 0; i < r->n; i++) {
+        Sequence *q = &r->out[i];
+        NamedScores *more = arena_new(r->a, NamedScores, q->n_step_scores + 1);
+        for (size_t k = 0; k < q->n_step_scores; k++) more[k] = q->step_scores[k];
+        more[q->n_step_scores++] = (NamedScores){.name = name, .scores = {
+            .rank = 1, .dim = {r->to[i] - r->from[i]}, .v = arena_new(r->a, float, r->to[i] - r->from[i])}};
+        q->step_scores = more;
     }
 }
 
@@ -382,10 +422,11 @@ bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, 
     const Method *method = method_find(o->method, NULL);
     Arena *work = arena_create(a);
     Run r = {.a = a, .work = work, .m = m, .f = nn_info(m), .o = o, .pair = pair, .n = (int64_t)n, .out = out,
+             .differentiate = !method->no_gradient, .foil_logits = true,
              .function = step_find(o->attributed_fn, NULL), .tape = tape_create(work), .width = nn_info(m)->width};
     for (size_t i = 0; i < n; i++) out[i] = (Sequence){0};
     bool ok = collect_pairs(&r, e);
-    if (ok) embed_sequences(&r), choose_rows(&r);
+    if (ok) embed_sequences(&r), run_choose_rows(&r);
     ok = ok && run_forward(&r, r.tape, r.x, r.y, &r.pass, &r.logits, e) && make_step_scores(&r, e);
     if (ok) name_tokens(&r);
     ok = ok && method->run(&r, e);

@@ -53,6 +53,8 @@ typedef struct Run {
     int64_t *first_step;           // [n] where each pair's begin
     int32_t *step_pair;            // [n_steps]
     int64_t *foil_at;              // [n_steps] position in the foil's target that is compared with this step's token
+    bool differentiate;            // gradients are wanted of this run's passes
+    bool foil_logits;              // logits of the foils' own rows are wanted, if there are foils
     int64_t n_logits, *logit_row;  // rows of y whose logits are computed: one for each step, then one for its foil
     const Rows *logit_rows;
     Tape *tape;
@@ -75,6 +77,12 @@ typedef void Sink(Run *r, void *context, int64_t pair, int64_t column, const flo
 bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits, Err *e);
 // The attributed function's value at each step (may be NULL) and its gradients, for a pass that was just run.
 void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink, void *context);
+// The attributed function's value at each step [n_steps].
+void run_values(Run *r, const Tensor *logits, double *values);
+// Fills step_pair, foil_at and the rows of logits from pairs, from, to, first_step, target_of, foil_of.
+void run_choose_rows(Run *r);
+// Adds a step score of that name to every pair: room for a value for each column.
+void run_step_score(Run *r, Str name);
 // Room for scores of every pair: source [S, n, extra...], target [T, n, extra...] filled with NaN.
 void run_scores(Run *r, int extra, const int64_t *dims, OutputClass kind);
 // The first of the scores of attributed row i in column c.
@@ -85,6 +93,56 @@ static inline float *run_cell(const Scores *s, int64_t i, int64_t c)
     return s->v + (i * s->dim[1] + c) * each;
 }
 static inline bool run_wants_target(const Run *r) { return r->o->attribute_target || !r->f->encoder_decoder; }
+
+// ------------------------------------------------------------------------------------------ many passes (points.c)
+
+// One pair again, at other embeddings: what methods with many passes are made of. Every point is computed as if it were
+// alone; how many share a pass (max_memory decides) changes no bit.
+typedef struct Point {
+    int64_t pair;
+    int64_t from, to;        // steps wanted, from <= s < to; none if equal
+    bool moves_x, moves_y;   // which embeddings differ from the pair's own
+} Point;
+
+typedef struct Points {
+    const Point *v;
+    int64_t n;
+    int64_t group;           // points that must share a pass: 2, or 1 (0 too)
+    int64_t most;            // points of a pass at most; 0: as many as memory allows
+    void *context;
+    // Writes the embeddings that move: x [S, D], y [T-1, D] hold the pair's own; NULL where nothing moves.
+    void (*fill)(Run *r, void *context, int64_t point, float *x, float *y);
+    void (*prepare)(Run *r, void *context, Tape *tape);                                   // before going back; may be NULL
+    void (*value)(Run *r, void *context, int64_t point, int64_t column, double value);    // may be NULL
+    void (*gradient)(Run *r, void *context, int64_t point, int64_t column, const float *dx, const float *dy); // may be NULL
+} Points;
+
+// Columns are counted from the pair's first attributed step; calls come in order of points and columns.
+bool run_points(Run *r, const Points *p, Err *e);
+
+// The baseline of every row (baseline.c, semantics 3.1): [source rows, D] into bx, [target rows, D] into by.
+bool run_baseline(Run *r, float **bx, float **by, Err *e);
+// With return_convergence_delta: adds the step score "deltas", sum of all attributions - (f(x) - f(baseline)).
+bool run_deltas(Run *r, const float *bx, const float *by, Err *e);
+// The place of a pair's source and target rows among all.
+static inline int64_t run_x_at(const Run *r, int64_t pair)
+{
+    return r->sources->start[r->source_of[r->target_of[pair]]] * r->width;
+}
+static inline int64_t run_y_at(const Run *r, int64_t pair) { return r->targets->start[r->target_of[pair]] * r->width; }
+
+// ------------------------------------------------------------------------------------------ paths (path.c)
+
+typedef struct PathNodes {
+    int64_t n, most;     // points; of a pass at most, 0: any (internal_batch_size)
+    double *at, *weight; // [n] positions in [0, 1]
+} PathNodes;
+
+bool path_nodes(Run *r, PathNodes *out, Err *e);             // arguments n_steps, method, internal_batch_size
+void path_point(float *x, const float *baseline, float a, int64_t n); // x = x' + a (x - x')
+// Scores of a column += weight * gradient, or = if first.
+void path_add(Run *r, int64_t pair, int64_t column, float weight, bool first, const float *dx, const float *dy);
+void path_times_difference(Run *r, const float *bx, const float *by); // all scores *= x - x'
 
 // ------------------------------------------------------------------------------------------ methods
 
@@ -100,3 +158,7 @@ const Method *method_find(const char *name, Err *e);
 // Arguments by name, also inside attribution_args; NULL: not given. arg_*: with defaults; wrong kinds fill e.
 const Json *attr_argument(const AttrOptions *o, const char *name);
 bool arg_bool(const Run *r, const char *name, bool absent, Err *e);
+int64_t arg_int(const Run *r, const char *name, int64_t absent, int64_t least, int64_t most, Err *e);
+double arg_real(const Run *r, const char *name, double absent, double least, double most, Err *e);
+// The index of the text among `allowed` (n of them); absent: of the default.
+size_t arg_choice(const Run *r, const char *name, size_t absent, const char *const *allowed, size_t n, Err *e);
