@@ -320,6 +320,56 @@ TEST(refused_merges)
     }
 }
 
+TEST(refused_tokenizer_json)
+{
+#define JSON(fallback, pre, post)                                                                            \
+    "{\"model\":{\"byte_fallback\":" fallback                                                                \
+    ",\"vocab\":{\"a\":0,\"<s>\":1},\"merges\":[]},\"added_tokens\":"                                        \
+    "[{\"id\":1,\"content\":\"<s>\",\"special\":true}],\"pre_tokenizer\":" pre ",\"post_processor\":" post   \
+    "}"
+#define TEMPLATE(ids)                                                                                        \
+    "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\"}},{\"Sequence\":{"       \
+    "\"id\":\"A\"}}],"                                                                                       \
+    "\"special_tokens\":{\"<s>\":{\"ids\":" ids "}}}"
+    static const struct {
+        const char *class, *text, *words; // words NULL: accepted
+    } cases[] = {
+        {"LlamaTokenizer", JSON("true", "null", TEMPLATE("[1]")), NULL},
+        {"LlamaTokenizer",
+         JSON("true", "null", "{\"type\":\"Sequence\",\"processors\":[" TEMPLATE("[1]") "]}"), NULL},
+        {"LlamaTokenizer", JSON("true", "null", TEMPLATE("[7]")), "post_processor puts id 7"},
+        {"LlamaTokenizer", JSON("true", "null", TEMPLATE("[1,1,1,1,1]")), "at most 4"},
+        {"LlamaTokenizer", JSON("true", "null", TEMPLATE("0")), "a token without ids"},
+        {"LlamaTokenizer", JSON("true", "null", "{\"type\":\"BertProcessing\"}"), "only TemplateProcessing"},
+        {"LlamaTokenizer", JSON("false", "null", "null"), "model.byte_fallback is false"},
+        {"GPT2Tokenizer", JSON("true", "null", "null"), "model.byte_fallback is true"},
+        {"GPT2Tokenizer", JSON("false", "{\"type\":\"Whitespace\"}", "null"), "expected ByteLevel"},
+        {"GPT2Tokenizer", JSON("false", "{\"type\":\"ByteLevel\"}", "null"), NULL},
+        {"LlamaTokenizer", "{}", "expected a model with vocab"},
+        {"T5Tokenizer", "{\"model\":{\"vocab\":[[\"a\",0]]}}", "expected model.unk_id"},
+        {"T5Tokenizer", "{\"model\":{\"vocab\":[[\"a\"]]}}", "is not [piece, score]"},
+        {"T5Tokenizer", "{\"model\":{\"vocab\":[[\"a\",NaN]]}}", "unusable score"},
+        {"T5Tokenizer",
+         "{\"model\":{\"vocab\":[[\"a\",0]],\"unk_id\":0},\"normalizer\":{\"precompiled_charsmap\":\"?\"}}",
+         "not base64"},
+        {"T5Tokenizer", "{\"model\":{\"vocab\":[[\"a\",0]],\"unk_id\":0},\"added_tokens\":[{}]}",
+         "without an id"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *folder = kit_folder(A);
+        Err e = {0};
+        Encoding x;
+        kit_write(folder, "tokenizer.json", str_of(cases[i].text));
+        kit_write(
+            folder, "tokenizer_config.json",
+            str_of(arena_printf(A, "{\"tokenizer_class\":\"%s\",\"add_bos_token\":true}", cases[i].class)));
+        const Tokenizer *t = tok_open(A, folder, &e);
+        if (!cases[i].words) CHECK(t && tok_encode(A, t, STR_LIT("a"), (TokOptions){0}, &x, &e) && x.n > 0);
+        else if (t) FAIL("case %zu was accepted", i);
+        else CHECK_HAS(e.text, cases[i].words);
+    }
+}
+
 // ----------------------------------------------------------------------------- a trie against a plain list
 
 TEST(trie)

@@ -46,7 +46,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     if (folder_has(folder, "vocab.json") || !folder_has(folder, "tokenizer.json")) {
         if (!vocab_read(a, in_folder(a, folder, "vocab.json"), &m->vocab, e)) return NULL;
         if (!merges_read(a, in_folder(a, folder, "merges.txt"), &m->vocab, &m->merges, e)) return NULL;
-    } else if (!bpe_json_read(a, t, in_folder(a, folder, "tokenizer.json"), &m->vocab, &m->merges, e))
+    } else if (!bpe_json_read(a, t, in_folder(a, folder, "tokenizer.json"), false, &m->vocab, &m->merges, e))
         return NULL;
     byte_table(m);
     t->ids = t->strings = &m->vocab;

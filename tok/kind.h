@@ -107,8 +107,9 @@ typedef struct Merges { // (left id, right id) -> rank and merged id
 void merges_init(Arena *a, Merges *m, size_t expected);                  // room for so many and no more
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged); // ranks are the order of the calls
 bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e); // merges.txt
-// model.vocab, model.merges and added_tokens of a tokenizer.json.
-bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m, Err *e);
+// A tokenizer.json: model.vocab, model.merges, added_tokens, post_processor. Refused unless its byte_fallback is
+// as the kind has it (Llama's true, GPT-2's false): the two look alike and mean different things.
+bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, bool byte_fallback, Vocab *v, Merges *m, Err *e);
 
 // Sets before and after by add_bos_token and add_eos_token, unless tokenizer.json has said it all.
 void affixes_from_config(Tokenizer *t, const Json *config);

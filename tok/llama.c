@@ -68,7 +68,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     Llama *m = arena_new(a, Llama, 1);
     bool json = folder_has(folder, "tokenizer.json") || !folder_has(folder, "tokenizer.model");
     const char *path = in_folder(a, folder, json ? "tokenizer.json" : "tokenizer.model");
-    if (!(json ? bpe_json_read(a, t, path, &m->vocab, &m->merges, e) : read_model(a, t, m, path, e)))
+    if (!(json ? bpe_json_read(a, t, path, true, &m->vocab, &m->merges, e) : read_model(a, t, m, path, e)))
         return NULL;
     for (unsigned b = 0; b < 256; b++) {
         static const char hex[] = "0123456789ABCDEF";

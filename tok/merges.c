@@ -260,7 +260,7 @@ static bool check_affixes(const Tokenizer *t, const Vocab *v, const char *path, 
     return true;
 }
 
-bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m, Err *e)
+bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, bool byte_fallback, Vocab *v, Merges *m, Err *e)
 {
     Str text;
     if (!file_map(a, path, &text, e)) return false;
@@ -272,6 +272,14 @@ bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, Vocab *v, Merges *m
         merges->kind != J_ARRAY)
         return err_at(e, path, model ? model->at : 0,
                       "expected a model with vocab (an object) and merges (a list)");
+    if (json_flag(model, "byte_fallback", false) != byte_fallback)
+        return err_at(e, path, model->at,
+                      "model.byte_fallback is %s: a %s vocabulary, which this tokenizer class is not for",
+                      byte_fallback ? "false" : "true", byte_fallback ? "byte-level" : "character");
+    const Json *pre = json_get(top, "pre_tokenizer"), *type = json_get(pre, "type");
+    if (!byte_fallback && type && type->kind == J_STRING && !str_is(type->text, "ByteLevel"))
+        return err_at(e, path, pre->at, "pre_tokenizer is %.*s, expected ByteLevel",
+                      (int)(type->text.n < 40 ? type->text.n : 40), type->text.s);
     return read_vocab_json(a, vocab, path, v, e) && read_merges_json(a, merges, path, v, m, e) &&
            added_from_json(a, t, json_get(top, "added_tokens"), path, e) &&
            read_template(t, json_get(top, "post_processor"), path, e) && check_affixes(t, v, path, e);

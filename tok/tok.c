@@ -87,6 +87,8 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     if (!read_object(a, folder, "config.json", &model, e)) return NULL;
     Str class = string_at(config, "tokenizer_class");
     if (str_ends(class, STR_LIT("Fast"))) class.n -= 4; // the same tokenizer under its older name
+    static const char *const any[] = {"PreTrainedTokenizer", "TokenizersBackend"}; // names that say nothing
+    if (str_is(class, any[0]) || str_is(class, any[1])) class.n = 0;
     const char *type = str_zero(a, string_at(model, "model_type"));
 
     size_t n;
