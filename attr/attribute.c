@@ -352,6 +352,19 @@ void run_step_score(Run *r, Str name)
     }
 }
 
+Scores *run_sequence_score(Run *r, int64_t i, Str name, int rank, const int64_t *dims)
+{
+    Sequence *q = &r->out[i];
+    NamedScores *more = arena_new(r->a, NamedScores, q->n_sequence_scores + 1), *new = &more[q->n_sequence_scores];
+    int64_t n = 1;
+    for (size_t k = 0; k < q->n_sequence_scores; k++) more[k] = q->sequence_scores[k];
+    *new = (NamedScores){.name = name, .scores = {.rank = rank}};
+    for (int k = 0; k < rank; k++) new->scores.dim[k] = dims[k], n *= dims[k];
+    new->scores.v = arena_new(r->a, float, n);
+    q->sequence_scores = more, q->n_sequence_scores++;
+    return &new->scores;
+}
+
 static bool make_step_scores(Run *r, Err *e)
 {
     size_t count = r->o->n_step_scores;

@@ -83,6 +83,8 @@ void run_values(Run *r, const Tensor *logits, double *values);
 void run_choose_rows(Run *r);
 // Adds a step score of that name to every pair: room for a value for each column.
 void run_step_score(Run *r, Str name);
+// The same for a sequence score, of these dimensions, filled with zeros; returned for pair i.
+Scores *run_sequence_score(Run *r, int64_t i, Str name, int rank, const int64_t *dims);
 // Room for scores of every pair: source [S, n, extra...], target [T, n, extra...] filled with NaN.
 void run_scores(Run *r, int extra, const int64_t *dims, OutputClass kind);
 // The first of the scores of attributed row i in column c.

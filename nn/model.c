@@ -149,6 +149,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     for (size_t i = 0; i < c->n; i++) m->info.parameters += c->tensor[i].bytes / dtype_size(c->tensor[i].dtype);
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
     if (!gen_config_load(a, folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
+    m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;
     m->info.start = m->generation.decoder_start;
     m->info.pad = m->generation.pad;
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;

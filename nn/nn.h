@@ -25,7 +25,7 @@ typedef struct ModelInfo {
     const char *format;        // of the weights
     bool encoder_decoder;
     int64_t width, vocab, max_positions; // D, V; max_positions 0: no limit
-    int64_t encoder_layers, decoder_layers, heads;
+    int64_t encoder_layers, decoder_layers, heads, encoder_heads; // heads: the decoder's
     int32_t start, pad;        // decoder_start_token_id; -1: none
     int32_t eos;               // the first one; -1: none
     uint64_t parameters, bytes;// of the checkpoint
