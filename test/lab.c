@@ -58,7 +58,11 @@ Str lab_decode(Arena *A, const Lab *l, const int32_t *ids, int64_t n)
 {
     Err e = {0};
     Str text = {"", 0};
-    if (!tok_decode(A, l->t, ids, (size_t)n, (TokDecode){.skip_special = true}, &text, &e)) FAIL("%s", e.text);
+    int32_t *known = arena_new(A, int32_t, n); // a model may have rows that its tokenizer has no word for
+    size_t count = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (ids[i] < (int32_t)tok_size(l->t)) known[count++] = ids[i];
+    if (!tok_decode(A, l->t, known, count, (TokDecode){.skip_special = true}, &text, &e)) FAIL("%s", e.text);
     return text;
 }
 
