@@ -300,38 +300,54 @@ static void k_rmsnorm_dg(float *dg, const float *dy, const float *x, const float
 
 // --------------------------------------------------------------------------------------- matrix products
 //
-// Both products are the same register tile: TILE_M broadcast streams a(i, k) times TILE_V vectors b[k][..].
-// gemm_nt broadcasts the weights and keeps sixteen rows of x in a vector, so a weight matrix [out, in] is read as it
-// lies in the file, once per panel of rows, with no packing; its tile comes out transposed and is turned in
-// registers. gemm_nn broadcasts the left side and reads vectors of b; rows of b are copied to a panel that stays in
-// the cache when several tiles share it.
+// c = a b, with b either a matrix [k, n] as it lies (gemm_nn: the way back through a linear layer) or the transpose of
+// a weight [n, k] (gemm_nt: the way forward). Both run the same register tile: TILE_M rows of a, one number at a time
+// in all lanes, times TILE_V vectors of b. A strip of 32 columns of b, K_BLOCK deep, is first copied to a panel that
+// stays in the cache while all rows pass by: widened to float32, and turned in blocks of 16 x 16 if it is a weight. So
+// weights are read once, in place, of any type, at any address; and while one strip is computed, the tile calls for the
+// cache lines of the next.
 
-// acc[i][v] = sum over k of a(i,k) * b[k][16 v ..]; M, V compile-time constants, so acc lives in registers.
-INLINE void tile(V16 acc[][TILE_V], int M, int V, const AnyFloat *a, int64_t ai, int64_t ak, const AnyFloat *b,
-                 int64_t ldb, int64_t k)
+enum { STRIP = 32, AHEAD = 32 };
+
+typedef struct Ahead { // cache lines to call for, one in every step of k: AHEAD of them `inner` bytes apart, then on by `outer`
+    const char *at;
+    int64_t inner, outer;
+} Ahead;
+
+// out[i][v] = sum over k of a(i,k) * b[k][16 v ..]; M, V compile-time constants, so the sums live in registers.
+INLINE void tile(V16 out[][TILE_V], int M, int V, const float *a, int64_t ai, int64_t ak, const float *b, int64_t k, Ahead next)
 {
-    UNROLL for (int i = 0; i < M; i++)
-        UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_set(0);
-    for (int64_t p = 0; p < k; p++) {
-        V16 col[TILE_V];
-        UNROLL for (int v = 0; v < V; v++) col[v] = v_load(b + p * ldb + 16 * v);
-        UNROLL for (int i = 0; i < M; i++)
-        {
-            V16 x = v_set(a[i * ai + p * ak]);
-            UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_fma(x, col[v], acc[i][v]);
+    V16 acc[TILE_M][TILE_V];
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_set(0);
+    for (int64_t p = 0; p < k; next.at += next.outer) {
+        const char *line = next.at;
+        for (int64_t end = least(p + AHEAD, k); p < end; p++, a += ak, b += STRIP, line += next.inner) {
+            V16 col[TILE_V];
+            __builtin_prefetch(line);
+            UNROLL for (int v = 0; v < V; v++) col[v] = v_load(b + 16 * v);
+            UNROLL for (int i = 0; i < M; i++)
+            {
+                V16 x = v_set(a[i * ai]);
+                UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_fma(x, col[v], acc[i][v]);
+            }
         }
     }
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++) out[i][v] = acc[i][v];
 }
 
-// The tile for any m <= TILE_M and v <= TILE_V: one compiled copy for each size.
-static void tile_any(V16 acc[][TILE_V], int64_t m, int v, const AnyFloat *a, int64_t ai, int64_t ak, const AnyFloat *b,
-                     int64_t ldb, int64_t k)
+// The tile for any m <= TILE_M and v <= TILE_V: one compiled copy for each size, and one for full packed ones.
+static void tile_any(V16 out[][TILE_V], int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak, const float *b, int64_t k,
+                     Ahead next)
 {
+    if (m == TILE_M && v == TILE_V && ai == 1 && ak == PANEL) {
+        tile(out, TILE_M, TILE_V, a, 1, PANEL, b, k, next);
+        return;
+    }
 #define SIZE(M)                                                                                              \
     case M:                                                                                                  \
-        if (M > TILE_M) return;                                                                              \
-        if (v == 1) tile(acc, M > TILE_M ? 1 : M, 1, a, ai, ak, b, ldb, k);                                  \
-        else tile(acc, M > TILE_M ? 1 : M, TILE_V, a, ai, ak, b, ldb, k);                                    \
+        if (M > TILE_M) __builtin_unreachable();                                                             \
+        if (v == 1) tile(out, M > TILE_M ? 1 : M, 1, a, ai, ak, b, k, next);                                 \
+        else tile(out, M > TILE_M ? 1 : M, TILE_V, a, ai, ak, b, k, next);                                   \
         return;
     switch (m) {
         SIZE(1) SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12)
@@ -339,63 +355,165 @@ static void tile_any(V16 acc[][TILE_V], int64_t m, int v, const AnyFloat *a, int
 #undef SIZE
 }
 
-static void k_pack(float *out, const float *x, int64_t ldx, int64_t rows, int64_t k)
+typedef struct Right { // b: rows of k if turned, else rows of n
+    const char *at;
+    int64_t row, element; // bytes
+    int type;
+    bool turned;
+} Right;
+
+static const char *right_at(const Right *b, int64_t k, int64_t j)
+{
+    return b->at + (b->turned ? j * b->row + k * b->element : k * b->row + j * b->element);
+}
+
+// Sixteen columns of b from k, j on, n of them in use, k rows deep: to panel[k][STRIP].
+static void fill_straight(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
+{
+    for (int64_t p = 0; p < k; p++) v_store(panel + p * STRIP, v_any(right_at(b, k0 + p, j), b->type, 0, n));
+}
+
+// Sixteen rows of weights from j on (n of them), their columns from k on (m of them), turned: t[i] is column k + i.
+INLINE void turn(V16 t[16], const Right *b, int64_t k, int64_t j, int64_t n, int64_t m)
+{
+    const char *from = right_at(b, k, j);
+    if (n == 16 && m == 16 && b->type == F32) UNROLL for (int64_t i = 0; i < 16; i++) t[i] = v_load(from + i * b->row);
+    else for (int64_t i = 0; i < 16; i++) t[i] = i < n ? v_any(from + i * b->row, b->type, 0, m) : v_set(0);
+    v_transpose(t);
+}
+
+static void fill_turned(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
+{
+    for (int64_t p = 0; p < k; p += 16, panel += 16 * STRIP) {
+        V16 t[16];
+        int64_t m = least(16, k - p);
+        turn(t, b, k0 + p, j, n, m);
+        if (m == 16) UNROLL for (int64_t i = 0; i < 16; i++) v_store(panel + i * STRIP, t[i]);
+        else for (int64_t i = 0; i < m; i++) v_store(panel + i * STRIP, t[i]);
+    }
+}
+
+static Ahead ahead_of(const Right *b, int64_t k, int64_t j)
+{
+    return b->turned ? (Ahead){right_at(b, k, j), 64, b->row} : (Ahead){right_at(b, k, j), b->row, AHEAD * b->row};
+}
+
+// Lays rows r0 .. r1 of a(i,k) out in the order in which the tiles read them: per block of k, per PANEL rows, [k][PANEL].
+static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t rows, int64_t k, int64_t r0, int64_t r1)
 {
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK)
-        for (int64_t r0 = 0, kn = least(K_BLOCK, k - k0); r0 < rows; r0 += PANEL, out += PANEL * kn)
-            for (int64_t p = 0; p < kn; p += 16)
-                for (int64_t half = 0; half < PANEL; half += 16) {
+        for (int64_t r = r0; r < r1; r += PANEL) {
+            int64_t kn = least(K_BLOCK, k - k0), n = least(PANEL, rows - r);
+            float *to = out + packed_size(rows, k0) + r * kn;
+            const float *from = a + r * ai + k0 * ak;
+            Right source = {(const char *)from, 4 * ai, 4, F32, true};
+            if (ak == 1)
+                for (int64_t p = 0; p < kn; p += 16) {
                     V16 t[16];
                     int64_t m = least(16, kn - p);
-                    for (int64_t i = 0; i < 16; i++) {
-                        int64_t r = r0 + half + i;
-                        t[i] = r >= rows ? v_set(0) : m == 16 ? v_load(x + r * ldx + k0 + p) : v_load_n(x + r * ldx + k0 + p, m);
-                    }
-                    v_transpose(t);
-                    for (int64_t i = 0; i < m; i++) v_store(out + (p + i) * PANEL + half, t[i]);
+                    turn(t, &source, p, 0, n, m);
+                    for (int64_t i = 0; i < m; i++, to += PANEL) v_store_n(to, t[i], PANEL);
                 }
+            else
+                for (int64_t p = 0; p < kn; p++, to += PANEL)
+                    for (int64_t i = 0; i < PANEL; i++) to[i] = i < n ? from[i * ai + p * ak] : 0;
+        }
 }
 
-// Writes a finished tile of gemm_nt: acc[i][.] are sixteen rows r of column j+i. First turned, then row by row.
-INLINE void put_turned(float *c, int64_t ldc, V16 acc[][TILE_V], int64_t m, int v, int64_t rows, bool add)
+// A finished tile, w columns wide.
+static void put(float *c, int64_t ldc, V16 out[][TILE_V], int64_t m, int64_t w, bool add)
 {
-    V16 t[16];
-    for (int64_t i = 0; i < 16; i++) t[i] = i < m ? acc[i][v] : v_set(0);
-    v_transpose(t);
-    for (int64_t r = 0; r < rows; r++, c += ldc) v_store_n(c, add ? v_add(v_load_n(c, m), t[r]) : t[r], m);
+    for (int64_t i = 0; i < m; i++, c += ldc)
+        for (int64_t v = 0; v < TILE_V && 16 * v < w; v++) {
+            int64_t n = least(16, w - 16 * v);
+            if (n == 16) v_store(c + 16 * v, add ? v_add(v_load(c + 16 * v), out[i][v]) : out[i][v]);
+            else v_store_n(c + 16 * v, add ? v_add(v_load_n(c + 16 * v, n), out[i][v]) : out[i][v], n);
+        }
 }
 
-static void clear_columns(float *c, int64_t ldc, int64_t rows, int64_t j0, int64_t j1) // the sum of no products
+static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b, int64_t j0,
+                    int64_t j1, int64_t k, bool add)
 {
-    for (int64_t r = 0; r < rows; r++, c += ldc)
-        for (int64_t j = j0; j < j1; j++) c[j] = 0;
-}
-
-static void k_gemm_nt(float *c, int64_t ldc, const float *packed, int64_t rows, const void *w, int type, int64_t ldw, int64_t j0,
-                      int64_t j1, int64_t k, bool add)
-{
-    if (!k && !add) clear_columns(c, ldc, rows, j0, j1);
-    float wide[TILE_M * K_BLOCK];
-    int64_t panels = (rows + PANEL - 1) / PANEL;
-    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK, packed += panels * PANEL * K_BLOCK) {
+    float panel[K_BLOCK * STRIP] __attribute__((aligned(64)));
+    if (!k && !add)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t j = j0; j < j1; j++) c[r * ldc + j] = 0;
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
         int64_t kn = least(K_BLOCK, k - k0);
         bool more = add || k0;
-        for (int64_t j = j0; j < j1; j += TILE_M) {
-            int64_t m = least(TILE_M, j1 - j), lda = ldw;
-            const AnyFloat *a = (const AnyFloat *)w + j * ldw + k0;
-            if (type != F32) { // half precision: widen this block of weights once for all rows
+        for (int64_t j = j0; j < j1; j += STRIP) {
+            int64_t n = least(STRIP, j1 - j);
+            for (int64_t v = 0; v < n; v += 16)
+                (b.turned ? fill_turned : fill_straight)(panel + v, &b, k0, j + v, least(16, n - v), kn);
+            const Ahead nothing = {(const char *)panel, 0, 0};
+            Ahead next = nothing;
+            if (j + STRIP < j1) next = ahead_of(&b, k0, j + STRIP);
+            else if (k0 + K_BLOCK < k) next = ahead_of(&b, k0 + K_BLOCK, j0);
+            int calls = 0;
+            for (int64_t r = 0; r < rows; r += TILE_M) {
+                int64_t m = least(TILE_M, rows - r);
+                const float *from = a + r * ai + k0 * ak;
+                if (!ai) from = a + packed_size(rows, k0) + r / PANEL * PANEL * kn + r % PANEL;
+                for (int64_t v = 0; v < n; v += 16 * TILE_V) {
+                    V16 out[TILE_M][TILE_V];
+                    float *to = c + r * ldc + j + v;
+                    int64_t w = least(16 * TILE_V, n - v), vs = (w + 15) / 16;
+                    for (int64_t i = 0; i < m; i++) __builtin_prefetch(to + i * ldc), __builtin_prefetch(to + i * ldc + w - 1);
+                    tile_any(out, m, vs, from, ai ? ai : 1, ai ? ak : PANEL, panel + v, kn, next);
+                    put(to, ldc, out, m, w, more);
+                    next.at += b.turned ? 16 * b.row : 64; // two calls reach all of the next strip
+                    if (++calls == 2) next = nothing;
+                }
+            }
+        }
+    }
+}
+
+// Few rows (decoding) run at the speed of memory: sixteen rows of weights are turned in registers and used at once.
+INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const Right *w, int64_t j, int64_t n, int64_t k,
+                bool add)
+{
+    V16 total[FEW];
+    UNROLL for (int r = 0; r < R; r++) total[r] = add ? v_load_n(c + r * ldc + j, n) : v_set(0);
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
+        V16 acc[FEW];
+        int64_t kn = least(K_BLOCK, k - k0);
+        UNROLL for (int r = 0; r < R; r++) acc[r] = v_set(0);
+        for (int64_t p = 0; p < kn; p += 16) {
+            V16 t[16];
+            int64_t m = least(16, kn - p), later = k0 + p + 128; // 8 blocks on: about what memory takes to answer
+            const char *soon = later < k ? right_at(w, later, j) : right_at(w, later - k, j + 16);
+            UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row);
+            turn(t, w, k0 + p, j, n, m);
+            const float *at = x + k0 + p;
+            if (m == 16)
+                UNROLL for (int64_t i = 0; i < 16; i++)
+                    UNROLL for (int r = 0; r < R; r++) acc[r] = v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
+            else
                 for (int64_t i = 0; i < m; i++)
-                    k_widen(wide + i * K_BLOCK, (const char *)w + ((j + i) * ldw + k0) * 2, type, kn);
-                a = wide, lda = K_BLOCK;
-            }
-            for (int64_t r = 0; r < rows; r += 16 * TILE_V) {
-                int v = rows - r <= 16 ? 1 : TILE_V;
-                const float *b = packed + r / PANEL * PANEL * kn + r % PANEL;
-                V16 acc[TILE_M][TILE_V];
-                tile_any(acc, m, v, a, lda, 1, b, PANEL, kn);
-                for (int i = 0; i < v; i++)
-                    put_turned(c + (r + 16 * i) * ldc + j, ldc, acc, m, i, least(16, rows - r - 16 * i), more);
-            }
+                    UNROLL for (int r = 0; r < R; r++) acc[r] = v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
+        }
+        UNROLL for (int r = 0; r < R; r++) total[r] = add || k0 ? v_add(total[r], acc[r]) : acc[r];
+    }
+    UNROLL for (int r = 0; r < R; r++) v_store_n(c + r * ldc + j, total[r], n);
+}
+
+static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const void *w, int type, int64_t ldw,
+                      int64_t j0, int64_t j1, int64_t k, bool add)
+{
+    int64_t element = type == F32 ? 4 : 2;
+    Right b = {w, ldw * element, element, type, true};
+    if (rows > FEW || !ldx) {
+        product(c, ldc, x, ldx, 1, rows, b, j0, j1, k, add);
+        return;
+    }
+    for (int64_t j = j0; j < j1; j += 16) {
+        int64_t n = least(16, j1 - j);
+        switch (rows) {
+        case 1: few(c, ldc, x, ldx, 1, &b, j, n, k, add); break;
+        case 2: few(c, ldc, x, ldx, 2, &b, j, n, k, add); break;
+        case 3: few(c, ldc, x, ldx, 3, &b, j, n, k, add); break;
+        case 4: few(c, ldc, x, ldx, 4, &b, j, n, k, add); break;
         }
     }
 }
@@ -403,49 +521,22 @@ static void k_gemm_nt(float *c, int64_t ldc, const float *packed, int64_t rows, 
 static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, int type,
                       int64_t ldb, int64_t j0, int64_t j1, int64_t k, bool add)
 {
-    enum { WIDE = 16 * TILE_V };
-    if (!k && !add) clear_columns(c, ldc, rows, j0, j1);
-    float panel[K_BLOCK * WIDE];
-    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
-        int64_t kn = least(K_BLOCK, k - k0);
-        bool more = add || k0;
-        for (int64_t j = j0; j < j1; j += WIDE) {
-            int64_t n = least(WIDE, j1 - j), ld = ldb;
-            const AnyFloat *from = (const AnyFloat *)b + k0 * ldb + j;
-            if (type != F32 || rows > TILE_M || n < WIDE) {
-                for (int64_t p = 0; p < kn; p++)
-                    for (int64_t v = 0; v < n; v += 16) {
-                        int64_t m = least(16, n - v), at = (k0 + p) * ldb + j + v;
-                        v_store(panel + p * WIDE + v, v_any(b, type, at, m));
-                    }
-                from = panel, ld = WIDE;
-            }
-            for (int64_t r = 0; r < rows; r += TILE_M) {
-                int64_t m = least(TILE_M, rows - r);
-                int vs = (int)((n + 15) / 16);
-                V16 acc[TILE_M][TILE_V];
-                tile_any(acc, m, vs, (const AnyFloat *)a + r * ai + k0 * ak, ai, ak, from, ld, kn);
-                for (int64_t i = 0; i < m; i++)
-                    for (int v = 0; v < vs; v++) {
-                        float *to = c + (r + i) * ldc + j + 16 * v;
-                        int64_t w = least(16, n - 16 * v);
-                        v_store_n(to, more ? v_add(v_load_n(to, w), acc[i][v]) : acc[i][v], w);
-                    }
-            }
-        }
-    }
+    int64_t element = type == F32 ? 4 : 2;
+    product(c, ldc, a, ai, ak, rows, (Right){b, ldb * element, element, type, false}, j0, j1, k, add);
 }
 
 // --------------------------------------------------------------------------------------- how fast is this machine
 
 static float k_spin_fma(int64_t rounds)
 {
-    enum { M = 12 * TILE_V / TILE_V };
-    V16 acc[M], x = v_set(0.999f), y = v_set(1e-9f);
-    UNROLL for (int i = 0; i < M; i++) acc[i] = v_set((float)i);
-    for (int64_t r = 0; r < rounds * (24 / M); r++) UNROLL for (int i = 0; i < M; i++) acc[i] = v_fma(acc[i], x, y);
-    for (int i = 1; i < M; i++) acc[0] = v_add(acc[0], acc[i]);
-    return v_sum(acc[0]);
+    enum { M = TILE_M };
+    V16 acc[M][TILE_V], x = v_set(0.999f), y = v_set(1e-9f);
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] = v_set((float)(i * TILE_V + v));
+    for (int64_t r = 0; r < rounds * 24; r += M * TILE_V)
+        UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] = v_fma(acc[i][v], x, y);
+    V16 s = v_set(0);
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) s = v_add(s, acc[i][v]);
+    return v_sum(s);
 }
 
 static float k_spin_read(const float *x, int64_t n)

@@ -12,8 +12,9 @@ typedef struct Kern {
 extern const Kern *K; // set once by cpu_select
 
 enum {
-    K_BLOCK = 512,    // columns summed in one chain of fused multiply-adds before the blocks are added
-    PANEL = 32,       // rows of a packed panel
+    K_BLOCK = 512, // columns summed in one chain of fused multiply-adds before the blocks are added
+    PANEL = 12,    // rows of a packed panel: a multiple of every TILE_M
+    FEW = 4,       // up to so many rows gemm_nt needs no packing
 };
 
 // Floats that `pack` needs for this many rows of k columns.

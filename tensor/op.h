@@ -49,7 +49,8 @@ static inline int64_t layout_place(const Layout *in, const Layout *out, int64_t 
 // Cuts [0, rows) into parts of some 16,000 elements and runs them on the pool.
 void each_rows(Node *n, int64_t rows, int64_t cols, void (*part)(Node *n, int64_t from, int64_t to));
 
-// c [rows, N] (=, or += if add) x w^T and a b, on all threads; scratch from the tape.
+// c [rows, N] (=, or += if add) x w^T (+ bias), and c = a b as in kern.def, on all threads. Both take
+// packed_size(rows, k) floats of scratch.
 void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w, const float *bias, bool add);
-void product_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, WType type,
-                int64_t ldb, int64_t n, int64_t k, bool add);
+void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b,
+                WType type, int64_t ldb, int64_t n, int64_t k, bool add);

@@ -79,15 +79,14 @@ typedef struct Job {
 // How many keys query row i (of nq) sees.
 static int64_t visible(const Node *n, int64_t i, int64_t nq, int64_t nk) { return n->how.causal ? nk - nq + i + 1 : nk; }
 
-static void one_head(const Node *n, int64_t seq, int64_t h, float *packed)
+static void one_head(const Node *n, int64_t seq, int64_t h)
 {
     const Tensor *q = n->in[0], *k = n->in[1], *v = n->in[2];
     int32_t ks = keys_of(n, seq);
     int64_t nq = q->seqs->len[seq], nk = k->seqs->len[ks], d = q->cols / n->how.heads, dv = v->cols / n->how.heads;
     const float *qh = q->f + q->seqs->start[seq] * q->cols + h * d, *kh = k->f + k->seqs->start[ks] * k->cols + h * d;
     float *p = kept(n)->p + kept(n)->at[seq] + h * nq * nk;
-    K->pack(packed, qh, q->cols, nq, d);
-    K->gemm_nt(p, nk, packed, nq, kh, W_F32, k->cols, 0, nk, d, false);
+    K->gemm_nt(p, nk, qh, q->cols, nq, kh, W_F32, k->cols, 0, nk, d, false);
     for (int64_t i = 0; i < nq; i++, p += nk) {
         int64_t seen = visible(n, i, nq, nk);
         K->scale(p, n->how.scale, p, seen);
@@ -106,7 +105,7 @@ static void forward_part(int64_t part, void *context)
 {
     Job *j = context;
     for (int64_t i = part * j->step; i < j->items && i < (part + 1) * j->step; i++)
-        one_head(j->n, i / j->n->how.heads, i % j->n->how.heads, j->scratch + part * j->each);
+        one_head(j->n, i / j->n->how.heads, i % j->n->how.heads);
 }
 
 // Items are dealt in parts, so that scratch is needed for each part and not for each item.
@@ -127,11 +126,7 @@ static void run(Job j, Tape *t, void (*part)(int64_t, void *))
 
 static void forward(Node *n, Tape *t)
 {
-    const Tensor *q = n->in[0];
-    int64_t longest = 0;
-    for (int64_t i = 0; i < q->seqs->n; i++) longest = q->seqs->len[i] > longest ? q->seqs->len[i] : longest;
-    Job j = {.n = n, .each = packed_size(longest, q->cols / n->how.heads), .items = q->seqs->n * n->how.heads};
-    run(j, t, forward_part);
+    run((Job){.n = n, .items = n->in[0]->seqs->n * n->how.heads}, t, forward_part);
 }
 
 static void reach(Node *n, Tape *t)
@@ -175,14 +170,13 @@ static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch, f
     const float *dy = y->grad + l->at[k] * y->cols + h * dv;
     const float *qh = q->f + l->row0[k] * q->cols + h * d, *kh = key->f + key->seqs->start[ks] * key->cols + h * d;
     const float *vh = v->f + v->seqs->start[ks] * v->cols + h * dv;
-    float *dp = scratch, *dz = dp + rows * seen, *packed = dz + rows * seen;
+    float *dp = scratch, *dz = dp + rows * seen;
     float *dq = grad_row(q, k, l->row0[k]), *dk = grad_row(key, k, key->seqs->start[ks]);
     float *dvh = grad_row(v, k, v->seqs->start[ks]);
 
     if (dvh) K->gemm_nn(dvh + h * dv, v->cols, p, 1, nk, seen, dy, W_F32, y->cols, 0, dv, rows, true);
     if (!dq && !dk && !sums) return;
-    K->pack(packed, dy, y->cols, rows, dv);
-    K->gemm_nt(dp, seen, packed, rows, vh, W_F32, v->cols, 0, seen, dv, false);
+    K->gemm_nt(dp, seen, dy, y->cols, rows, vh, W_F32, v->cols, 0, seen, dv, false);
     memset(dz, 0, (size_t)(rows * seen) * sizeof(float));
     for (int64_t i = 0; i < rows; i++) K->softmax_dx(dz + i * seen, dp + i * seen, p + i * nk, seen);
     if (sums) bias_back(n, sums, dz, rows, first, seen, nk - nq);
@@ -204,7 +198,7 @@ static Job back_job(const Node *n)
     const Layout *l = n->out->layout;
     int64_t rows = 0;
     for (int64_t k = 0; k < l->K; k++) rows = l->n[k] > rows ? l->n[k] : rows;
-    return (Job){.n = n, .each = 2 * rows * kept(n)->limit + packed_size(rows, n->in[2]->cols / n->how.heads),
+    return (Job){.n = n, .each = 2 * rows * kept(n)->limit,
                  .items = l->K * n->how.heads};
 }
 
@@ -241,4 +235,11 @@ const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq,
     if (!n || n->op != &op_attention) BUG("attention weights of something else");
     *n_queries = out->seqs->len[seq], *n_keys = n->in[1]->seqs->len[keys_of(n, seq)];
     return kept(n)->p + kept(n)->at[seq];
+}
+
+const Tensor *tn_attention_values(const Tape *t, const Tensor *out)
+{
+    const Node *n = tape_maker(t, out);
+    if (!n || n->op != &op_attention) BUG("attention values of something else");
+    return n->in[2];
 }

@@ -146,7 +146,7 @@ typedef struct Product {
     const float *a;
     const void *b;
     const float *bias;
-    int64_t ldc, ai, ak, rows, ldb, n, k, cols, block;
+    int64_t ldc, ai, ak, rows, ldb, n, k, cols; // ai 0: a is packed
     int type;
     bool add;
 } Product;
@@ -155,7 +155,7 @@ static void part_nt(int64_t i, void *context)
 {
     Product *p = context;
     int64_t j0 = i * p->cols, j1 = j0 + p->cols < p->n ? j0 + p->cols : p->n;
-    K->gemm_nt(p->c, p->ldc, p->a, p->rows, p->b, p->type, p->ldb, j0, j1, p->k, p->add);
+    K->gemm_nt(p->c, p->ldc, p->a, p->ai, p->rows, p->b, p->type, p->ldb, j0, j1, p->k, p->add);
     for (int64_t r = 0; p->bias && r < p->rows; r++)
         K->add(p->c + r * p->ldc + j0, p->c + r * p->ldc + j0, p->bias + j0, j1 - j0);
 }
@@ -167,31 +167,50 @@ static int64_t piece(int64_t n, int64_t multiple)
     return want < multiple ? multiple : (want + multiple - 1) / multiple * multiple;
 }
 
+typedef struct Packing {
+    float *out;
+    const float *a;
+    int64_t ai, ak, rows, k, step;
+} Packing;
+
+static void part_pack(int64_t i, void *context)
+{
+    Packing *p = context;
+    int64_t r0 = i * p->step, r1 = r0 + p->step < p->rows ? r0 + p->step : p->rows;
+    K->pack(p->out, p->a, p->ai, p->ak, p->rows, p->k, r0, r1);
+}
+
+static float *pack(Tape *t, const float *a, int64_t ai, int64_t ak, int64_t rows, int64_t k)
+{
+    Packing p = {tape_scratch(t, packed_size(rows, k)), a, ai, ak, rows, k, PANEL};
+    while (p.step * k < 16384) p.step += PANEL;
+    pool_run((rows + p.step - 1) / p.step, part_pack, &p);
+    return p.out;
+}
+
 void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w, const float *bias, bool add)
 {
-    float *packed = tape_scratch(t, packed_size(rows, w->cols));
-    K->pack(packed, x, w->cols, rows, w->cols);
-    Product p = {.c = c, .ldc = ldc, .a = packed, .rows = rows, .b = w->raw ? w->raw : w->f, .type = (int)w->type,
-                 .ldb = w->cols, .n = w->rows, .k = w->cols, .bias = bias, .add = add, .cols = piece(w->rows, 48)};
+    Product p = {.c = c, .ldc = ldc, .a = x, .ai = w->cols, .rows = rows, .b = w->raw ? w->raw : w->f, .type = (int)w->type,
+                 .ldb = w->cols, .n = w->rows, .k = w->cols, .bias = bias, .add = add, .cols = piece(w->rows, 32)};
+    if (rows > FEW && w->cols) p.a = pack(t, x, w->cols, 1, rows, w->cols), p.ai = 0;
     pool_run((p.n + p.cols - 1) / p.cols, part_nt, &p);
 }
 
 static void part_nn(int64_t i, void *context)
 {
     Product *p = context;
-    int64_t across = (p->n + p->cols - 1) / p->cols;
-    int64_t j0 = i % across * p->cols, j1 = j0 + p->cols < p->n ? j0 + p->cols : p->n;
-    int64_t r0 = i / across * p->block, r1 = r0 + p->block < p->rows ? r0 + p->block : p->rows;
-    K->gemm_nn(p->c + r0 * p->ldc, p->ldc, p->a + r0 * p->ai, p->ai, p->ak, r1 - r0, p->b, p->type, p->ldb, j0, j1, p->k,
-               p->add);
+    int64_t j0 = i * p->cols, j1 = j0 + p->cols < p->n ? j0 + p->cols : p->n;
+    K->gemm_nn(p->c, p->ldc, p->a, p->ai, p->ak, p->rows, p->b, p->type, p->ldb, j0, j1, p->k, p->add);
 }
 
-void product_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, WType type,
-                int64_t ldb, int64_t n, int64_t k, bool add)
+void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b,
+                WType type, int64_t ldb, int64_t n, int64_t k, bool add)
 {
-    Product p = {.c = c, .ldc = ldc, .a = a, .ai = ai, .ak = ak, .rows = rows, .b = b, .type = (int)type, .ldb = ldb,
-                 .n = n, .k = k, .add = add, .cols = piece(n, 32), .block = 240};
-    pool_run((p.n + p.cols - 1) / p.cols * ((rows + p.block - 1) / p.block), part_nn, &p);
+    Product p = {.c = c, .ldc = ldc, .rows = rows, .b = b, .type = (int)type, .ldb = ldb, .n = n, .k = k, .add = add,
+                 .cols = piece(n, 32)};
+    if (!rows) return;
+    p.a = k ? pack(t, a, ai, ak, rows, k) : a;
+    pool_run((p.n + p.cols - 1) / p.cols, part_nn, &p);
 }
 
 // ---------------------------------------------------------------------------------------------------- layouts

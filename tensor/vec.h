@@ -156,7 +156,7 @@ INLINE void v_transpose(V16 r[16])
 typedef struct {
     float32x4_t q[4];
 } V16;
-enum { TILE_M = 5, TILE_V = 1 };
+enum { TILE_M = 6, TILE_V = 1 };
 #define EACH(expression)                                                                                     \
     V16 out;                                                                                                 \
     for (int i = 0; i < 4; i++) out.q[i] = (expression);                                                     \

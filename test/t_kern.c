@@ -385,7 +385,7 @@ static Weights random_weights(Arena *A, uint64_t *state, int type, int64_t n)
 }
 
 typedef struct Product {
-    bool nt, add;
+    bool nt, add, packed;
     int64_t rows, n, k, lda_i, lda_k, ldw, ldc, j0, j1;
     const float *a;
     Weights w;
@@ -410,13 +410,17 @@ static float plain(const Product *p, int64_t i, int64_t j)
 static void run_product(Arena *A, const Product *p, float *c)
 {
     memcpy(c, p->before, (size_t)(p->rows * p->ldc + 1) * 4);
-    if (p->nt) {
-        float *packed = arena_new(A, float, packed_size(p->rows, p->k));
-        K->pack(packed, p->a, p->lda_i, p->rows, p->k);
-        K->gemm_nt(c, p->ldc, packed, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
-    } else
-        K->gemm_nn(c, p->ldc, p->a, p->lda_i, p->lda_k, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1,
-                   p->k, p->add);
+    const float *a = p->a;
+    int64_t ai = p->lda_i;
+    if (p->packed && p->k) { // in two parts
+        float *out = arena_new(A, float, packed_size(p->rows, p->k));
+        int64_t half = p->rows / 2 / PANEL * PANEL;
+        K->pack(out, p->a, ai, p->lda_k, p->rows, p->k, 0, half);
+        K->pack(out, p->a, ai, p->lda_k, p->rows, p->k, half, p->rows);
+        a = out, ai = 0;
+    }
+    if (p->nt) K->gemm_nt(c, p->ldc, a, ai, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
+    else K->gemm_nn(c, p->ldc, a, ai, p->lda_k, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
 }
 
 static void check_product(Arena *A, uint64_t seed)
@@ -424,7 +428,7 @@ static void check_product(Arena *A, uint64_t seed)
     static const int64_t ks[] = {0, 1, 2, 15, 16, 17, 31, 32, 33, 511, 512, 513, 1025};
     static const int64_t ms[] = {0, 1, 2, 3, 4, 5, 8, 12, 13, 15, 16, 17, 24, 31, 32, 33, 49, 65};
     uint64_t state = seed;
-    Product p = {.nt = seed & 1, .add = random_below(&state, 2)};
+    Product p = {.nt = seed & 1, .add = random_below(&state, 2), .packed = random_below(&state, 2)};
     p.rows = ms[random_below(&state, 18)], p.n = ms[random_below(&state, 18)],
     p.k = ks[random_below(&state, 13)];
     int64_t inner = random_below(&state, 3);
