@@ -5,6 +5,11 @@
 
 Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p) { return tn_linear(t, x, p->w, p->b); }
 
+Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x)
+{
+    return m->noise ? tn_dropout(t, x, m->noise->rate, m->noise->seed++) : x;
+}
+
 Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n)
 {
     return n->b ? tn_layernorm(t, x, n->g, n->b, m->eps) : tn_rmsnorm(t, x, n->g, m->eps);
@@ -15,7 +20,7 @@ Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
 {
     Tensor *u = apply_projection(t, x, &l->up);
     Tensor *h = l->gate.w ? tn_mul(t, tn_act(t, apply_projection(t, x, &l->gate), m->act), u) : tn_act(t, u, m->act);
-    return apply_projection(t, h, &l->down);
+    return apply_dropout(m, t, apply_projection(t, h, &l->down));
 }
 
 // The new row of each active slot goes behind those it has (`length` counts it already).
@@ -27,6 +32,7 @@ static void cache_add(const Cache *c, Tensor *cached, const Tensor *rows)
 
 Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c, Tensor **result)
 {
+    if (result && *result) return apply_dropout(m, t, apply_projection(t, *result, &l->o));
     Tensor *q = apply_projection(t, x, &l->q), *k = apply_projection(t, x, &l->k), *v = apply_projection(t, x, &l->v);
     if (c) {
         cache_add(c, &c->k[i], k), cache_add(c, &c->v[i], v);
@@ -34,12 +40,13 @@ Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i
     }
     Tensor *y = tn_attention(t, q, k, v, &m->self_attention[decoder]);
     if (result) *result = y;
-    return apply_projection(t, y, &l->o);
+    return apply_dropout(m, t, apply_projection(t, y, &l->o));
 }
 
 Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder, const int32_t *keys_of,
                     Cache *c, Tensor **result)
 {
+    if (result && *result) return apply_dropout(m, t, apply_projection(t, *result, &l->cross_o));
     Attention how = m->cross_attention;
     how.keys_of = keys_of;
     Tensor *q = apply_projection(t, x, &l->cross_q);
@@ -47,7 +54,7 @@ Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t 
     Tensor *v = c ? c->cross_v[i] : apply_projection(t, encoder, &l->cross_v);
     Tensor *y = tn_attention(t, q, k, v, &how);
     if (result) *result = y;
-    return apply_projection(t, y, &l->cross_o);
+    return apply_dropout(m, t, apply_projection(t, y, &l->cross_o));
 }
 
 // ------------------------------------------------------------------------------------------------ the cache

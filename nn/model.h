@@ -35,7 +35,16 @@ typedef struct Family {
     // cache NULL: whole prefixes at once; else the rows of y are the next row of each beam.
     Tensor *(*decode)(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *cache, Pass *pass);
     Tensor *(*logits)(const Model *m, Tape *t, Tensor *states);
+    // One layer of what encode and decode do.
+    Tensor *(*encoder_layer)(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass);
+    Tensor *(*decoder_layer)(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of,
+                             Cache *cache, Pass *pass);
 } Family;
+
+typedef struct Noise { // dropout while training
+    float rate;
+    uint64_t seed;          // grows with each use
+} Noise;
 
 struct Model {
     const Family *family;
@@ -53,6 +62,7 @@ struct Model {
     Act act;
     float eps;
     float *positions;           // [max_positions, D] absolute position table, or NULL
+    Noise *noise;               // NULL but while training
 };
 
 // Weights by name. A missing one or a wrong shape fills e, naming what config.json says; NULL then.
@@ -63,9 +73,11 @@ bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, i
 bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
 
 Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p);
+Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x); // x itself but while training
 Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n);
 Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l);
-// Self-attention of layer i; with a cache the new rows are added to it first. result: the attention op's output.
+// Self-attention of layer i; with a cache the new rows are added to it first. result: the attention op's output, which is
+// taken as it is if it is there already.
 Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c, Tensor **result);
 Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder, const int32_t *keys_of,
                     Cache *c, Tensor **result);
