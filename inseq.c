@@ -1041,6 +1041,7 @@ static int run(Arena *arena, int argc, char **argv)
 int main(int argc, char **argv)
 {
     base_on_no_memory(no_memory);
+    fault_arm_from_env(); // in builds made for it, the n-th allocation or I/O call fails
     Arena *arena = arena_create(NULL);
     int code = run(arena, argc, argv);
     pool_stop();

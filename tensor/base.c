@@ -76,7 +76,18 @@ bool fault_hit(FaultKind kind)
     long seen = ++faults[kind].seen, nth = faults[kind].nth;
     return nth > 0 && (faults[kind].persistent ? seen >= nth : seen == nth);
 }
+
+void fault_arm_from_env(void)
+{
+    static const char *const names[FAULT_KINDS] = {"alloc:", "io:", "short:"};
+    const char *text = getenv("INSEQ_FAULT");
+    for (FaultKind k = 0; text && k < FAULT_KINDS; k++) {
+        size_t n = strlen(names[k]);
+        if (!strncmp(text, names[k], n)) fault_arm(k, strtol(text + n, NULL, 10), text[strlen(text) - 1] == '+');
+    }
+}
 #else
+void fault_arm_from_env(void) {}
 void fault_arm(FaultKind kind, long nth, bool persistent) { (void)kind, (void)nth, (void)persistent; }
 long fault_count(FaultKind kind) { return (void)kind, 0; }
 bool fault_hit(FaultKind kind) { return (void)kind, false; }

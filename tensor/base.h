@@ -203,4 +203,5 @@ bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M"
 typedef enum { FAULT_ALLOC, FAULT_IO, FAULT_SHORT, FAULT_KINDS } FaultKind;
 void fault_arm(FaultKind kind, long nth, bool persistent); // nth counts from 1; 0 disarms
 long fault_count(FaultKind kind);                          // calls seen since arming
+void fault_arm_from_env(void);                             // INSEQ_FAULT=alloc:N, io:N or short:N; "N+" is persistent
 bool fault_hit(FaultKind kind);                            // used by base.c and file.c only; false without -DFAULTS
