@@ -95,29 +95,38 @@ static bool open(Model *m, Err *e)
            bind_layers(m, &m->decoder, f->decoder_layers, ff[1], "decoder", true, e);
 }
 
+static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
+{
+    const Layer *l = &m->encoder[i];
+    if (pass) pass->encoder_in[i] = x;
+    Tensor *h = apply_self(m, t, x, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL);
+    x = apply_norm(m, t, tn_add(t, x, h), &l->self_norm);
+    return apply_norm(m, t, tn_add(t, x, apply_feed_forward(m, t, x, l)), &l->ff_norm);
+}
+
 static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
     x = tn_shift(t, x, m->positions, NULL);
-    for (int64_t i = 0; i < m->info.encoder_layers; i++) {
-        const Layer *l = &m->encoder[i];
-        Tensor *h = apply_self(m, t, x, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL);
-        x = apply_norm(m, t, tn_add(t, x, h), &l->self_norm);
-        x = apply_norm(m, t, tn_add(t, x, apply_feed_forward(m, t, x, l)), &l->ff_norm);
-    }
+    for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
     return x;
+}
+
+static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
+                             Pass *pass)
+{
+    const Layer *l = &m->decoder[i];
+    if (pass) pass->decoder_in[i] = y;
+    Tensor *h = apply_self(m, t, y, l, i, true, c, pass ? &pass->decoder_self[i] : NULL);
+    y = apply_norm(m, t, tn_add(t, y, h), &l->self_norm);
+    h = apply_cross(m, t, y, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL);
+    y = apply_norm(m, t, tn_add(t, y, h), &l->cross_norm);
+    return apply_norm(m, t, tn_add(t, y, apply_feed_forward(m, t, y, l)), &l->ff_norm);
 }
 
 static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
 {
     y = tn_shift(t, y, m->positions, c ? c->offset : NULL);
-    for (int64_t i = 0; i < m->info.decoder_layers; i++) {
-        const Layer *l = &m->decoder[i];
-        Tensor *h = apply_self(m, t, y, l, i, true, c, pass ? &pass->decoder_self[i] : NULL);
-        y = apply_norm(m, t, tn_add(t, y, h), &l->self_norm);
-        h = apply_cross(m, t, y, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL);
-        y = apply_norm(m, t, tn_add(t, y, h), &l->cross_norm);
-        y = apply_norm(m, t, tn_add(t, y, apply_feed_forward(m, t, y, l)), &l->ff_norm);
-    }
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return y;
 }
 
@@ -131,4 +140,6 @@ const Family family_marian = {
     .encode = encode,
     .decode = decode,
     .logits = logits,
+    .encoder_layer = encoder_layer,
+    .decoder_layer = decoder_layer,
 };

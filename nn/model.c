@@ -188,8 +188,10 @@ void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *ke
     Arena *a = tape_arena(t);
     *out = (Pass){.x = x, .y = y};
     out->decoder_self = arena_new(a, Tensor *, m->info.decoder_layers);
+    out->decoder_in = arena_new(a, Tensor *, m->info.decoder_layers);
     if (x) {
         out->encoder_self = arena_new(a, Tensor *, m->info.encoder_layers);
+        out->encoder_in = arena_new(a, Tensor *, m->info.encoder_layers);
         out->cross = arena_new(a, Tensor *, m->info.decoder_layers);
         out->encoder = m->family->encode(m, t, x, out);
     }

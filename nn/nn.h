@@ -54,6 +54,7 @@ typedef struct Pass {
     Tensor *encoder;         // last encoder states [sum S, D]
     Tensor *states;          // last decoder states [sum T, D]
     Tensor **encoder_self, **decoder_self, **cross; // [layers] results of the attention op (tn_attention_weights)
+    Tensor **encoder_in, **decoder_in;              // [layers] what each layer was given
 } Pass;
 
 // One teacher-forced pass: y holds the embeddings of target prefixes; row t of states predicts token t+1.
@@ -64,6 +65,17 @@ void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *ke
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs);
 // False if logits are not finite; then e says which weight holds NaN or infinity, or that the result overflowed.
 bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e);
+
+// Which attention loses the values of a token (value zeroing): the encoder's or decoder's own, or the decoder's cross.
+typedef enum { ZERO_ENCODER, ZERO_DECODER, ZERO_CROSS } NnZero;
+
+// What a layer of a recorded pass would give for one sequence without the values of a token: one sequence of rows for each
+// of the tokens first .. first+n-1, in which all else is as it was. With ZERO_DECODER token j's rows are those from j on,
+// which alone see it. heads [heads]: those that lose it; NULL: all. After the last layer the stack's closing norm is
+// applied. t: another tape than the pass's, reset here. keys_of: as given to nn_forward. clean: the same rows unharmed,
+// [rows of the sequence, D], as long as the pass lives.
+Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, Tape *t, NnZero where, int64_t layer,
+                       int64_t seq, const int32_t *keys_of, int64_t first, int64_t n, const bool *heads, const float **clean);
 
 // ------------------------------------------------------------------------------------------------ generation
 

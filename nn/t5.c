@@ -119,27 +119,36 @@ static bool open(Model *m, Err *e)
            bind_stack(m, &s, true, &m->decoder, f->decoder_layers, &m->decoder_norm, e);
 }
 
+static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
+{
+    const Layer *l = &m->encoder[i];
+    if (pass) pass->encoder_in[i] = x;
+    Tensor *h = apply_norm(m, t, x, &l->self_norm);
+    x = tn_add(t, x, apply_self(m, t, h, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL));
+    return tn_add(t, x, apply_feed_forward(m, t, apply_norm(m, t, x, &l->ff_norm), l));
+}
+
 static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
-    for (int64_t i = 0; i < m->info.encoder_layers; i++) {
-        const Layer *l = &m->encoder[i];
-        Tensor *h = apply_norm(m, t, x, &l->self_norm);
-        x = tn_add(t, x, apply_self(m, t, h, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL));
-        x = tn_add(t, x, apply_feed_forward(m, t, apply_norm(m, t, x, &l->ff_norm), l));
-    }
+    for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
     return apply_norm(m, t, x, &m->encoder_norm);
+}
+
+static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
+                             Pass *pass)
+{
+    const Layer *l = &m->decoder[i];
+    if (pass) pass->decoder_in[i] = y;
+    Tensor *h = apply_norm(m, t, y, &l->self_norm);
+    y = tn_add(t, y, apply_self(m, t, h, l, i, true, c, pass ? &pass->decoder_self[i] : NULL));
+    h = apply_norm(m, t, y, &l->cross_norm);
+    y = tn_add(t, y, apply_cross(m, t, h, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL));
+    return tn_add(t, y, apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l));
 }
 
 static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
 {
-    for (int64_t i = 0; i < m->info.decoder_layers; i++) {
-        const Layer *l = &m->decoder[i];
-        Tensor *h = apply_norm(m, t, y, &l->self_norm);
-        y = tn_add(t, y, apply_self(m, t, h, l, i, true, c, pass ? &pass->decoder_self[i] : NULL));
-        h = apply_norm(m, t, y, &l->cross_norm);
-        y = tn_add(t, y, apply_cross(m, t, h, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL));
-        y = tn_add(t, y, apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l));
-    }
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return apply_norm(m, t, y, &m->decoder_norm);
 }
 
@@ -156,6 +165,8 @@ const Family family_t5 = {
     .encode = encode,
     .decode = decode,
     .logits = logits,
+    .encoder_layer = encoder_layer,
+    .decoder_layer = decoder_layer,
 };
 
 const Family family_mt5 = {
@@ -166,4 +177,6 @@ const Family family_mt5 = {
     .encode = encode,
     .decode = decode,
     .logits = logits,
+    .encoder_layer = encoder_layer,
+    .decoder_layer = decoder_layer,
 };

@@ -88,6 +88,7 @@ typedef struct Attention {
 // The softmax weights of the attention that made `out`, [heads][n_queries][n_keys] of one sequence of queries; lives
 // as long as the tape's values. Record must be on.
 const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys);
+const Tensor *tn_attention_values(const Tape *t, const Tensor *out); // the values it weighed
 
 // ------------------------------------------------------------------------------------------------ numbers
 
