@@ -11,7 +11,6 @@
 #define CAT(a, b) CAT_(a, b)
 #define STR_(a) #a
 #define STR(a) STR_(a)
-#define UNROLL _Pragma("GCC unroll 16")
 
 enum { F32, F16, BF16 }; // KEEP: wtype (WType in tensor.h)
 
@@ -160,7 +159,7 @@ INLINE V16 v_any(const void *row, int type, int64_t at, int64_t m)
     uint16_t part[16] = {0};
     const char *p = (const char *)row + at * 2;
     if (m < 16) {
-        memcpy(part, p, (size_t)m * 2);
+        memcpy(part, p, (size_t)(m & 15) * 2); // & 15: so that compilers see that it fits
         p = (const char *)part;
     }
     return type == F16 ? v_from_f16(p) : v_from_bf16(p);
@@ -412,6 +411,7 @@ static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t r
                     V16 t[16];
                     int64_t m = least(16, kn - p);
                     turn(t, &source, p, 0, n, m);
+                    for (int64_t i = 0; i < 12; i++) __builtin_prefetch(to + 32 * PANEL + 16 * i, 1); // to has not been in the cache
                     for (int64_t i = 0; i < m; i++, to += PANEL) v_store_n(to, t[i], PANEL);
                 }
             else
