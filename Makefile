@@ -29,7 +29,7 @@ LDLIBS  := $(UTF8PROC) -lm
 isa_avx512 := -O3 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
 isa_avx2   := -O3 -mavx2 -mfma -mf16c
 isa_neon   := -O3
-isa_scalar := -O2
+isa_scalar := -Og   # for correctness, not speed; gcc -O2 takes half a minute over it
 
 SRC  := $(filter-out tensor/kern.c,$(wildcard tensor/*.c nn/*.c tok/*.c attr/*.c))
 OBJ  := $(SRC:%.c=$(B)/%.o) $(ISAS:%=$(B)/tensor/kern_%.o)
