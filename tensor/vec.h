@@ -8,9 +8,17 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 16") // a loop whose values are to live in registers
 
 // A float at any address: weights are views into files.
 typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
+
+// Before a loop of constant length whose array should live in registers.
+#if defined(__AVX2__) || defined(__ARM_NEON)
+#define UNROLL _Pragma("GCC unroll 16")
+#else
+#define UNROLL // no registers to keep them in, and compilers take minutes
+#endif
 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 // ------------------------------------------------------------------------------------------------ AVX-512
