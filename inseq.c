@@ -121,6 +121,12 @@ static int fail(const Err *e, int code)
     return code;
 }
 
+static int no_output(void)
+{
+    fprintf(stderr, "inseq: standard output: %s\n", strerror(errno));
+    return EXIT_INPUT;
+}
+
 static double seconds(void)
 {
     struct timespec t;
@@ -468,6 +474,27 @@ static bool batch_size(const Args *a, size_t *out, Err *e)
     return true;
 }
 
+// One source's answers: a line of text for each, or one line of JSON for all.
+static void write_answers(const Args *a, const Loaded *l, Job *j, const Generated *made, size_t n, Buf *out)
+{
+    Str *words = arena_new(a->a, Str, n);
+    for (size_t r = 0; r < n; r++)
+        if (!decode(a, l, &made[r], &words[r], &j->err)) return;
+    for (size_t r = 0; r < n; r++) {
+        if (!on(a, "json")) {
+            buf_str(out, words[r]), buf_char(out, '\n');
+            continue;
+        }
+        buf_str(out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"sequences\":[{\"ids\":["));
+        for (int64_t k = 0; k < made[r].n; k++) buf_printf(out, "%s%d", k ? "," : "", made[r].ids[k]);
+        buf_str(out, STR_LIT("],\"text\":"));
+        buf_json(out, words[r]);
+        buf_str(out, STR_LIT(",\"score\":"));
+        buf_float(out, (float)made[r].score);
+        buf_str(out, r + 1 < n ? STR_LIT("}") : STR_LIT("}]}\n"));
+    }
+}
+
 static int cmd_generate(Args *a)
 {
     Err e = {0};
@@ -481,38 +508,17 @@ static int cmd_generate(Args *a)
     Buf out = {.arena = a->a};
     batch = arena_new(a->a, Job *, most);
     size_t returns = (size_t)nn_generation_returns(g);
+    for (size_t i = 0; i < n; i++) // generated_texts are beginnings here, said so or not
+        if (!job[i].err.set && job[i].forced) encode(a, &l, job[i].target, TOK_TARGET, true, &job[i].prefix, &job[i].err);
     for (size_t at = 0, count; (count = next_batch(job, n, &at, most, batch));) {
         Generated *made;
-        for (size_t i = 0; i < count; i++)
-            if (!on(a, "generate_from_target_prefix") && batch[i]->target.n &&
-                !encode(a, &l, batch[i]->target, TOK_TARGET, true, &batch[i]->prefix, &batch[i]->err))
-                continue;
-        if (!generate(a, &l, g, batch, count, &made, &e)) {
-            for (size_t i = 0; i < count; i++) batch[i]->err = e;
-            e = (Err){0};
-            continue;
+        bool together = generate(a, &l, g, batch, count, &made, &e);
+        e = (Err){0};
+        for (size_t i = 0; i < count; i++) { // if one spoils the batch, each by itself
+            Generated *own = together ? made + i * returns : NULL;
+            if (own || generate(a, &l, g, &batch[i], 1, &own, &batch[i]->err)) write_answers(a, &l, batch[i], own, returns, &out);
         }
-        for (size_t i = 0; i < count; i++) {
-            if (on(a, "json")) buf_str(&out, STR_LIT("{\"sequences\":["));
-            for (size_t r = 0; r < returns; r++) {
-                const Generated *s = &made[i * returns + r];
-                Str words;
-                if (!decode(a, &l, s, &words, &batch[i]->err)) break;
-                if (!on(a, "json")) {
-                    buf_str(&out, words), buf_char(&out, '\n');
-                    continue;
-                }
-                buf_str(&out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"ids\":["));
-                for (int64_t k = 0; k < s->n; k++) buf_printf(&out, "%s%d", k ? "," : "", s->ids[k]);
-                buf_str(&out, STR_LIT("],\"text\":"));
-                buf_json(&out, words);
-                buf_str(&out, STR_LIT(",\"score\":"));
-                buf_float(&out, (float)s->score);
-                buf_char(&out, '}');
-            }
-            if (on(a, "json")) buf_str(&out, STR_LIT("]}\n"));
-        }
-        if (!out_write(STDOUT_FILENO, buf_view(&out))) return complain("standard output: write failed"), EXIT_INPUT;
+        if (!out_write(STDOUT_FILENO, buf_view(&out))) return no_output();
         out.n = 0;
     }
     return report_failures(job, n);
@@ -912,7 +918,7 @@ static int cmd_tokenize(Args *a)
             buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
         buf_char(&out, '\n');
     }
-    return out_write(STDOUT_FILENO, buf_view(&out)) ? 0 : (complain("standard output: write failed"), EXIT_INPUT);
+    return out_write(STDOUT_FILENO, buf_view(&out)) ? 0 : no_output();
 }
 
 // ------------------------------------------------------------------------------------------------ telling
@@ -936,7 +942,7 @@ static int cmd_info(Args *a)
                    PRId64 "\nweights     %s, %zu tensors, %" PRIu64 " parameters, %.1f MB\ntokenizer   %s, %zu tokens\n", f->folder,
                    f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads, f->vocab, f->format, f->tensors,
                    f->parameters, (double)f->bytes / 1e6, tok_class(l.tok), tok_size(l.tok));
-    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : no_output();
 }
 
 static void list_entries(const char *title, const Entry *v, size_t n)
@@ -972,16 +978,17 @@ static int cmd_list(Args *a)
 static const struct {
     const char *name;
     unsigned options;
+    size_t words; // that belong to no option, at most
     int (*run)(Args *);
     const char *usage, *summary;
 } commands[] = {
-    {"attribute", ATTRIBUTE, cmd_attribute, "-m MODEL -a METHOD -i TEXT ... [options]", "why the model wrote what it wrote"},
-    {"generate", GENERATE, cmd_generate, "-m MODEL -i TEXT ... [options]", "what the model writes"},
-    {"tokenize", TOKENIZE, cmd_tokenize, "-m MODEL -i TEXT ... | --jsonl", "text to tokens and back"},
-    {"diff", SHOW, cmd_diff, "A.json B.json [options]", "two saved attributions side by side: B minus A"},
-    {"show", SHOW, cmd_show, "FILE.json [options]", "a saved attribution again"},
-    {"info", INFO, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
-    {"list", 0, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},
+    {"attribute", ATTRIBUTE, 0, cmd_attribute, "-m MODEL -a METHOD -i TEXT ... [options]", "why the model wrote what it wrote"},
+    {"generate", GENERATE, 0, cmd_generate, "-m MODEL -i TEXT ... [options]", "what the model writes"},
+    {"tokenize", TOKENIZE, 0, cmd_tokenize, "-m MODEL -i TEXT ... | --jsonl", "text to tokens and back"},
+    {"diff", SHOW, 2, cmd_diff, "A.json B.json [options]", "two saved attributions side by side: B minus A"},
+    {"show", SHOW, 1, cmd_show, "FILE.json [options]", "a saved attribution again"},
+    {"info", INFO, 0, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
+    {"list", 0, 1, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
@@ -999,7 +1006,7 @@ static int command_help(Arena *a, int c)
     Buf b = {.arena = a};
     buf_printf(&b, "usage: inseq %s %s\n%s\n\n", commands[c].name, commands[c].usage, commands[c].summary);
     options_help(options, N_OPTIONS, commands[c].options, &b);
-    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : no_output();
 }
 
 static void no_memory(size_t wanted)
@@ -1030,6 +1037,9 @@ static int run(Arena *arena, int argc, char **argv)
         Err e = {0};
         if (!options_parse(arena, options, N_OPTIONS, commands[i].options, argc - 2, argv + 2, a.value, &a.rest, &a.n_rest, &e))
             return fail(&e, EXIT_USAGE);
+        if (a.n_rest > commands[i].words)
+            return complain(arena_printf(arena, "%s: '%s' belongs to no option; 'inseq %s --help' lists them", word,
+                                         a.rest[commands[i].words], word)), EXIT_USAGE;
         return commands[i].run(&a);
     }
     const char *near = str_nearest(str_of(word), names, N_COMMANDS);
@@ -1046,6 +1056,6 @@ int main(int argc, char **argv)
     int code = run(arena, argc, argv);
     pool_stop();
     arena_free(arena);
-    if (fflush(stdout) && !code) code = EXIT_INPUT;
+    if (fflush(stdout) && !code) code = no_output();
     return code;
 }

@@ -322,6 +322,21 @@ bool lab_compare(Arena *A, const Case *c, const char *what, const Attribution *g
     return ok;
 }
 
+double lab_largest(const Attribution *t)
+{
+    double most = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const Scores *side[] = {&t->sequence[i].source_attributions, &t->sequence[i].target_attributions};
+        for (int k = 0; k < 2; k++) {
+            int64_t n = side[k]->v ? 1 : 0;
+            for (int d = 0; d < side[k]->rank; d++) n *= side[k]->dim[d];
+            for (int64_t j = 0; j < n; j++)
+                if (fabsf(side[k]->v[j]) > (float)most) most = (double)fabsf(side[k]->v[j]);
+        }
+    }
+    return most;
+}
+
 // ------------------------------------------------------------------------------------------ tensors
 
 const Checkpoint *lab_tensors(Arena *A, const char *name)

@@ -42,6 +42,7 @@ bool lab_case(Arena *A, const Json *entry, Case *out, const char **why);
 bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err *e); // unaggregated
 // got against want with the case's tolerances; masked columns are left out.
 bool lab_compare(Arena *A, const Case *c, const char *what, const Attribution *got, const Attribution *want);
+double lab_largest(const Attribution *t); // the largest magnitude of an attribution score
 
 // Tensors of a safetensors file, as float32 or as it is.
 const Checkpoint *lab_tensors(Arena *A, const char *name);                  // test/golden/cases/NAME

@@ -49,28 +49,13 @@ static void mend(const Case *c, const Attribution *got, Attribution *want)
     }
 }
 
-static double largest(const Attribution *t)
-{
-    double most = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        const Scores *side[] = {&t->sequence[i].source_attributions, &t->sequence[i].target_attributions};
-        for (int k = 0; k < 2; k++) {
-            int64_t n = side[k]->v ? 1 : 0;
-            for (int d = 0; d < side[k]->rank; d++) n *= side[k]->dim[d];
-            for (int64_t j = 0; j < n; j++)
-                if (fabsf(side[k]->v[j]) > (float)most) most = (double)fabsf(side[k]->v[j]);
-        }
-    }
-    return most;
-}
-
 // Unaggregated results. The case's tolerance is for scores that add up to 1: it shrinks with the raw ones.
 static void compare_raw(Arena *A, const Case *c, const char *file, const Attribution *got)
 {
     Attribution want;
     Case raw = *c;
     if (!golden_attribution(A, file, &want)) return;
-    double size = largest(&want);
+    double size = lab_largest(&want);
     if (size < 1) raw.scores.absolute *= size;
     mend(c, got, &want);
     lab_compare(A, &raw, file, got, &want);
