@@ -33,6 +33,7 @@ struct Node {
 };
 
 Tensor *tape_run(Tape *t, Node n);                       // shape, forward, record; returns the output
+Node *tape_node(Tape *t, int64_t i);                     // the i-th recorded, NULL behind the last
 const Node *tape_maker(const Tape *t, const Tensor *out);  // the node that made it, NULL if not recorded
 void shape_of_first(Node *n, Tape *t);                   // an output like the first input
 float *tape_scratch(Tape *t, int64_t n);                 // floats that live until the op returns

@@ -31,6 +31,23 @@ const Op op_act = {.name = "act", .shape = shape, .forward = forward, .backward 
 
 Tensor *tn_act(Tape *t, Tensor *x, Act kind) { return tape_run(t, (Node){.op = &op_act, .in = {x}, .act = kind}); }
 
+void tn_rescale(Tape *t, const Rows *rows, const int32_t *partner)
+{
+    Node *n;
+    for (int64_t i = 0; (n = tape_node(t, i)); i++) {
+        if (n->op != &op_act || !n->kept || n->out->seqs != rows || (n->act != ACT_RELU && n->act != ACT_TANH)) continue;
+        const float *x = n->in[0]->f, *y = n->out->f;
+        for (int64_t s = 0; s < rows->n; s++) {
+            if (partner[s] < 0) continue;
+            int64_t cols = n->out->cols, at = rows->start[s] * cols, other = rows->start[partner[s]] * cols;
+            for (int64_t k = 0; k < rows->len[s] * cols; k++) {
+                float dx = x[at + k] - x[other + k];
+                if (dx >= 1e-10f || dx <= -1e-10f) n->kept[at + k] = (y[at + k] - y[other + k]) / dx;
+            }
+        }
+    }
+}
+
 bool act_by_name(Str name, Act *out) // KEEP: act
 {
     static const struct {

@@ -119,6 +119,8 @@ const Node *tape_maker(const Tape *t, const Tensor *out)
     return NULL;
 }
 
+Node *tape_node(Tape *t, int64_t i) { return i < t->n_nodes ? &t->node[i] : NULL; }
+
 typedef struct RowJob {
     Node *node;
     void (*part)(Node *, int64_t, int64_t);

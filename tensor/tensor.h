@@ -90,6 +90,10 @@ typedef struct Attention {
 const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys);
 const Tensor *tn_attention_values(const Tape *t, const Tensor *out); // the values it weighed
 
+// DeepLIFT's rescale rule for the way back through recorded ReLU and tanh on these rows: where sequence i has a partner
+// (partner[i] >= 0, as long), (y - y')/(x - x') takes the place of the derivative, unless x and x' are within 1e-10.
+void tn_rescale(Tape *t, const Rows *rows, const int32_t *partner);
+
 // ------------------------------------------------------------------------------------------------ numbers
 
 // On rows of plain floats; same bits on every instruction set.
