@@ -322,7 +322,7 @@ INLINE void tile(V16 out[][TILE_V], int M, int V, const float *a, int64_t ai, in
         const char *line = next.at;
         for (int64_t end = least(p + AHEAD, k); p < end; p++, a += ak, b += STRIP, line += next.inner) {
             V16 col[TILE_V];
-            __builtin_prefetch(line);
+            __builtin_prefetch(line, 0, 2); // 2: to the second cache; the first is too small to keep it
             UNROLL for (int v = 0; v < V; v++) col[v] = v_load(b + 16 * v);
             UNROLL for (int i = 0; i < M; i++)
             {
@@ -481,9 +481,9 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const
         UNROLL for (int r = 0; r < R; r++) acc[r] = v_set(0);
         for (int64_t p = 0; p < kn; p += 16) {
             V16 t[16];
-            int64_t m = least(16, kn - p), later = k0 + p + 128; // 8 blocks on: about what memory takes to answer
+            int64_t m = least(16, kn - p), later = k0 + p + 256; // about what memory takes to answer
             const char *soon = later < k ? right_at(w, later, j) : right_at(w, later - k, j + 16);
-            UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row);
+            UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
             turn(t, w, k0 + p, j, n, m);
             const float *at = x + k0 + p;
             if (m == 16)
@@ -514,6 +514,10 @@ static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_
         case 2: few(c, ldc, x, ldx, 2, &b, j, n, k, add); break;
         case 3: few(c, ldc, x, ldx, 3, &b, j, n, k, add); break;
         case 4: few(c, ldc, x, ldx, 4, &b, j, n, k, add); break;
+        case 5: few(c, ldc, x, ldx, 5, &b, j, n, k, add); break;
+        case 6: few(c, ldc, x, ldx, 6, &b, j, n, k, add); break;
+        case 7: few(c, ldc, x, ldx, 7, &b, j, n, k, add); break;
+        case 8: few(c, ldc, x, ldx, 8, &b, j, n, k, add); break;
         }
     }
 }
@@ -543,7 +547,7 @@ static float k_spin_read(const float *x, int64_t n)
 {
     V16 s[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
     for (int64_t i = 0; i + 64 <= n; i += 64)
-        UNROLL for (int v = 0; v < 4; v++) s[v] = v_add(s[v], v_load(x + i + 16 * v));
+        UNROLL for (int v = 0; v < 4; v++) __builtin_prefetch(x + i + 2048 + 16 * v, 0, 2), s[v] = v_add(s[v], v_load(x + i + 16 * v));
     return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
 }
 

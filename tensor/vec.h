@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 16") // a loop whose values are to live in registers
 
 // A float at any address: weights are views into files.
 typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
