@@ -14,7 +14,7 @@ extern const Kern *K; // set once by cpu_select
 enum {
     K_BLOCK = 512, // columns summed in one chain of fused multiply-adds before the blocks are added
     PANEL = 12,    // rows of a packed panel: a multiple of every TILE_M
-    FEW = 4,       // up to so many rows gemm_nt needs no packing
+    FEW = 8,       // up to so many rows gemm_nt needs no packing
 };
 
 // Floats that `pack` needs for this many rows of k columns.
