@@ -760,6 +760,19 @@ static size_t run_batch(Args *a, const Loaded *l, const GenConfig *g, const Attr
     return done;
 }
 
+// The next model's texts after those before it, so that there is one for each sequence.
+static void join_texts(Arena *a, Attribution *t, const Attribution *own)
+{
+    for (size_t i = 0; i < t->n_info; i++) {
+        InfoField *f = &t->info[i];
+        Str more = own->info[i].json; // both were described by the same code: the same keys in the same order
+        if (!str_is(f->key, "input_texts") && !str_is(f->key, "generated_texts")) continue;
+        if (more.n > 2)
+            f->json = f->json.n > 2 ? str_of(arena_printf(a, "%.*s,%.*s", (int)f->json.n - 1, f->json.s, (int)more.n - 1, more.s + 1))
+                                    : more;
+    }
+}
+
 // All texts with one model; adds its sequences to t. The exit code.
 static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrRequest *x, Attribution *t)
 {
@@ -781,14 +794,17 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
     for (size_t at = 0, count; !interrupted && (count = next_batch(job, n, &at, most, batch));)
         own.n += run_batch(a, &l, g, &o, x->skip_special_tokens, batch, count, &bar, &own.sequence[own.n]);
+    bool several = get(a, "model_name_or_path")->n > 1;
+    for (size_t i = 0, k = 0; several && i < n && k < own.n; i++) // whatever failed has no sequence
+        if (!job[i].err.set) own.sequence[k].title = name, own.sequence[k++].text = (int64_t)i + 1;
     for (size_t i = 0; i < own.n; i++) {
-        own.sequence[i].title = get(a, "model_name_or_path")->n > 1 ? name : NULL;
         if (!x->clean_special_chars) continue;
         clean_tokens(a, &l, own.sequence[i].source, own.sequence[i].n_source);
         clean_tokens(a, &l, own.sequence[i].target, own.sequence[i].n_target);
     }
     describe(a, &l, &o, job, n, &own);
     if (!t->info) t->info = own.info, t->n_info = own.n_info;
+    else join_texts(a->a, t, &own);
     Sequence *all = arena_new(a->a, Sequence, t->n + own.n);
     if (t->n) memcpy(all, t->sequence, t->n * sizeof *all);
     if (own.n) memcpy(all + t->n, own.sequence, own.n * sizeof *all);

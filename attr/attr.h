@@ -44,7 +44,8 @@ typedef struct Sequence {
     NamedScores *sequence_scores;  // attention's [n, n, L, A] and the like
     size_t n_sequence_scores;
     OutputClass kind;
-    const char *title;             // shown above its tables (the model, where several ran); NULL: none. Not saved
+    const char *title;             // the model, where several ran: shown with its tables; NULL: none. Not saved
+    int64_t text;                  // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
 } Sequence;
 
 typedef struct InfoField {
@@ -98,6 +99,7 @@ typedef struct AttrOptions {
     StepArgs step;
     const Json *method_args;     // arguments of the method by the library's names; NULL: none
     size_t max_memory;           // bytes for gradients; the bits don't depend on it
+    ProfileOp *profile;          // [PROFILE_OPS] where the time goes, added up; NULL: not measured
     void (*progress)(void *context, int64_t done, int64_t total); // steps; may be NULL
     void *context;
 } AttrOptions;
@@ -135,6 +137,26 @@ typedef struct AttrRequest {
 } AttrRequest;
 // Reads a JSON object (NULL: none) into both. Wrong kinds and ranges fill e.
 bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, Err *e);
+
+// ------------------------------------------------------------------------------------------ speed
+
+typedef struct BenchOptions {
+    int64_t source_tokens, target_tokens; // S, T
+    int decode_tokens, runs;
+    size_t max_memory;
+} BenchOptions;
+
+typedef struct BenchResult {
+    double peak, bandwidth;               // of the machine with the pool's threads: FLOP/s, bytes/s
+    double flops;                         // that the attribution needs (attr_flops)
+    double attribution, attribution_best; // seconds, median and least of the runs
+    double decoding[2], decode_bytes;     // seconds with beam 1 and 4; bytes of weights that must be read with beam 1
+    ProfileOp ops[PROFILE_OPS];           // where the attribution's time goes, seconds a run
+} BenchResult;
+
+bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e);
+// Floating-point operations that input x gradient needs for S source tokens and T steps, `passes` times.
+double attr_flops(const Model *m, int64_t S, int64_t T, int passes);
 
 // The tables behind --help, inseq list and "did you mean": name and one line each.
 typedef struct Entry {

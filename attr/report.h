@@ -5,7 +5,8 @@
 
 // One heat map of a sequence: Inseq's "Source Saliency Heatmap" or "Target Saliency Heatmap".
 typedef struct Table {
-    const char *side;     // "Source", "Target"
+    Str heading;          // as it was given: not yet made visible
+    const char *down;     // what the rows are: "Attributed tokens"
     const Scores *scores; // [n_rows, n_columns]; v NULL: only step scores are shown
     const Token *row;     // attributed tokens
     const Token *column;  // generated tokens
@@ -14,7 +15,20 @@ typedef struct Table {
 
 // The tables of a sequence, 0 to 2: source scores; target scores, or step scores alone.
 int report_tables(const Sequence *s, Table out[2]);
+// "0th instance:"; where several models ran "MODEL:", or with several texts "0th instance, MODEL:". Not yet made visible.
+void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts);
+// The model of a sequence: where several ran its title, else what the result's info says; empty if that is nothing.
+Str report_model(Arena *a, const Attribution *t, const Sequence *s);
 bool report_two_dimensional(const Attribution *t, Err *e); // else says what to do
+
+// The step scores of several models side by side (compare.c): drawn as a table of step scores only.
+typedef struct Comparison {
+    Sequence sequence; // step scores named after the models
+    Table table;
+} Comparison;
+// One or more tables for each text that several models have, and each step score; none with a single model.
+size_t report_compare(Arena *a, const Attribution *t, Comparison **out);
+bool report_several_texts(const Attribution *t); // where several models ran
 
 // The colour scale of a sequence: from the options, or symmetric about 0 by the largest absolute score.
 typedef struct Range {
@@ -37,4 +51,4 @@ void report_rounded(Buf *b, float v, int digits);
 void report_fixed2(Buf *b, float v);   // as Python's f"{v:.2f}": 0.10
 void report_ordinal(Buf *b, size_t i); // 0th, 1st, 2nd, 3rd, 4th, ... 11th
 
-#define REPORT_DIRECTIONS "\xe2\x86\x92 : Generated tokens, \xe2\x86\x93 : Attributed tokens" // → ↓
+#define REPORT_RIGHT "\xe2\x86\x92 : Generated tokens, \xe2\x86\x93 : " // → ↓, then what the rows are

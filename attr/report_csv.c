@@ -1,7 +1,8 @@
 // report_csv.c — long ("tidy") form: one number a row, for pandas, R and spreadsheets to pivot.
 //
 //   sequence      0, 1, ...
-//   method        attribution method, empty if the result does not say
+//   model         the model, empty if the result does not say
+//   method        attribution method, the same
 //   side          source | target (the prefix) | step
 //   name          attribution, or the name of the step score
 //   target_index  position of the generated token in the target, the start token being 0
@@ -43,12 +44,14 @@ static void put_score(Buf *b, float v, bool is_int)
 
 typedef struct Row {
     size_t sequence;
-    Str method, side, name;
+    Str model, method, side, name;
 } Row;
 
 static void put_start(Buf *b, const Row *r, int64_t index, Str token)
 {
     buf_printf(b, "%zu,", r->sequence);
+    put_field(b, r->model);
+    buf_char(b, ',');
     put_field(b, r->method);
     buf_char(b, ',');
     buf_str(b, r->side);
@@ -75,21 +78,22 @@ static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, 
 }
 
 // Tokens stand in every row of theirs, so a file made to harm could ask for terabytes.
-static bool small_enough(const Sequence *s, size_t i, Err *e)
+static bool small_enough(const Sequence *s, const Row *row, Err *e)
 {
-    const uint64_t most = (uint64_t)4 << 30;
+    const uint64_t most = (uint64_t)4 << 30, fixed = 40 + row->model.n + row->method.n;
     uint64_t bytes = 0, n = (uint64_t)(s->attr_pos_end - s->attr_pos_start);
     const Scores *blocks[] = {&s->source_attributions, &s->target_attributions};
     const Token *tokens[] = {s->source, s->target};
     for (int k = 0; k < 2; k++)
         for (int64_t r = 0; blocks[k]->v && r < blocks[k]->dim[0] && bytes < most; r++)
-            bytes += n * (tokens[k][r].text.n + 40);
+            bytes += n * (tokens[k][r].text.n + fixed);
     uint64_t rows =
         (uint64_t)((blocks[0]->v ? blocks[0]->dim[0] : 0) + (blocks[1]->v ? blocks[1]->dim[0] : 0)) +
         s->n_step_scores;
     for (int64_t c = s->attr_pos_start; c < s->attr_pos_end && bytes < most; c++)
-        bytes += rows * (s->target[c].text.n + 40);
-    return bytes < most || err_set(e, "csv: sequence %zu would take more than 4 GiB; use another format", i);
+        bytes += rows * (s->target[c].text.n + fixed);
+    return bytes < most ||
+           err_set(e, "csv: sequence %zu would take more than 4 GiB; use another format", row->sequence);
 }
 
 static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
@@ -97,12 +101,14 @@ static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     (void)o;
     if (!report_two_dimensional(t, e)) return false;
     const char *method = attr_info(a, t, "attribution_method");
-    buf_str(out,
-            STR_LIT("sequence,method,side,name,target_index,target_token,input_index,input_token,score\n"));
+    buf_str(
+        out,
+        STR_LIT("sequence,model,method,side,name,target_index,target_token,input_index,input_token,score\n"));
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
-        if (!small_enough(s, i, e)) return false;
-        Row r = {i, str_of(method ? method : ""), STR_LIT("source"), STR_LIT("attribution")};
+        Row r = {i, report_model(a, t, s), str_of(method ? method : ""), STR_LIT("source"),
+                 STR_LIT("attribution")};
+        if (!small_enough(s, &r, e)) return false;
         put_block(out, &r, s, &s->source_attributions, s->source);
         r.side = STR_LIT("target");
         put_block(out, &r, s, &s->target_attributions, s->target);

@@ -207,12 +207,13 @@ static void put_step_row(Arena *a, Buf *b, const NamedScores *x, int64_t n)
 static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range range, const double *sums)
 {
     Str *column = arena_new(a, Str, t->n_columns ? t->n_columns : 1);
+    buf_str(b, STR_LIT("<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\""));
+    put_text(a, b, t->heading);
+    buf_str(b, STR_LIT("\">\n<table>\n<caption><span class=\"name\">"));
+    put_text(a, b, t->heading);
     buf_printf(
-        b,
-        "<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\"%s Saliency Heatmap\">\n<table>\n"
-        "<caption><span class=\"name\">%s Saliency Heatmap</span><span class=\"soft\">" REPORT_DIRECTIONS
-        "</span></caption>\n<thead>\n<tr><td></td><td></td>",
-        t->side, t->side);
+        b, "</span><span class=\"soft\">" REPORT_RIGHT "%s</span></caption>\n<thead>\n<tr><td></td><td></td>",
+        t->down);
     for (int64_t c = 0; c < t->n_columns; c++) buf_printf(b, "<th scope=\"col\">%" PRId64 "</th>", c);
     buf_str(b, STR_LIT("</tr>\n<tr><td></td><td></td>"));
     for (int64_t c = 0; c < t->n_columns; c++) {
@@ -250,6 +251,17 @@ static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOption
     else if (!tables[0].n_columns) buf_str(b, STR_LIT("<p>No token was attributed.</p>\n"));
     else put_legend(b, range);
     for (int i = 0; i < n && tables[0].n_columns; i++) put_table(a, b, s, &tables[i], range, sums);
+}
+
+static void put_comparisons(Arena *a, Buf *b, const Attribution *t)
+{
+    Comparison *c;
+    size_t n = report_compare(a, t, &c);
+    if (!n) return;
+    buf_str(b, STR_LIT("<section>\n<h2>Models compared</h2>\n"));
+    for (size_t i = 0; i < n; i++)
+        if (c[i].table.n_columns) put_table(a, b, &c[i].sequence, &c[i].table, (Range){0}, NULL);
+    buf_str(b, STR_LIT("</section>\n"));
 }
 
 // ------------------------------------------------------------------------------------------ page
@@ -297,7 +309,8 @@ static void put_facts(Arena *a, Buf *b, const Attribution *t)
     bool any = false;
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
         const char *value = attr_info(a, t, facts[i][0]);
-        if (!value) continue;
+        if (!value || (!i && t->n && t->sequence[0].title))
+            continue; // several models: the headings name them
         if (!any) buf_str(b, STR_LIT("<dl>\n"));
         put_fact(a, b, facts[i][1], str_of(value));
         any = true;
@@ -326,12 +339,15 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
             STR_LIT("<p class=\"soft\">Each column is a token that the model generated, each row a token "
                     "that it had read by then. The stronger the colour, the more the row\xe2\x80\x99s token "
                     "counted for the column\xe2\x80\x99s.</p>\n"));
+    bool several_texts = report_several_texts(t);
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);
+        Buf heading = {.arena = scratch};
         Str text;
+        report_heading(&heading, &t->sequence[i], i, several_texts);
         buf_str(out, STR_LIT("<section>\n<h2>"));
-        report_ordinal(out, i);
-        buf_str(out, STR_LIT(" instance:</h2>\n<dl>\n"));
+        put_text(scratch, out, buf_view(&heading));
+        buf_str(out, STR_LIT("</h2>\n<dl>\n"));
         if (text_of(scratch, t, "input_texts", i, &text)) put_fact(scratch, out, "Input", text);
         if (text_of(scratch, t, "generated_texts", i, &text)) put_fact(scratch, out, "Generated", text);
         buf_str(out, STR_LIT("</dl>\n"));
@@ -339,6 +355,7 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
         buf_str(out, STR_LIT("</section>\n"));
         arena_free(scratch);
     }
+    put_comparisons(a, out, t);
     buf_str(out, STR_LIT("</body>\n</html>\n"));
     return true;
 }

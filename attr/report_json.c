@@ -1,7 +1,8 @@
 // report_json.c — a flat JSON of our own, easier to use than Inseq's nested records:
 //
 //   { "schema": "inseq-report", "schema_version": 1, "info": {...},
-//     "sequences": [ { "source_tokens": ["▁Does", ...], "source_ids": [...], "target_tokens": [...], "target_ids": [...],
+//     "sequences": [ { "model": "google/flan-t5-small" or null,
+//                      "source_tokens": ["▁Does", ...], "source_ids": [...], "target_tokens": [...], "target_ids": [...],
 //                      "attr_pos_start": 1, "attr_pos_end": 3,
 //                      "source_attributions": [[...], ...] or null,     one list a token, one number a step
 //                      "target_attributions": [[...], ...] or null,
@@ -70,9 +71,12 @@ static void put_tokens(Buf *b, const char *side, const Token *t, int64_t n)
     buf_str(b, STR_LIT("],\n"));
 }
 
-static void put_sequence(Buf *b, const Sequence *s)
+static void put_sequence(Buf *b, const Sequence *s, Str model)
 {
-    buf_str(b, STR_LIT("    {\n"));
+    buf_str(b, STR_LIT("    {\n      \"model\": "));
+    if (model.n) buf_json(b, model);
+    else buf_str(b, STR_LIT("null"));
+    buf_str(b, STR_LIT(",\n"));
     put_tokens(b, "source", s->source, s->n_source);
     put_tokens(b, "target", s->target, s->n_target);
     buf_printf(b, "      \"attr_pos_start\": %" PRId64 ",\n      \"attr_pos_end\": %" PRId64 ",\n",
@@ -103,7 +107,7 @@ static bool write_json(Arena *a, const Attribution *t, const ReportOptions *o, B
     buf_str(out, t->n_info ? STR_LIT("\n  },\n  \"sequences\": [\n") : STR_LIT("},\n  \"sequences\": [\n"));
     for (size_t i = 0; i < t->n; i++) {
         if (i) buf_str(out, STR_LIT(",\n"));
-        put_sequence(out, &t->sequence[i]);
+        put_sequence(out, &t->sequence[i], report_model(a, t, &t->sequence[i]));
     }
     buf_str(out, STR_LIT("\n  ]\n}\n"));
     return true;

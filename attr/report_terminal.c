@@ -260,9 +260,11 @@ static Block next_block(const Grid *g, int64_t from)
     return k;
 }
 
-static void put_heading(Buf *b, const char *text, const ReportOptions *o)
+static void put_heading(Arena *a, Buf *b, Str text, const ReportOptions *o)
 {
-    put_bold(b, str_of(text), true, o->color);
+    Buf line = {.arena = a};
+    report_visible(&line, text, o->unicode);
+    put_bold(b, buf_view(&line), true, o->color);
 }
 
 static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
@@ -270,7 +272,7 @@ static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
     const ReportOptions *o = g->o;
     for (int64_t from = HEAD_COLUMNS; from < g->columns || from == HEAD_COLUMNS;) {
         Block k = next_block(g, from);
-        put_heading(b, arena_printf(a, "%s Saliency Heatmap", t->side), o);
+        put_heading(a, b, t->heading, o);
         if (k.to - k.from == 1 && g->columns > HEAD_COLUMNS + 1)
             buf_printf(b, " (column %" PRId64 " of %" PRId64 ")", k.from - HEAD_COLUMNS,
                        g->columns - HEAD_COLUMNS);
@@ -284,19 +286,27 @@ static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
         buf_char(b, '\n');
         from = k.to;
     }
-    buf_str(b, o->unicode ? STR_LIT(REPORT_DIRECTIONS "\n")
-                          : STR_LIT("-> : Generated tokens, v : Attributed tokens\n"));
+    buf_printf(b, "%s%s\n", o->unicode ? REPORT_RIGHT : "-> : Generated tokens, v : ", t->down);
 }
 
-static void put_plain(Buf *b, const Grid *g, const Table *t)
+static void put_plain(Arena *a, Buf *b, const Grid *g, const Table *t)
 {
-    buf_printf(b, "%s Saliency Heatmap\n", t->side);
+    put_heading(a, b, t->heading, g->o);
+    buf_char(b, '\n');
     for (int64_t row = 0; row < g->rows; row++)
         for (int64_t c = 0; c < g->columns; c++) {
             const Cell *x = &g->cell[row * g->columns + c];
             buf_str(b, (Str){g->text.s + x->at, x->n});
             buf_char(b, c + 1 < g->columns ? '\t' : '\n');
         }
+}
+
+static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, const ReportOptions *o)
+{
+    Grid g = make_grid(a, s, t, o);
+    if (!t->n_columns) buf_str(b, STR_LIT("(no token was attributed)\n"));
+    if (o->plain) put_plain(a, b, &g, t);
+    else put_boxed(a, b, &g, t);
 }
 
 static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOptions *o)
@@ -306,11 +316,20 @@ static void put_sequence(Arena *a, Buf *b, const Sequence *s, const ReportOption
     if (!n) buf_str(b, STR_LIT("(no scores)\n"));
     for (int i = 0; i < n; i++) {
         if (i) buf_char(b, '\n');
-        Grid g = make_grid(a, s, &tables[i], o);
-        if (!tables[i].n_columns) buf_str(b, STR_LIT("(no token was attributed)\n"));
-        if (o->plain) put_plain(b, &g, &tables[i]);
-        else put_boxed(a, b, &g, &tables[i]);
+        put_table(a, b, s, &tables[i], o);
     }
+}
+
+static void put_comparisons(Arena *a, Buf *b, const Attribution *t, const ReportOptions *o)
+{
+    Arena *scratch = arena_create(a);
+    Comparison *c;
+    size_t n = report_compare(scratch, t, &c);
+    for (size_t i = 0; i < n; i++) {
+        buf_char(b, '\n');
+        put_table(scratch, b, &c[i].sequence, &c[i].table, o);
+    }
+    arena_free(scratch);
 }
 
 static bool write_terminal(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
@@ -319,24 +338,23 @@ static bool write_terminal(Arena *a, const Attribution *t, const ReportOptions *
     ReportOptions plain = *o;
     if (o->plain) plain.color = COLOR_NONE;
     if (o->title) {
-        Buf title = {.arena = a};
-        report_visible(&title, str_of(o->title), o->unicode);
-        put_heading(out, title.s ? title.s : "", &plain);
+        put_heading(a, out, str_of(o->title), &plain);
         buf_str(out, STR_LIT("\n\n"));
     }
+    bool several_texts = report_several_texts(t);
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);
         if (i) buf_char(out, '\n');
         if (t->n > 1) {
             Buf b = {.arena = scratch};
-            report_ordinal(&b, i);
-            buf_str(&b, STR_LIT(" instance:"));
-            put_heading(out, b.s, &plain);
+            report_heading(&b, &t->sequence[i], i, several_texts);
+            put_heading(scratch, out, buf_view(&b), &plain);
             buf_char(out, '\n');
         }
         put_sequence(scratch, out, &t->sequence[i], &plain);
         arena_free(scratch);
     }
+    put_comparisons(a, out, t, &plain);
     return true;
 }
 

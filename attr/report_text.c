@@ -15,10 +15,30 @@ int report_tables(const Sequence *s, Table out[2])
     const Token *generated = s->target ? s->target + s->attr_pos_start : NULL;
     const Scores *source = &s->source_attributions, *target = &s->target_attributions;
     int n = 0;
-    if (source->v) out[n++] = (Table){"Source", source, s->source, generated, source->dim[0], columns};
+    static const char *const down = "Attributed tokens";
+    if (source->v)
+        out[n++] = (Table){
+            STR_LIT("Source Saliency Heatmap"), down, source, s->source, generated, source->dim[0], columns};
     if (target->v || (!source->v && s->n_step_scores))
-        out[n++] = (Table){"Target", target, s->target, generated, target->v ? target->dim[0] : 0, columns};
+        out[n++] = (Table){STR_LIT("Target Saliency Heatmap"), down,   target, s->target, generated,
+                           target->v ? target->dim[0] : 0,     columns};
     return n;
+}
+
+void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts)
+{
+    if (!s->title || several_texts) {
+        report_ordinal(b, s->title && s->text > 0 ? (size_t)s->text - 1 : i);
+        buf_str(b, s->title ? STR_LIT(" instance, ") : STR_LIT(" instance"));
+    }
+    if (s->title) buf_str(b, str_of(s->title));
+    buf_char(b, ':');
+}
+
+Str report_model(Arena *a, const Attribution *t, const Sequence *s)
+{
+    const char *name = s->title ? s->title : attr_info(a, t, "model_name");
+    return name ? str_of(name) : (Str){"", 0};
 }
 
 bool report_two_dimensional(const Attribution *t, Err *e)

@@ -418,18 +418,18 @@ TEST(report_csv_reads_back)
     Csv c = {report(A, "csv", &t, &WIDE), {.arena = A}};
     int64_t rows = 0;
     while (c.left.n) {
-        for (int k = 0; k < 9; k++) {
+        for (int k = 0; k < 10; k++) {
             char end = csv_field(&c);
-            if (end != (k < 8 ? ',' : '\n')) {
+            if (end != (k < 9 ? ',' : '\n')) {
                 FAIL("row %" PRId64 " field %d is malformed", rows, k);
                 return;
             }
             int64_t i = rows ? (rows - 1) % N_HOSTILE : 0;
             Str token = hostile_tokens[i];
-            if (k == 7 && rows && rows <= 3 * N_HOSTILE && utf8_valid(token, NULL) &&
+            if (k == 8 && rows && rows <= 3 * N_HOSTILE && utf8_valid(token, NULL) &&
                 !memchr(token.s, 0, token.n))
                 CHECK_STR(buf_view(&c.field), token);
-            if (k == 8 && rows && rows <= 3 * N_HOSTILE) {
+            if (k == 9 && rows && rows <= 3 * N_HOSTILE) {
                 float want = t.sequence->source_attributions.v[i * 3 + (rows - 1) / N_HOSTILE];
                 CHECK(strtof(c.field.s, NULL) == want);
             }
@@ -560,6 +560,105 @@ TEST(report_terminal_several)
     CHECK_HAS(text.s, "\n1st instance:\nSource Saliency Heatmap\n");
     CHECK_HAS(report(A, "json", &t, &o).s, "\"source_attributions\": [],");
     CHECK_HAS(report(A, "html", &t, &o).s, "<h1>A title</h1>");
+}
+
+// ------------------------------------------------------------------------------------------ several models
+
+// texts x models, each with the source "a b", the target "<s> x y" and two step scores; models[m] NULL: no title.
+static Attribution several(Arena *A, int64_t texts, const char *const *models, int64_t n)
+{
+    static const Str words_in[] = {{"a", 1}, {"b", 1}}, words_out[] = {{"<s>", 3}, {"x", 1}, {"y", 1}};
+    Sequence *s = arena_new(A, Sequence, texts * n);
+    for (int64_t i = 0; i < texts * n; i++) {
+        s[i] = (Sequence){.n_source = 2,
+                          .n_target = 3,
+                          .attr_pos_start = 1,
+                          .attr_pos_end = 3,
+                          .kind = OUT_COARSE,
+                          .title = models[i / texts],
+                          .text = models[i / texts] ? i % texts + 1 : 0};
+        s[i].source = arena_new(A, Token, 2), s[i].target = arena_new(A, Token, 3);
+        for (int k = 0; k < 2; k++) s[i].source[k].text = words_in[k];
+        for (int k = 0; k < 3; k++) s[i].target[k].text = words_out[k];
+        s[i].source_attributions = scores_new(A, 2, (int64_t[]){2, 2});
+        s[i].step_scores = arena_new(A, NamedScores, 2), s[i].n_step_scores = 2;
+        s[i].step_scores[0] =
+            (NamedScores){.name = STR_LIT("probability"), .scores = scores_new(A, 1, (int64_t[]){2})};
+        s[i].step_scores[1] = (NamedScores){
+            .name = STR_LIT("rank"), .is_int = true, .scores = scores_new(A, 1, (int64_t[]){2})};
+        for (int k = 0; k < 2; k++) {
+            s[i].step_scores[0].scores.v[k] = 0.125f * (float)(i + 1) - 0.0625f * (float)k;
+            s[i].step_scores[1].scores.v[k] = (float)(10 * i + k);
+        }
+    }
+    return (Attribution){.sequence = s, .n = (size_t)(texts * n)};
+}
+
+TEST(report_models_side_by_side)
+{
+    static const char *const models[] = {"m/small", "m/base", "m/large"};
+    Attribution t = several(A, 1, models, 3);
+    t.sequence[2].target[2].text = STR_LIT("z"); // the large one wrote something else
+    Str text = report(A, "terminal", &t, &WIDE);
+    CHECK(str_starts(text, STR_LIT("m/small:\nSource Saliency Heatmap\n")));
+    CHECK_HAS(text.s, "\nm/large:\nSource Saliency Heatmap\n");
+    CHECK_HAS(text.s, "\n\nprobability by model\n"
+                      "┏━━┳━━━━━━━┳━━━━━━┳━━━━━━┓\n┃  ┃       ┃  0   ┃  1   ┃\n┃  ┃       ┃  x   ┃  y   ┃\n"
+                      "┡━━╇━━━━━━━╇━━━━━━╇━━━━━━┩\n│  │ small │ 0.12 │ 0.06 │\n├──┼───────┼──────┼──────┤\n"
+                      "│  │  base │ 0.25 │ 0.19 │\n└──┴───────┴──────┴──────┘\n"
+                      "→ : Generated tokens, ↓ : Models\n\nprobability by model\n"
+                      "┏━━┳━━━━━━━┳━━━━━━┳━━━━━━┓\n┃  ┃       ┃  0   ┃  1   ┃\n┃  ┃       ┃  x   ┃  z   ┃\n"
+                      "┡━━╇━━━━━━━╇━━━━━━╇━━━━━━┩\n│  │ large │ 0.38 │ 0.31 │\n");
+    CHECK_HAS(text.s, "\n\nrank by model\n");
+    const char *page = report(A, "html", &t, &WIDE).s;
+    CHECK_HAS(page, "<h2>m/base:</h2>");
+    CHECK_HAS(page, "<h2>Models compared</h2>");
+    CHECK_HAS(page, "<th scope=\"row\">small</th><td title=\"0.125\">0.125</td>");
+    CHECK_HAS(report(A, "csv", &t, &WIDE).s, "\n1,m/base,,step,probability,1,x,,,0.25\n");
+    CHECK_HAS(report(A, "json", &t, &WIDE).s, "\"model\": \"m/large\",\n      \"source_tokens\"");
+}
+
+TEST(report_models_and_texts)
+{
+    static const char *const models[] = {"small", "large"}, *const none[] = {NULL, NULL},
+                             *const one[] = {"only"};
+    Attribution t = several(A, 2, models, 2);
+    Str text = report(A, "terminal", &t, &WIDE);
+    CHECK(str_starts(text, STR_LIT("0th instance, small:\n")));
+    CHECK_HAS(text.s, "\n1st instance, large:\n");
+    CHECK_HAS(text.s, "\n0th instance, rank by model\n");
+    CHECK_HAS(text.s, "\n1st instance, probability by model\n");
+    CHECK_HAS(text.s, "│  │ small │ 0.25 │ 0.19 │\n├──┼───────┼──────┼──────┤\n│  │ large │ 0.50 │ 0.44 │\n");
+    t.n = 3; // one text failed with the large model: nothing to compare it with
+    text = report(A, "terminal", &t, &WIDE);
+    CHECK_HAS(text.s, "\n0th instance, probability by model\n");
+    CHECK(!memmem(text.s, text.n, "1st instance, probability by model", 34));
+    t = several(A, 2, none, 2); // two texts, one model: the library's form
+    text = report(A, "terminal", &t, &WIDE);
+    CHECK(str_starts(text, STR_LIT("0th instance:\n")) && !memmem(text.s, text.n, "by model", 8));
+    t = several(A, 2, one, 1);
+    CHECK(!strstr(report(A, "html", &t, &WIDE).s, "Models compared"));
+}
+
+// A model's name is a folder's: whatever it holds, only text comes out.
+TEST(report_models_hostile_names)
+{
+    const char *const models[] = {"a/\x1b[31m\xe2\x80\xae<b>\xff", "a/\n\"'&"};
+    Attribution t = several(A, 1, models, 2);
+    for (int form = 0; form < 2; form++) {
+        ReportOptions o = WIDE;
+        o.plain = form == 1, o.color = COLOR_TRUE;
+        Str text = report(A, "terminal", &t, &o);
+        char *s = str_zero(A, text);
+        for (size_t i = 0; form == 1 && i < text.n; i++) s[i] = s[i] == '\t' ? ' ' : s[i];
+        only_text_and_colors((Str){s, text.n}, "model names", form == 0);
+    }
+    Str page = report(A, "html", &t, &WIDE);
+    CHECK(!memmem(page.s, page.n, "<b>\\", 4) && !memchr(page.s, 0x1B, page.n));
+    CHECK_HAS(page.s, "&lt;b&gt;");
+    Err e = {0};
+    CHECK(json_parse(A, report(A, "json", &t, &WIDE), "json", &e));
+    test_every_fault(A, FAULT_ALLOC, write_all, &t);
 }
 
 // A given range of colours is the range: scores outside of it have the colour of its end.
