@@ -4,17 +4,26 @@
 
 #include <math.h>
 
-static void fill_rows(const Run *r, Ids ids, bool target, int32_t unk, int32_t eos, float *out)
+static int32_t unknown(const Run *r) { return r->o->unk >= 0 ? r->o->unk : r->f->pad; }
+
+int32_t run_baseline_id(const Run *r, int32_t id, int64_t i, bool target)
+{
+    int32_t eos = r->o->eos >= 0 ? r->o->eos : r->f->eos;
+    bool kept = (id == eos && !r->o->include_eos_baseline) || (target && i == 0 && r->f->encoder_decoder);
+    return kept ? id : unknown(r);
+}
+
+static void fill_rows(const Run *r, Ids ids, bool target, float *out)
 {
     for (int64_t i = 0; i < ids.n; i++) {
-        bool kept = (ids.v[i] == eos && !r->o->include_eos_baseline) || (target && i == 0 && r->f->encoder_decoder);
-        nn_embed(r->m, (Ids){kept ? &ids.v[i] : &unk, 1}, target, out + i * r->width);
+        int32_t id = run_baseline_id(r, ids.v[i], i, target);
+        nn_embed(r->m, (Ids){&id, 1}, target, out + i * r->width);
     }
 }
 
 bool run_baseline(Run *r, float **bx, float **by, Err *e)
 {
-    int32_t unk = r->o->unk >= 0 ? r->o->unk : r->f->pad, eos = r->o->eos >= 0 ? r->o->eos : r->f->eos;
+    int32_t unk = unknown(r);
     if (unk < 0)
         return err_set(e, "%s compares with the unknown token, and %s has neither that nor a padding token", r->o->method, r->f->name);
     for (int side = r->sources ? 0 : 1; side < 2; side++)
@@ -22,9 +31,9 @@ bool run_baseline(Run *r, float **bx, float **by, Err *e)
     const Rows *x = r->sources, *y = r->targets;
     *bx = arena_new(r->work, float, x ? (x->start[x->n - 1] + x->len[x->n - 1]) * r->width : 0);
     *by = arena_new(r->work, float, (y->start[y->n - 1] + y->len[y->n - 1]) * r->width);
-    for (int64_t i = 0; x && i < x->n; i++) fill_rows(r, r->source_ids[i], false, unk, eos, *bx + x->start[i] * r->width);
+    for (int64_t i = 0; x && i < x->n; i++) fill_rows(r, r->source_ids[i], false, *bx + x->start[i] * r->width);
     for (int64_t i = 0; i < y->n; i++)
-        fill_rows(r, (Ids){r->target_ids[i].v, y->len[i]}, true, unk, eos, *by + y->start[i] * r->width);
+        fill_rows(r, (Ids){r->target_ids[i].v, y->len[i]}, true, *by + y->start[i] * r->width);
     return true;
 }
 

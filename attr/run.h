@@ -124,6 +124,7 @@ bool run_points(Run *r, const Points *p, Err *e);
 
 // The baseline of every row (baseline.c, semantics 3.1): [source rows, D] into bx, [target rows, D] into by.
 bool run_baseline(Run *r, float **bx, float **by, Err *e);
+int32_t run_baseline_id(const Run *r, int32_t id, int64_t i, bool target); // the word that stands for token i there
 // With return_convergence_delta: adds the step score "deltas", sum of all attributions - (f(x) - f(baseline)).
 bool run_deltas(Run *r, const float *bx, const float *by, Err *e);
 // The place of a pair's source and target rows among all.

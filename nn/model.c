@@ -173,6 +173,8 @@ bool nn_check_ids(const Model *m, Ids ids, bool target, const char *what, Err *e
     return true;
 }
 
+int64_t nn_words(const Model *m, bool target) { return m->embed[target]->rows; }
+
 void nn_embed(const Model *m, Ids ids, bool target, float *out)
 {
     const Tensor *table = m->embed[target];

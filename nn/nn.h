@@ -48,6 +48,8 @@ bool nn_check_ids(const Model *m, Ids ids, bool target, const char *what, Err *e
 // The embeddings that gradients are taken with respect to: table row x embed_scale, before positions. out [n, D].
 void nn_embed(const Model *m, Ids ids, bool target, float *out);
 
+int64_t nn_words(const Model *m, bool target); // rows of that table
+
 // What one pass leaves. encoder and the attentions are NULL where the model has none.
 typedef struct Pass {
     Tensor *x, *y;           // the embeddings given
