@@ -21,7 +21,7 @@ enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
 // ------------------------------------------------------------------------------------------------ options
 
-enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, MODEL = ATTRIBUTE | GENERATE | TOKENIZE | INFO };
+enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 32, MODEL = ATTRIBUTE | GENERATE | TOKENIZE | INFO };
 
 // Names are Inseq's own, so that its command lines keep working.
 static const Option options[] = {
@@ -61,9 +61,12 @@ static const Option options[] = {
     {"include_eos_baseline", {"--eos"}, OPT_FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
     {"output_step_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "keep each step's tensors", "keeping step tensors"},
     {"aggregate_output", {0}, OPT_FLAG, ATTRIBUTE, NULL, "accepted; it has no effect in Inseq either", NULL},
+    {"source_tokens", {0}, OPT_INT, BENCH, "S", "tokens of the source (24)", NULL},
+    {"target_tokens", {0}, OPT_INT, BENCH, "T", "tokens of the target (22)", NULL},
+    {"runs", {0}, OPT_INT, BENCH, "N", "runs; the median is shown (5)", NULL},
     {"device", {"--dev"}, OPT_TEXT, MODEL, "NAME", "cpu", NULL},
     {"threads", {"-t"}, OPT_INT, MODEL, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
-    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE, "SIZE", "for gradients, such as 512M (256M); the numbers do not depend on it", NULL},
+    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH, "SIZE", "for gradients, such as 512M (256M); the numbers do not depend on it", NULL},
     {"color", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
     {"no_color", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
     {"plain", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
@@ -937,6 +940,56 @@ static int cmd_tokenize(Args *a)
     return out_write(STDOUT_FILENO, buf_view(&out)) ? 0 : no_output();
 }
 
+// ------------------------------------------------------------------------------------------------ speed
+
+static void print_bench(Buf *b, const BenchOptions *o, const BenchResult *r)
+{
+    double limit = r->flops / r->peak, total = 0;
+    buf_printf(b, "machine       %s, %d threads: %.1f GFLOP/s, %.1f GB/s measured\n", cpu_isa(), pool_threads(), r->peak / 1e9,
+               r->bandwidth / 1e9);
+    buf_printf(b, "attribution   S %" PRId64 ", T %" PRId64 ": limit %.3f s (%.1f GFLOP), ours %.3f s (best %.3f), ratio %.2f\n",
+               o->source_tokens, o->target_tokens, limit, r->flops / 1e9, r->attribution, r->attribution_best, r->attribution / limit);
+    for (int i = 0; i < 2; i++)
+        buf_printf(b, "decoding      %d tokens, beam %d: %.3f s; weights read at %.1f GB/s, %.0f %% of the bandwidth\n", o->decode_tokens,
+                   i ? 4 : 1, r->decoding[i], r->decode_bytes / r->decoding[i] / 1e9,
+                   100 * r->decode_bytes / r->decoding[i] / r->bandwidth);
+    for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
+    for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
+        buf_printf(b, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%\n", r->ops[i].name, 1e3 * r->ops[i].forward,
+                   1e3 * r->ops[i].backward, 100 * (r->ops[i].forward + r->ops[i].backward) / total);
+    buf_printf(b, "  %-11s %.2f ms outside the operations\n", "rest", 1e3 * (r->attribution - total));
+}
+
+static int cmd_bench(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    BenchResult r;
+    const OptionValue *s = get(a, "source_tokens"), *t = get(a, "target_tokens"), *runs = get(a, "runs");
+    BenchOptions o = {.source_tokens = s->given ? s->number : 24, .target_tokens = t->given ? t->number : 22, .decode_tokens = 20,
+                      .runs = runs->given ? (int)runs->number : 5, .max_memory = attr_defaults().max_memory};
+    if (o.source_tokens < 1 || o.target_tokens < 1 || o.runs < 1 || o.runs > 1000 || o.source_tokens > 65536 || o.target_tokens > 65536)
+        return complain("bench: source and target tokens from 1 to 65536, runs from 1 to 1000"), EXIT_USAGE;
+    if (get(a, "max_memory")->given) o.max_memory = (size_t)get(a, "max_memory")->number;
+    if (!start_machine(a, &e)) return fail(&e, EXIT_INPUT);
+    double start = seconds();
+    if (!load(a, text(a, "model_name_or_path"), &l, &e)) return fail(&e, EXIT_INPUT);
+    double loaded = seconds() - start;
+    if (!attr_bench(a->a, l.model, &o, &r, &e)) return fail(&e, EXIT_INPUT);
+    Buf b = {.arena = a->a};
+    if (on(a, "json"))
+        buf_printf(&b, "{\"isa\":\"%s\",\"threads\":%d,\"peak_flops\":%.4g,\"bandwidth\":%.4g,\"load_seconds\":%.5f,\"source_tokens\":%" PRId64
+                   ",\"target_tokens\":%" PRId64 ",\"flops\":%.6g,\"limit_seconds\":%.5f,\"attribution_seconds\":%.5f,\"ratio\":%.4f,"
+                   "\"decode_beam1_seconds\":%.5f,\"decode_beam4_seconds\":%.5f,\"decode_bytes\":%.6g}\n", cpu_isa(), pool_threads(),
+                   r.peak, r.bandwidth, loaded, o.source_tokens, o.target_tokens, r.flops, r.flops / r.peak, r.attribution,
+                   r.attribution / (r.flops / r.peak), r.decoding[0], r.decoding[1], r.decode_bytes);
+    else {
+        buf_printf(&b, "load          %.1f ms (model and tokenizer)\n", 1e3 * loaded);
+        print_bench(&b, &o, &r);
+    }
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
+}
+
 // ------------------------------------------------------------------------------------------------ telling
 
 static int cmd_info(Args *a)
@@ -1003,6 +1056,8 @@ static const struct {
     {"tokenize", TOKENIZE, 0, cmd_tokenize, "-m MODEL -i TEXT ... | --jsonl", "text to tokens and back"},
     {"diff", SHOW, 2, cmd_diff, "A.json B.json [options]", "two saved attributions side by side: B minus A"},
     {"show", SHOW, 1, cmd_show, "FILE.json [options]", "a saved attribution again"},
+    {"bench", INFO | BENCH, 0, cmd_bench, "-m MODEL [--source-tokens S] [--target-tokens T]",
+     "how near this machine's limits a run comes"},
     {"info", INFO, 0, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
     {"list", 0, 1, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},
 };

@@ -438,6 +438,7 @@ bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, 
              .differentiate = !method->no_gradient, .foil_logits = true,
              .function = step_find(o->attributed_fn, NULL), .tape = tape_create(work), .width = nn_info(m)->width};
     for (size_t i = 0; i < n; i++) out[i] = (Sequence){0};
+    tape_profile(r.tape, o->profile);
     bool ok = collect_pairs(&r, e);
     if (ok) embed_sequences(&r), run_choose_rows(&r);
     ok = ok && run_forward(&r, r.tape, r.x, r.y, &r.pass, &r.logits, e) && make_step_scores(&r, e);

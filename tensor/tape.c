@@ -7,6 +7,7 @@
 #include "op.h"
 
 #include <string.h>
+#include <time.h>
 
 enum { SHARED = 16 }; // different layouts that are remembered
 
@@ -29,6 +30,23 @@ struct Tape {
     size_t planned;         // of gradients,
     size_t planned_scratch; // of the operation that needs most beside them
 };
+
+static double clock_now(const Tape *t) // 0 while nobody asks
+{
+    struct timespec s = {0};
+    if (t->profile) clock_gettime(CLOCK_MONOTONIC, &s);
+    return (double)s.tv_sec + 1e-9 * (double)s.tv_nsec;
+}
+
+static ProfileOp *profile_of(const Tape *t, const Op *op)
+{
+    int i = 0;
+    while (i < PROFILE_OPS - 1 && t->profile[i].name && t->profile[i].name != op->name) i++;
+    t->profile[i].name = op->name;
+    return &t->profile[i];
+}
+
+void tape_profile(Tape *t, ProfileOp *ops) { t->profile = ops; }
 
 Tape *tape_create(Arena *a)
 {
@@ -97,7 +115,9 @@ Tensor *tape_run(Tape *t, Node n)
 {
     n.op->shape(&n, t);
     for (int i = 0; i < 4; i++) n.out->wanted |= n.in[i] && n.in[i]->wanted;
+    double start = clock_now(t);
     n.op->forward(&n, t);
+    if (t->profile) profile_of(t, n.op)->forward += clock_now(t) - start;
     if (t->recording) {
         if (t->n_nodes == t->cap) {
             int64_t cap = t->cap ? 2 * t->cap : 64;
@@ -350,7 +370,9 @@ static void go_back(Tape *t, Tensor *out)
             size_t bytes = n->op->scratch ? (size_t)n->op->scratch(n) * sizeof(float) + 256 : 0; // and alignment
             if (bytes > t->planned_scratch) t->planned_scratch = bytes;
         } else {
+            double start = clock_now(t);
             n->op->backward(n, t);
+            if (t->profile) profile_of(t, n->op)->backward += clock_now(t) - start;
             note_peak(t);
             arena_reset(t->scratch);
         }

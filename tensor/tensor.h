@@ -49,6 +49,14 @@ typedef struct Tape Tape;
 Tape *tape_create(Arena *a);
 void tape_reset(Tape *t);                     // forgets all nodes and values, keeps the memory
 void tape_record(Tape *t, bool on);           // off: forward only, nothing kept for the way back
+
+// Where the time goes: seconds by operation, in the order of ops.def; NULL names end the list.
+enum { PROFILE_OPS = 32 };
+typedef struct ProfileOp {
+    const char *name;
+    double forward, backward;
+} ProfileOp;
+void tape_profile(Tape *t, ProfileOp *ops);   // [PROFILE_OPS], added to; NULL: off
 Arena *tape_arena(Tape *t);                   // for values that live as long as the nodes
 size_t tape_peak(const Tape *t);              // bytes of values and gradients at most so far
 

@@ -1,0 +1,106 @@
+// bench.c — how near this machine's limits a run comes (design: limit = what the shapes need / what the machine can do).
+//
+//   attribution   multiply-adds: encoder parameters x S x T, decoder parameters x T(T+1)/2, vocabulary x D x T for the
+//                 way back, and once each for the way forth; against the measured peak of fused multiply-adds
+//   decoding      bytes of weights that a step must read, against the measured read bandwidth
+// Ids are drawn by a fixed rule: the work depends on the shapes only.
+#include "run.h"
+
+#include <time.h>
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int32_t *draw_ids(Arena *a, int64_t n, int64_t below, uint32_t seed)
+{
+    int32_t *v = arena_new(a, int32_t, n);
+    for (int64_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        v[i] = (int32_t)(3 + (seed >> 8) % (uint32_t)(below > 8 ? below - 8 : 1));
+    }
+    return v;
+}
+
+static void sort(double *v, int n)
+{
+    for (int i = 1; i < n; i++)
+        for (int j = i; j > 0 && v[j] < v[j - 1]; j--) {
+            double t = v[j];
+            v[j] = v[j - 1], v[j - 1] = t;
+        }
+}
+
+double attr_flops(const Model *m, int64_t S, int64_t T, int passes)
+{
+    const ModelInfo *f = nn_info(m);
+    double s = (double)S, t = (double)T, forth = s * f->flops_source + t * (f->flops_target + f->flops_word);
+    double back = s * t * f->flops_source + t * (t + 1) / 2 * f->flops_target + t * f->flops_word;
+    return 2 * passes * (forth + back);
+}
+
+static bool time_attribution(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e)
+{
+    const ModelInfo *f = nn_info(m);
+    int64_t S = o->source_tokens, T = o->target_tokens;
+    Token *source = arena_new(a, Token, S), *target = arena_new(a, Token, T + 1);
+    int32_t *ids = draw_ids(a, T + 1, f->vocab, 2);
+    ids[0] = f->start;
+    Pair p = {.source = {draw_ids(a, S, f->vocab, 1), S}, .target = {ids, T + 1}, .source_tokens = source, .target_tokens = target};
+    AttrOptions run = attr_defaults();
+    run.method = "input_x_gradient", run.attribute_target = true, run.max_memory = o->max_memory;
+    run.profile = r->ops;
+    double *times = arena_new(a, double, o->runs);
+    for (int i = -1; i < o->runs; i++) { // one to warm up
+        Arena *work = arena_create(a);
+        Sequence out;
+        for (int k = 0; i <= 0 && k < PROFILE_OPS; k++) r->ops[k] = (ProfileOp){0};
+        double start = now();
+        bool ok = attr_run(work, m, &run, &p, 1, &out, e);
+        if (i >= 0) times[i] = now() - start;
+        arena_free(work);
+        if (!ok) return false;
+    }
+    for (int k = 0; k < PROFILE_OPS; k++) r->ops[k].forward /= o->runs, r->ops[k].backward /= o->runs;
+    sort(times, o->runs);
+    r->attribution = times[o->runs / 2], r->attribution_best = times[0];
+    r->flops = attr_flops(m, S, T, 1);
+    return true;
+}
+
+static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e)
+{
+    const ModelInfo *f = nn_info(m);
+    Ids source = {draw_ids(a, o->source_tokens, f->vocab, 1), o->source_tokens};
+    double step = 4 * (f->flops_target + f->flops_word); // float32 weights, each read once
+    for (int beam = 0; beam < 2; beam++) {
+        const char *text = arena_printf(a, "{\"num_beams\": %d, \"max_new_tokens\": %d, \"min_new_tokens\": %d}", beam ? 4 : 1,
+                                        o->decode_tokens, o->decode_tokens);
+        const GenConfig *g;
+        const Json *j = json_parse(a, str_of(text), "bench", e);
+        if (!j || !nn_generation(a, m, j, &g, e)) return false;
+        double *times = arena_new(a, double, o->runs);
+        for (int i = -1; i < o->runs; i++) {
+            Arena *work = arena_create(a);
+            Generated out[4];
+            double start = now();
+            bool ok = nn_generate(work, m, g, 1, &source, NULL, out, NULL, NULL, e);
+            if (i >= 0) times[i] = now() - start;
+            arena_free(work);
+            if (!ok) return false;
+        }
+        sort(times, o->runs);
+        r->decoding[beam] = times[o->runs / 2];
+    }
+    r->decode_bytes = step * o->decode_tokens;
+    return true;
+}
+
+bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e)
+{
+    *r = (BenchResult){.peak = cpu_peak(pool_threads()), .bandwidth = cpu_bandwidth(pool_threads())};
+    return time_attribution(a, m, o, r, e) && time_decoding(a, m, o, r, e);
+}
