@@ -382,3 +382,29 @@ Ids lab_ids(Arena *A, const Stored *s)
     for (int64_t i = 0; i < n; i++) v[i] = (int32_t)lab_at(s, i);
     return (Ids){v, n};
 }
+
+void lab_error(LabErrors *all, const char *file, const char *name, const float *got, const Checkpoint *f32, const Checkpoint *f64)
+{
+    const Stored *theirs = lab_tensor(f32, name), *truth_ = lab_tensor(f64, name);
+    double ours = 0, torch = 0, size = 0;
+    int64_t n = lab_count(truth_);
+    if (lab_count(theirs) != n) return FAIL("%s: %s: other shapes", file, name);
+    for (int64_t i = 0; i < n; i++) {
+        double exact = lab_at(truth_, i);
+        if (isnan(exact) != isnan(got[i])) return FAIL("%s: %s: NaN in another place, at %" PRId64, file, name, i);
+        if (isnan(exact)) continue;
+        ours = fmax(ours, fabs((double)got[i] - exact)), torch = fmax(torch, fabs(lab_at(theirs, i) - exact));
+        size = fmax(size, fabs(exact));
+    }
+    test_count(n);
+    if (ours > 0 && torch > 0) all->sum += num_log(ours / torch), all->n++;
+    if (!(ours <= 3 * torch + 4.8e-7 * size))
+        FAIL("%s: %s is off by %.3g; PyTorch's float32 by %.3g (largest value %.3g)", file, name, ours, torch, size);
+}
+
+void lab_errors_mean(const LabErrors *all, double most)
+{
+    double mean = num_exp(all->sum / all->n);
+    if (!(mean < most)) FAIL("our errors are %.2f times those of PyTorch's float32, by geometric mean of %d", mean, all->n);
+    else test_count(1);
+}

@@ -50,3 +50,13 @@ const Stored *lab_tensor(const Checkpoint *c, const char *name);            // f
 double lab_at(const Stored *s, int64_t i);                                  // F32, F64 or I64
 int64_t lab_count(const Stored *s);
 Ids lab_ids(Arena *A, const Stored *s);
+
+// How far our float32 is from float64, against PyTorch's float32. Two roundings of one value differ by luck: a tensor may
+// be three times as far off, plus four units in the last place of its largest value; the geometric mean over all tensors
+// is held tighter.
+typedef struct LabErrors {
+    double sum; // of logarithms of ours / PyTorch's
+    int n;
+} LabErrors;
+void lab_error(LabErrors *all, const char *file, const char *name, const float *got, const Checkpoint *f32, const Checkpoint *f64);
+void lab_errors_mean(const LabErrors *all, double most);

@@ -173,41 +173,6 @@ TEST(attribute_storage)
 
 // ------------------------------------------------------------------------------------------ against float64
 
-typedef struct Errors {
-    double ours, torch, size; // largest distances from float64, and the largest value
-} Errors;
-
-static Errors errors_of(const float *got, const Stored *f32, const Stored *f64)
-{
-    Errors r = {0};
-    int64_t n = lab_count(f64);
-    CHECK_INT(lab_count(f32), n);
-    for (int64_t i = 0; i < n; i++) {
-        double exact = lab_at(f64, i), ours = fabs((double)got[i] - exact), torch = fabs(lab_at(f32, i) - exact);
-        if (isnan(exact) != isnan(got[i])) return FAIL("NaN in another place, at %" PRId64, i), r;
-        if (isnan(exact)) continue;
-        r.ours = fmax(r.ours, ours), r.torch = fmax(r.torch, torch), r.size = fmax(r.size, fabs(exact));
-    }
-    test_count(n);
-    return r;
-}
-
-typedef struct Ratios { // logarithms of ours / torch
-    double sum;
-    int n;
-} Ratios;
-
-// Two roundings of one value differ by luck: a tensor may be three times as far off as PyTorch's float32, plus four units
-// in the last place of its largest value. The mean over all tensors is held tighter, below.
-static void check_error(Ratios *all, const char *file, const char *name, const float *got, const Checkpoint *f32,
-                        const Checkpoint *f64)
-{
-    Errors r = errors_of(got, lab_tensor(f32, name), lab_tensor(f64, name));
-    if (r.ours > 0 && r.torch > 0) all->sum += num_log(r.ours / r.torch), all->n++;
-    if (!(r.ours <= 3 * r.torch + 4.8e-7 * r.size))
-        FAIL("%s: %s is off by %.3g; PyTorch's float32 by %.3g (largest value %.3g)", file, name, r.ours, r.torch, r.size);
-}
-
 static bool attribute_one(Arena *A, const Lab *l, const char *method, const Json *args, const Pair *p, Sequence *out)
 {
     Err e = {0};
@@ -217,7 +182,7 @@ static bool attribute_one(Arena *A, const Lab *l, const char *method, const Json
     return attr_run(A, l->m, &o, p, 1, out, &e) || (FAIL("%s", e.text), false);
 }
 
-static void against_float64(Arena *A, const Lab *l, const Json *entry, Ratios *all)
+static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors *all)
 {
     const char *file = below_cases(A, entry, "file");
     const Checkpoint *f64 = lab_tensors(A, file), *f32 = lab_tensors(A, below_cases(A, entry, "float32_file"));
@@ -232,21 +197,21 @@ static void against_float64(Arena *A, const Lab *l, const Json *entry, Ratios *a
     if (!attribute_one(A, l, "saliency", signed_, &p, &gradient) || !attribute_one(A, l, "input_x_gradient", NULL, &p, &ixg))
         return;
     if (!attr_aggregate(A, &ixg, stage, attr_default_pipeline(&ixg, stage), &flat, NULL)) FAIL("%s", file);
-    check_error(all, file, "source.gradient", gradient.source_attributions.v, f32, f64);
-    check_error(all, file, "target.gradient", gradient.target_attributions.v, f32, f64);
-    check_error(all, file, "source.input_x_gradient", ixg.source_attributions.v, f32, f64);
-    check_error(all, file, "target.input_x_gradient", ixg.target_attributions.v, f32, f64);
-    check_error(all, file, "source.aggregated", flat.source_attributions.v, f32, f64);
-    check_error(all, file, "target.aggregated", flat.target_attributions.v, f32, f64);
+    lab_error(all, file, "source.gradient", gradient.source_attributions.v, f32, f64);
+    lab_error(all, file, "target.gradient", gradient.target_attributions.v, f32, f64);
+    lab_error(all, file, "source.input_x_gradient", ixg.source_attributions.v, f32, f64);
+    lab_error(all, file, "target.input_x_gradient", ixg.target_attributions.v, f32, f64);
+    lab_error(all, file, "source.aggregated", flat.source_attributions.v, f32, f64);
+    lab_error(all, file, "target.aggregated", flat.target_attributions.v, f32, f64);
     for (size_t i = 0; i < ixg.n_step_scores; i++)
-        check_error(all, file, arena_printf(A, "step.%s", str_zero(A, ixg.step_scores[i].name)), ixg.step_scores[i].scores.v, f32, f64);
+        lab_error(all, file, arena_printf(A, "step.%s", str_zero(A, ixg.step_scores[i].name)), ixg.step_scores[i].scores.v, f32, f64);
 }
 
 TEST(attribute_float64)
 {
     const Json *index = golden_json(A, "index.json");
     Labs labs = {.arena = A};
-    Ratios all = {0};
+    LabErrors all = {0};
     int run = 0;
     for (const Json *c = NULL; (c = golden_case(index, "float64", c));) {
         Arena *each = arena_create(A);
@@ -256,8 +221,7 @@ TEST(attribute_float64)
         arena_free(each);
     }
     if (run < 11) FAIL("%d cases were run; it was 11 and more", run);
-    double mean = num_exp(all.sum / all.n);
-    if (!(mean < 1.15)) FAIL("our errors are %.2f times those of PyTorch's float32, by geometric mean of %d", mean, all.n);
+    lab_errors_mean(&all, 1.15);
 }
 
 // ------------------------------------------------------------------------------------------ the same bits
