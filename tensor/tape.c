@@ -29,6 +29,7 @@ struct Tape {
     bool planning;          // backward only counts bytes:
     size_t planned;         // of gradients,
     size_t planned_scratch; // of the operation that needs most beside them
+    ProfileOp *profile;     // where times are added; NULL: off
 };
 
 static double clock_now(const Tape *t) // 0 while nobody asks
