@@ -1,0 +1,180 @@
+// t_notebook.c — README's walk through the notebook: its very lines are run, and print what the library prints.
+//
+// The lines between README's heading "The notebook, cell by cell" and the next heading that are indented by four are
+// commands; nothing is listed here a second time. test/golden/cases/notebook has what the Python library made of each.
+// test/golden/notebook has what it printed on the real models, whose tokens are checked with T5's own vocabulary.
+#include "../tok/tok.h"
+#include "kit.h"
+#include "same.h"
+
+// ------------------------------------------------------------------------------------------ README's commands
+
+enum { MOST = 16 };
+
+static Str slurp(Arena *A, const char *path)
+{
+    Err e = {0};
+    Str s = {"", 0};
+    if (!file_read(A, path, 100u << 20, &s, &e)) FAIL("%s", e.text);
+    return s;
+}
+
+static bool next_line(Str *text, Str *line)
+{
+    if (!text->n) return false;
+    const char *end = memchr(text->s, '\n', text->n);
+    *line = (Str){text->s, end ? (size_t)(end - text->s) : text->n};
+    text->s += line->n + (end != NULL), text->n -= line->n + (end != NULL);
+    return true;
+}
+
+// The commands of the notebook's section as the shell gets them, lines ended by a backslash joined with the next.
+static size_t commands_of(Arena *A, Str readme, const char *out[MOST])
+{
+    Str line, last = {0};
+    bool inside = false, open = false;
+    size_t n = 0;
+    Buf command = {.arena = A};
+    while (next_line(&readme, &line)) {
+        bool underline = line.n && str_starts(line, STR_LIT("----"));
+        if (underline && inside) break;
+        if (underline) inside = str_is(last, "The notebook, cell by cell");
+        last = line;
+        if (!inside || (!open && !str_starts(line, STR_LIT("    ./inseq ")))) continue;
+        if (!open) command = (Buf){.arena = A};
+        open = line.s[line.n - 1] == '\\';
+        buf_str(&command, (Str){line.s + 4, line.n - 4 - open});
+        if (!open && n < MOST) out[n++] = command.s;
+    }
+    return n;
+}
+
+typedef struct Ran {
+    Str printed;
+    Attribution saved;
+} Ran;
+
+// The command with the tests' binary, in a terminal of 200 columns; -o adds the numbers behind what is printed.
+static bool run(Arena *A, const char *command, Ran *out)
+{
+    const char *folder = kit_folder(A), *binary = getenv("INSEQ");
+    const char *text = arena_printf(A, "%s/out", folder), *saved = arena_printf(A, "%s/saved.json", folder);
+    Err e = {0};
+    if (strncmp(command, "./inseq ", 8)) return FAIL("not a command: %s", command), false;
+    int code = system(
+        arena_printf(A, "COLUMNS=200 LC_ALL=C.UTF-8 '%s' %s --color never --save_aggregated -o %s > %s",
+                     binary && *binary ? binary : "./inseq", command + 8, saved, text));
+    if (code) return FAIL("status %d: %s", code, command), false;
+    out->printed = slurp(A, text);
+    if (attr_from_json(A, slurp(A, saved), saved, &out->saved, &e)) return true;
+    return FAIL("%s", e.text), false;
+}
+
+// The lines of one cell, from where we are in what was printed; empty lines and the model's name don't count.
+static bool same_text(const char *cell, Str *printed, Str want)
+{
+    Str got, line;
+    long n = 0;
+    while (next_line(&want, &line)) {
+        if (!line.n) continue;
+        do
+            if (!next_line(printed, &got)) got = STR_LIT("(the end)");
+        while (!got.n || str_starts(got, STR_LIT("test/golden/models/")));
+        if (!str_eq(got, line))
+            return FAIL("%s: printed %.*s\nwant %.*s", cell, (int)got.n, got.s, (int)line.n, line.s), false;
+        n++;
+    }
+    test_count(n);
+    return n > 10 || (FAIL("%s is empty", cell), false);
+}
+
+TEST(notebook_walk)
+{
+    static const char *const cells[][4] = {
+        {"cell2"}, {"cell3"}, {"cell4"}, {"cell6-large"}, {"cell6-small", "cell6-base", "cell6-large"}};
+    enum { N = sizeof cells / sizeof *cells };
+    const char *command[MOST] = {0};
+    size_t n = commands_of(A, slurp(A, "README"), command);
+    CHECK_INT(n, N);
+    for (size_t i = 0; i < N && i < n; i++) {
+        Ran r;
+        if (!run(A, command[i], &r)) continue;
+        Str left = r.printed, line;
+        size_t k = 0;
+        for (; k < 4 && cells[i][k]; k++) {
+            Attribution want;
+            if (!same_text(cells[i][k], &left,
+                           golden_text(A, arena_printf(A, "notebook/%s.txt", cells[i][k]))))
+                return;
+            if (!golden_attribution(A, arena_printf(A, "notebook/%s.json", cells[i][k]), &want)) return;
+            if (k >= r.saved.n) FAIL("%s: %zu results", command[i], r.saved.n);
+            else same_sequence(cells[i][k], &r.saved.sequence[k], &want.sequence[0], (Tolerance){1e-5, 1e-4});
+        }
+        CHECK_INT(r.saved.n, k);
+        while (next_line(&left, &line) && !line.n) {
+        }
+        if (k > 1) CHECK_STR(line, STR_LIT("contrast_prob_diff by model"));
+        else CHECK(!left.n);
+    }
+}
+
+// ------------------------------------------------------------------------------------------ T5's own tokens
+
+// The fields of a line of CSV, quotes taken off (no field of these files holds a quote).
+static size_t fields(Arena *A, Str line, Str *out, size_t most)
+{
+    size_t n = 0;
+    for (size_t i = 0; i <= line.n && n < most; i++) {
+        bool quoted = i < line.n && line.s[i] == '"';
+        size_t from = i += quoted;
+        while (i < line.n && line.s[i] != (quoted ? '"' : ',')) i++;
+        out[n++] = str_copy(A, (Str){line.s + from, i - from});
+        i += quoted;
+    }
+    return n;
+}
+
+// Rows and headings of a table of the contrasts are what T5's tokenizer makes of its input, target and foil.
+static void check_tokens(Arena *A, const char *file, const Tokenizer *t, const char *input,
+                         const char *target, const char *foil)
+{
+    Encoding in, out, other;
+    Err e = {0};
+    Str text = slurp(A, arena_printf(A, "test/golden/notebook/%s.csv", file)), line, f[64];
+    if (!tok_encode(A, t, str_of(input), (TokOptions){.side = TOK_SOURCE}, &in, &e) ||
+        !tok_encode(A, t, str_of(target), (TokOptions){.side = TOK_TARGET}, &out, &e) ||
+        !tok_encode(A, t, str_of(foil), (TokOptions){.side = TOK_TARGET}, &other, &e)) {
+        FAIL("%s", e.text);
+        return;
+    }
+    CHECK(next_line(&text, &line));
+    CHECK_INT(fields(A, line, f, 64), out.n + 1);
+    CHECK_INT(out.n, other.n);
+    for (size_t i = 0; i < out.n && i < other.n; i++) {
+        bool same = str_eq(out.token[i], other.token[i]);
+        CHECK_STR(f[i + 1],
+                  same ? out.token[i]
+                       : str_of(arena_printf(A, "%.*s → %.*s", (int)other.token[i].n, other.token[i].s,
+                                             (int)out.token[i].n, out.token[i].s)));
+    }
+    for (size_t i = 0; i < in.n && next_line(&text, &line); i++) {
+        fields(A, line, f, 64);
+        CHECK_STR(f[0], in.token[i]);
+    }
+    CHECK(next_line(&text, &line) && fields(A, line, f, 64) && str_is(f[0], "contrast_prob_diff"));
+}
+
+TEST(notebook_tokens)
+{
+    Err e = {0};
+    const Tokenizer *t = tok_open(A, "test/golden/tokenizers/models/t5", &e);
+    if (!t) {
+        FAIL("%s", e.text);
+        return;
+    }
+    check_tokens(A, "3-contrast-flan-t5-base", t, "Does 3 + 3 equal 6?", "yes", "no");
+    static const char *const sizes[] = {"small", "base", "large"};
+    for (int i = 0; i < 3; i++)
+        check_tokens(A, arena_printf(A, "4-flan-t5-%s", sizes[i]), t, "Is the London the capital of France?",
+                     "no", "yes");
+}
