@@ -165,7 +165,8 @@ static double number_or(const Json *object, const char *key, double absent)
 
 static void read_tolerance(Arena *A, const Json *t, Case *c)
 {
-    c->scores = (Tolerance){number_or(t, "atol", 2e-6), 1e-4};
+    bool zeroing = !strcmp(c->o.method, "value_zeroing"); // the largest of its recorded tolerances, where there is none
+    c->scores = (Tolerance){number_or(t, "atol", zeroing ? 6e-5 : 2e-6), 1e-4};
     c->steps = (Tolerance){number_or(t, "step_atol", 2e-6), 1e-4};
     // The library's 1 - cos is a multiple of 2^-24, and rows of them are divided by sums down to 1e-3.
     if (!strcmp(c->o.method, "value_zeroing") && c->scores.absolute < 3e-4) c->scores.absolute = 3e-4;
@@ -188,7 +189,20 @@ static void append(Arena *A, Json *object, const Json *member)
     object->child = copy, object->count++;
 }
 
-// The method's arguments: of attribute(), of loading, and what was seeded.
+// The masks that lime drew, as its argument of that name.
+static void append_masks(Arena *A, Json *object, const Json *draws)
+{
+    Json *list = arena_new(A, Json, 1);
+    const Json **mask = arena_new(A, const Json *, draws->count);
+    size_t n = 0;
+    for (const Json *d = draws->child; d; d = d->next)
+        if (json_get(d, "mask")) mask[n++] = json_get(d, "mask");
+    list->kind = J_ARRAY, list->key = STR_LIT("masks");
+    while (n) append(A, list, mask[--n]);
+    if (list->count) append(A, object, list);
+}
+
+// The method's arguments: of attribute(), of loading, and what was drawn.
 static const Json *method_arguments(Arena *A, const Json *entry)
 {
     Json *all = arena_new(A, Json, 1);
@@ -197,6 +211,7 @@ static const Json *method_arguments(Arena *A, const Json *entry)
     for (int i = 0; i < 2; i++)
         for (const Json *j = of[i] ? of[i]->child : NULL; j; j = j->next) append(A, all, j);
     if (seed && seed->kind == J_NUMBER) append(A, all, seed);
+    if (json_get(entry, "draws")) append_masks(A, all, json_get(entry, "draws"));
     return all;
 }
 
