@@ -12,12 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
-#define NO_MODEL "which model? give a checkpoint folder with -m FOLDER"
+#define NO_MODEL "which model? give a checkpoint folder with -m FOLDER, or try -m demo/en-nl, which is built in"
 
 // ------------------------------------------------------------------------------------------------ options
 
@@ -66,7 +67,7 @@ static const Option options[] = {
     {"runs", {0}, OPT_INT, BENCH, "N", "runs; the median is shown (5)", NULL},
     {"device", {"--dev"}, OPT_TEXT, MODEL, "NAME", "cpu", NULL},
     {"threads", {"-t"}, OPT_INT, MODEL, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
-    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH, "SIZE", "for gradients, such as 512M (256M); the numbers do not depend on it", NULL},
+    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH, "SIZE", "for gradients, such as 512M (64M); the numbers do not depend on it", NULL},
     {"color", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
     {"no_color", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
     {"plain", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
@@ -1044,6 +1045,72 @@ static int cmd_list(Args *a)
     return 0;
 }
 
+// A model inside the program, as the folder that it would be on disk.
+static int cmd_export(Args *a)
+{
+    Err e = {0};
+    if (a->n_rest != 2) return complain("export needs a built-in model and a folder: inseq export demo/en-nl FOLDER"), EXIT_USAGE;
+    const char *name = a->rest[0], *to = a->rest[1];
+    if (!dir_exists(arena_printf(a->a, BUILTIN "%s", name)) || !strchr(name, '/'))
+        return complain(arena_printf(a->a, "export: no model '%s' in this program; demo/en-nl and demo/yes-no are", name)), EXIT_INPUT;
+    if (file_exists(arena_printf(a->a, "%s/config.json", to)))
+        return complain(arena_printf(a->a, "export: %s holds a model already; give a new folder", to)), EXIT_INPUT;
+    if (mkdir(to, 0777) && errno != EEXIST)
+        return complain(arena_printf(a->a, "export: %s: cannot make this folder: %s", to, strerror(errno))), EXIT_INPUT;
+    size_t n = strlen(name), files = 0, bytes = 0;
+    for (const BuiltinFile *f = file_builtins; f->path; f++) {
+        if (strncmp(f->path, name, n) || f->path[n] != '/') continue;
+        Str s = {f->from, (size_t)(f->to - f->from)};
+        if (!file_write(arena_printf(a->a, "%s%s", to, f->path + n), s, &e)) return fail(&e, EXIT_INPUT);
+        files++, bytes += s.n;
+    }
+    printf("%s: %zu files, %.2f MB in %s\n", name, files, (double)bytes / 1e6, to);
+    return 0;
+}
+
+static int run(Arena *arena, int argc, char **argv);
+
+// The story in a minute: each command is shown, run and explained.
+static int cmd_demo(Args *a)
+{
+    static const struct {
+        const char *before, *word[14], *after;
+    } steps[] = {
+        {"1. A translation, and what each word of it came from.",
+         {"attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--attribute_target", "--step_scores", "probability", "-i",
+          "Don't get hot-headed mate, it's easy peasy to study models with Inseq!"},
+         "Each column is a word the model wrote; the numbers above it say how much each source word mattered for that choice\n"
+         "(the first table), and how much the words already written did (the second). A column sums to 1 over both."},
+        {"2. The same sentence, forced into a literal translation.",
+         {"attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--attribute_target", "--step_scores", "probability", "-i",
+          "Don't get hot-headed mate, it's easy peasy to study models with Inseq!", "-g",
+          "Niet heethoofdig worden man, het is een makkie om modellen te bestuderen met Inseq!"},
+         "The probability row says how likely each forced word was: where it is small, the model would have said something else."},
+        {"3. A question, and what speaks for one answer against the other.",
+         {"attribute", "-m", "demo/yes-no", "-a", "input_x_gradient", "-fn", "contrast_prob_diff", "-i",
+          "Is Paris the capital of France?", "-g", "yes", "--contrast_targets", "no"},
+         "What is attributed here is p(yes) - p(no): large numbers are the words that tell the two answers apart."},
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        char *argv[16] = {(char *)(uintptr_t)"inseq"};
+        int argc = 1;
+        printf("%s%s\n\n  inseq", i ? "\n" : "", steps[i].before);
+        for (; steps[i].word[argc - 1]; argc++) {
+            const char *w = steps[i].word[argc - 1], *quote = strchr(w, ' ') ? "\"" : "";
+            argv[argc] = (char *)(uintptr_t)w;
+            printf(" %s%s%s", quote, w, quote);
+        }
+        printf("\n\n");
+        fflush(stdout);
+        int code = run(a->a, argc, argv);
+        if (code) return code;
+        printf("\n%s\n", steps[i].after);
+    }
+    printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it (Marian, T5 and others).\n"
+           "These two small ones were trained by this program on made-up sentences: 'inseq export demo/en-nl FOLDER'.\n");
+    return 0;
+}
+
 static const struct {
     const char *name;
     unsigned options;
@@ -1059,6 +1126,8 @@ static const struct {
     {"bench", INFO | BENCH, 0, cmd_bench, "-m MODEL [--source-tokens S] [--target-tokens T]",
      "how near this machine's limits a run comes"},
     {"info", INFO, 0, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
+    {"demo", 0, 0, cmd_demo, "", "a minute with the models inside this program"},
+    {"export", 0, 2, cmd_export, "demo/en-nl|demo/yes-no FOLDER", "a model inside this program, as a checkpoint folder"},
     {"list", 0, 1, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

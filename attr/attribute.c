@@ -8,7 +8,7 @@
 
 AttrOptions attr_defaults(void)
 {
-    return (AttrOptions){.method = "saliency", .attributed_fn = "probability", .max_memory = (size_t)256 << 20,
+    return (AttrOptions){.method = "saliency", .attributed_fn = "probability", .max_memory = (size_t)64 << 20,
                          .unk = -1, .eos = -1,
                          .step = {.top_p = 1, .min_tokens_to_keep = 1}};
 }
@@ -169,12 +169,13 @@ bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass,
 }
 
 // The step's row as a step function sees it. own_foil: the foil's word is read from the foil's own pass, else from the
-// same row as the token (semantics 2.1). p: room for [2, V], filled here.
+// same row as the token (semantics 2.1). p: room for [ROW_ROOM, V]: both distributions, and the step function's own.
+enum { ROW_ROOM = 6 };
 static StepRow step_row(const Run *r, const float *logits, int64_t k, bool own_foil, float *p)
 {
     int64_t V = r->f->vocab;
     int32_t i = r->step_pair[k];
-    StepRow row = {.vocab = V, .z = logits + k * V, .p = p, .args = &r->o->step,
+    StepRow row = {.vocab = V, .z = logits + k * V, .p = p, .args = &r->o->step, .scratch = p + 2 * V,
                    .token = r->pair[i].target.v[r->from[i] + k - r->first_step[i]]};
     row.log_sum = num_log_sum_exp(row.z, V);
     num_softmax(p, row.z, V);
@@ -190,24 +191,26 @@ static StepRow step_row(const Run *r, const float *logits, int64_t k, bool own_f
 
 // ------------------------------------------------------------------------------------------ gradients
 
-typedef struct Seeds { // the cotangents of steps first .. first + n - 1
+typedef struct Seeds { // the cotangents of steps first .. first + n - 1, dealt in parts
     Run *r;
     const float *logits;
     double *values;
-    int64_t first;
-    float *d, *dc, *p; // [n, V]; [n, V] of the foil's rows, or NULL; [n, 2, V]
+    int64_t first, n, parts;
+    float *d, *dc, *p; // [n, V]; [n, V] of the foil's rows, or NULL; [parts, ROW_ROOM, V]
 } Seeds;
 
-static void make_seed(int64_t i, void *context)
+static void make_seeds(int64_t part, void *context)
 {
     Seeds *s = context;
     int64_t V = s->r->f->vocab;
-    float *d = s->d + i * V, *dc = s->dc ? s->dc + i * V : NULL;
-    StepRow row = step_row(s->r, s->logits, s->first + i, dc != NULL, s->p + 2 * i * V);
-    if (s->values) s->values[s->first + i] = s->r->function->value(&row);
-    memset(d, 0, (size_t)V * sizeof(float));
-    if (dc) memset(dc, 0, (size_t)V * sizeof(float));
-    s->r->function->gradient(&row, d, dc ? dc : d);
+    for (int64_t i = part; i < s->n; i += s->parts) {
+        float *d = s->d + i * V, *dc = s->dc ? s->dc + i * V : NULL;
+        StepRow row = step_row(s->r, s->logits, s->first + i, dc != NULL, s->p + part * ROW_ROOM * V);
+        if (s->values) s->values[s->first + i] = s->r->function->value(&row);
+        memset(d, 0, (size_t)V * sizeof(float));
+        if (dc) memset(dc, 0, (size_t)V * sizeof(float));
+        s->r->function->gradient(&row, d, dc ? dc : d);
+    }
 }
 
 // Cotangents of steps first..first+n-1 at their own rows of logits, or at their foils'.
@@ -230,7 +233,7 @@ static int64_t block_size(Run *r, Tape *tape, Tensor *logits, int64_t first)
     for (; n > 1; n = (n + 1) / 2) {
         Arena *a = arena_create(r->work);
         size_t bytes = tape_backward_bytes(tape, logits, seed_layout(r, a, first, n, false)) +
-                       (size_t)(4 * n * logits->cols) * sizeof(float);
+                       (size_t)(r->o->step.contrast_force_inputs ? n * logits->cols : 0) * sizeof(float);
         arena_free(a);
         if (bytes <= r->o->max_memory) break;
     }
@@ -255,6 +258,8 @@ static void add_foil(const Run *r, const Pass *pass, int64_t step, int64_t k, fl
     if (dy && gy && same_prefix) num_axpy(dy, 1, gy, s * d);
 }
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 static float *copy_floats(Arena *a, const float *from, int64_t n)
 {
     return from ? memcpy(arena_new_raw(a, float, n), from, (size_t)n * sizeof(float)) : NULL;
@@ -266,11 +271,13 @@ void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double 
     for (int64_t first = 0, n; first < r->n_steps; first += n) {
         Arena *a = arena_create(r->work);
         n = block_size(r, tape, logits, first);
-        Seeds s = {.r = r, .logits = logits->f, .values = values, .first = first,
-                   .d = arena_new_raw(a, float, n * logits->cols), .p = arena_new_raw(a, float, 2 * n * logits->cols),
-                   .dc = forced ? arena_new_raw(a, float, n * logits->cols) : NULL};
-        pool_run(n, make_seed, &s);
-        tape_backward(tape, logits, seed_layout(r, a, first, n, false), s.d);
+        int64_t parts = least(n, 4 * pool_threads());
+        Seeds s = {.r = r, .logits = logits->f, .values = values, .first = first, .n = n, .parts = parts,
+                   .d = tape_seed(tape, logits, seed_layout(r, a, first, n, false)),
+                   .dc = forced ? arena_new_raw(a, float, n * logits->cols) : NULL,
+                   .p = arena_new_raw(a, float, parts * ROW_ROOM * logits->cols)};
+        pool_run(parts, make_seeds, &s);
+        tape_go_back(tape, logits);
         float **dx = arena_new(a, float *, n), **dy = arena_new(a, float *, n);
         for (int64_t k = 0; forced && k < n; k++) { // kept while the foils' gradients take their place on the tape
             int32_t i = r->step_pair[first + k];
@@ -294,7 +301,7 @@ typedef struct Values {
     const float *logits;
     double *values;
     bool own_foil;
-    float *p; // [parts, 2, V]
+    float *p; // [parts, ROW_ROOM, V]
     int64_t parts;
 } Values;
 
@@ -302,7 +309,7 @@ static void values_part(int64_t part, void *context)
 {
     Values *v = context;
     for (int64_t k = part; k < v->r->n_steps; k += v->parts) {
-        StepRow row = step_row(v->r, v->logits, k, v->own_foil, v->p + 2 * part * v->r->f->vocab);
+        StepRow row = step_row(v->r, v->logits, k, v->own_foil, v->p + part * ROW_ROOM * v->r->f->vocab);
         v->values[k] = v->r->function->value(&row);
     }
 }
@@ -310,9 +317,9 @@ static void values_part(int64_t part, void *context)
 void run_values(Run *r, const Tensor *logits, double *values)
 {
     Arena *a = arena_create(r->work);
-    int64_t parts = 4 * pool_threads();
+    int64_t parts = least(r->n_steps, 4 * pool_threads());
     Values v = {.r = r, .logits = logits->f, .values = values, .own_foil = r->o->step.contrast_force_inputs, .parts = parts,
-                .p = arena_new_raw(a, float, 2 * parts * r->f->vocab)};
+                .p = arena_new_raw(a, float, parts * ROW_ROOM * r->f->vocab)};
     pool_run(parts, values_part, &v);
     arena_free(a);
 }
@@ -372,7 +379,7 @@ static bool make_step_scores(Run *r, Err *e)
         r->out[i].step_scores = arena_new(r->a, NamedScores, count);
         r->out[i].n_step_scores = count;
     }
-    float *p = arena_new_raw(r->work, float, 2 * r->f->vocab);
+    float *p = arena_new_raw(r->work, float, ROW_ROOM * r->f->vocab);
     for (size_t j = 0; j < count; j++) {
         const StepFunction *f = step_find(r->o->step_scores[j], e);
         if (!f) return false;

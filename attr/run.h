@@ -18,6 +18,7 @@ typedef struct StepRow {
     double contrast_log_sum;
     int32_t contrast_token;
     const StepArgs *args;
+    float *scratch;                // [4, V] for the function's own use
 } StepRow;
 
 typedef struct StepFunction {

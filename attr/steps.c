@@ -125,33 +125,37 @@ static int by_score(const void *a, const void *b)
     return (x->z > y->z) - (x->z < y->z) ? (x->z > y->z) - (x->z < y->z) : (y->word > x->word) - (y->word < x->word);
 }
 
-static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t top_k, int64_t at_least, bool *kept)
+// What filtering needs of the row's scratch.
+typedef struct Filter {
+    Ranked *rank; // [V]
+    bool *kept;   // [V]
+    float *both;  // [V] summed logits
+} Filter;
+
+static Filter filter_room(const StepRow *r)
 {
-    Arena *a = arena_create(NULL);
-    Ranked *rank = arena_new(a, Ranked, r->vocab);
-    for (int64_t v = 0; v < r->vocab; v++) rank[v] = (Ranked){z[v], (int32_t)v}, kept[v] = false;
-    qsort(rank, (size_t)r->vocab, sizeof *rank, by_score);
+    return (Filter){.rank = (Ranked *)(void *)r->scratch, .both = r->scratch + 2 * r->vocab,
+                    .kept = (bool *)(void *)(r->scratch + 3 * r->vocab)};
+}
+
+static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t top_k, int64_t at_least, Filter f)
+{
+    for (int64_t v = 0; v < r->vocab; v++) f.rank[v] = (Ranked){z[v], (int32_t)v}, f.kept[v] = false;
+    qsort(f.rank, (size_t)r->vocab, sizeof *f.rank, by_score);
     double sum = num_log_sum_exp(z, r->vocab), below = 0;
     int64_t first = 0; // of those kept
     if (top_p < 1)
-        while (first < r->vocab - at_least && (below += num_exp((double)rank[first].z - sum)) <= 1 - top_p) first++;
+        while (first < r->vocab - at_least && (below += num_exp((double)f.rank[first].z - sum)) <= 1 - top_p) first++;
     int64_t most = top_k > at_least ? top_k : at_least;
     if (top_k > 0 && r->vocab - first > most) {
         first = r->vocab - most;
-        while (first > 0 && rank[first - 1].z == rank[first].z) first--; // ties of the last stay
+        while (first > 0 && f.rank[first - 1].z == f.rank[first].z) first--; // ties of the last stay
     }
-    for (int64_t i = first; i < r->vocab; i++) kept[rank[i].word] = true;
-    arena_free(a);
+    for (int64_t i = first; i < r->vocab; i++) f.kept[f.rank[i].word] = true;
     return r->vocab - first;
 }
 
-static double top_p_size(const StepRow *r)
-{
-    Arena *a = arena_create(NULL);
-    int64_t n = filter(r, r->z, r->args->top_p, 0, 1, arena_new(a, bool, r->vocab));
-    arena_free(a);
-    return (double)n;
-}
+static double top_p_size(const StepRow *r) { return (double)filter(r, r->z, r->args->top_p, 0, 1, filter_room(r)); }
 
 // Logarithm of the sum of exponentials over the kept words.
 static double log_sum_kept(const float *z, const bool *kept, int64_t n)
@@ -167,27 +171,25 @@ static double log_sum_kept(const float *z, const bool *kept, int64_t n)
 // KL(p || p'), over all words, or over those that top_k and top_p keep of the summed logits. Adds derivatives if wanted.
 static double divergence(const StepRow *r, float *d, float *dc)
 {
-    Arena *a = arena_create(NULL);
-    bool *kept = arena_new(a, bool, r->vocab);
-    const StepArgs *f = r->args;
+    const StepArgs *o = r->args;
+    Filter f = filter_room(r);
     double log_sum = r->log_sum, log_sum_c = r->contrast_log_sum, kl = 0;
-    if (f->top_k > 0 || f->top_p < 1) {
-        float *both = arena_new_raw(a, float, r->vocab);
-        for (int64_t v = 0; v < r->vocab; v++) both[v] = r->z[v] + r->contrast_z[v];
-        filter(r, both, f->top_p, f->top_k, f->min_tokens_to_keep, kept);
-        log_sum = log_sum_kept(r->z, kept, r->vocab), log_sum_c = log_sum_kept(r->contrast_z, kept, r->vocab);
-    } else memset(kept, true, (size_t)r->vocab * sizeof *kept);
+    memset(f.kept, true, (size_t)r->vocab * sizeof *f.kept);
+    if (o->top_k > 0 || o->top_p < 1) {
+        for (int64_t v = 0; v < r->vocab; v++) f.both[v] = r->z[v] + r->contrast_z[v];
+        filter(r, f.both, o->top_p, o->top_k, o->min_tokens_to_keep, f);
+        log_sum = log_sum_kept(r->z, f.kept, r->vocab), log_sum_c = log_sum_kept(r->contrast_z, f.kept, r->vocab);
+    }
     for (int64_t v = 0; v < r->vocab; v++) {
         double p = (double)r->z[v] - log_sum, q = (double)r->contrast_z[v] - log_sum_c;
-        if (kept[v]) kl += num_exp(p) * (p - q);
+        if (f.kept[v]) kl += num_exp(p) * (p - q);
     }
     for (int64_t v = 0; (d || dc) && v < r->vocab; v++) {
-        if (!kept[v]) continue;
+        if (!f.kept[v]) continue;
         double p = (double)r->z[v] - log_sum, q = (double)r->contrast_z[v] - log_sum_c;
         if (d) d[v] += (float)(num_exp(p) * (p - q - kl));
         if (dc) dc[v] += (float)(num_exp(q) - num_exp(p));
     }
-    arena_free(a);
     return kl;
 }
 

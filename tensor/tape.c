@@ -384,25 +384,26 @@ static void go_back(Tape *t, Tensor *out)
     }
 }
 
-static void start_back(Tape *t, Tensor *out, const Layout *seed_layout)
+float *tape_seed(Tape *t, Tensor *out, const Layout *seed_layout)
 {
     arena_reset(t->back);
     t->spare = NULL;
     find_layouts(t, out, seed_layout);
-    out->grad = gradient(t, out->layout->total * out->cols);
+    return out->grad = gradient(t, out->layout->total * out->cols);
 }
+
+void tape_go_back(Tape *t, Tensor *out) { go_back(t, out); }
 
 void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float *seed)
 {
-    start_back(t, out, seed_layout);
-    memcpy(out->grad, seed, (size_t)(out->layout->total * out->cols) * sizeof(float));
+    memcpy(tape_seed(t, out, seed_layout), seed, (size_t)(seed_layout->total * out->cols) * sizeof(float));
     go_back(t, out);
 }
 
 size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout)
 {
     t->planning = true, t->planned = t->planned_scratch = 0;
-    start_back(t, out, seed_layout);
+    tape_seed(t, out, seed_layout);
     go_back(t, out);
     t->planning = false;
     size_t bytes = t->planned + t->planned_scratch + arena_used(t->back); // the last: layouts

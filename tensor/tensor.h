@@ -69,6 +69,9 @@ Tensor *tn_weight(Arena *a, const void *raw, WType type, int64_t rows, int64_t c
 // holds the leaf's gradients; it lives until the next backward or reset. Weights that are wanted add into
 // weight->grad, which the caller has zeroed.
 void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float *seed);
+// The same in two parts, without a copy: room for the seeds [seed_layout->total, out->cols], zeroed, to be filled; then back.
+float *tape_seed(Tape *t, Tensor *out, const Layout *seed_layout);
+void tape_go_back(Tape *t, Tensor *out);
 // The bytes of gradients that this call would need at its peak: what --max-memory is held against.
 size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout);
 Layout *layout_make(Arena *a, int64_t K, const int32_t *seq, const int64_t *row0, const int64_t *n);

@@ -91,7 +91,7 @@ typedef enum { OWN_ROW, SAME_ROW, CONSTANT, FOILS } Foil; // where the foil's lo
 
 typedef struct Step {
     Twin t;
-    float z[V], c[V], p[V], q[V];
+    float z[V], c[V], p[V], q[V], scratch[4 * V];
     StepRow row;
 } Step;
 
@@ -111,7 +111,7 @@ static void make_step(Step *s, unsigned *seed, double size, Foil foil, const Ste
     for (int v = 0; v < V; v++) both[v] = s->t.z[v] + s->t.c[v];
     keep(both, args->top_p, args->top_k, args->min_tokens_to_keep, s->t.kept);
     num_softmax(s->p, s->z, V), num_softmax(s->q, s->c, V);
-    s->row = (StepRow){.vocab = V, .z = s->z, .p = s->p, .log_sum = num_log_sum_exp(s->z, V), .token = s->t.token,
+    s->row = (StepRow){.scratch = s->scratch, .vocab = V, .z = s->z, .p = s->p, .log_sum = num_log_sum_exp(s->z, V), .token = s->t.token,
                        .contrast_z = foil == SAME_ROW ? s->z : s->c, .contrast_p = foil == SAME_ROW ? s->p : s->q,
                        .contrast_log_sum = num_log_sum_exp(s->c, V), .contrast_token = s->t.foil, .args = args};
 }
