@@ -372,23 +372,34 @@ static void fill_straight(float *panel, const Right *b, int64_t k0, int64_t j, i
     for (int64_t p = 0; p < k; p++) v_store(panel + p * STRIP, v_any(right_at(b, k0 + p, j), b->type, 0, n));
 }
 
-// Sixteen rows of weights from j on (n of them), their columns from k on (m of them), turned: t[i] is column k + i.
-INLINE void turn(V16 t[16], const Right *b, int64_t k, int64_t j, int64_t n, int64_t m)
+// Sixteen rows of weights, sixteen of their columns, turned: t[i] is column i.
+INLINE void turn(V16 t[16], const char *from, int64_t row)
+{
+    UNROLL for (int64_t i = 0; i < 16; i++) t[i] = v_load(from + i * row);
+    v_transpose(t);
+}
+
+// The same for any type, n rows and m columns, the rest 0. Not inlined: it is the rare one, and large.
+static __attribute__((noinline)) void turn_any(V16 t[16], const Right *b, int64_t k, int64_t j, int64_t n, int64_t m)
 {
     const char *from = right_at(b, k, j);
-    if (n == 16 && m == 16 && b->type == F32) UNROLL for (int64_t i = 0; i < 16; i++) t[i] = v_load(from + i * b->row);
-    else for (int64_t i = 0; i < 16; i++) t[i] = i < n ? v_any(from + i * b->row, b->type, 0, m) : v_set(0);
+    for (int64_t i = 0; i < 16; i++) t[i] = i < n ? v_any(from + i * b->row, b->type, 0, m) : v_set(0);
     v_transpose(t);
 }
 
 static void fill_turned(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
 {
     for (int64_t p = 0; p < k; p += 16, panel += 16 * STRIP) {
-        V16 t[16];
         int64_t m = least(16, k - p);
-        turn(t, b, k0 + p, j, n, m);
-        if (m == 16) UNROLL for (int64_t i = 0; i < 16; i++) v_store(panel + i * STRIP, t[i]);
-        else for (int64_t i = 0; i < m; i++) v_store(panel + i * STRIP, t[i]);
+        if (n == 16 && m == 16 && b->type == F32) {
+            V16 t[16];
+            turn(t, right_at(b, k0 + p, j), b->row);
+            UNROLL for (int64_t i = 0; i < 16; i++) v_store(panel + i * STRIP, t[i]);
+        } else {
+            V16 t[16];
+            turn_any(t, b, k0 + p, j, n, m);
+            for (int64_t i = 0; i < m; i++) v_store(panel + i * STRIP, t[i]);
+        }
     }
 }
 
@@ -410,7 +421,7 @@ static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t r
                 for (int64_t p = 0; p < kn; p += 16) {
                     V16 t[16];
                     int64_t m = least(16, kn - p);
-                    turn(t, &source, p, 0, n, m);
+                    turn_any(t, &source, p, 0, n, m);
                     for (int64_t i = 0; i < 12; i++) __builtin_prefetch(to + 32 * PANEL + 16 * i, 1); // to has not been in the cache
                     for (int64_t i = 0; i < m; i++, to += PANEL) v_store_n(to, t[i], PANEL);
                 }
@@ -480,18 +491,21 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const
         int64_t kn = least(K_BLOCK, k - k0);
         UNROLL for (int r = 0; r < R; r++) acc[r] = v_set(0);
         for (int64_t p = 0; p < kn; p += 16) {
-            V16 t[16];
             int64_t m = least(16, kn - p), later = k0 + p + 256; // about what memory takes to answer
             const char *soon = later < k ? right_at(w, later, j) : right_at(w, later - k, j + 16);
-            UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
-            turn(t, w, k0 + p, j, n, m);
             const float *at = x + k0 + p;
-            if (m == 16)
+            UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
+            if (n == 16 && m == 16 && w->type == F32) {
+                V16 t[16];
+                turn(t, right_at(w, k0 + p, j), w->row);
                 UNROLL for (int64_t i = 0; i < 16; i++)
                     UNROLL for (int r = 0; r < R; r++) acc[r] = v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
-            else
+            } else {
+                V16 t[16];
+                turn_any(t, w, k0 + p, j, n, m);
                 for (int64_t i = 0; i < m; i++)
                     UNROLL for (int r = 0; r < R; r++) acc[r] = v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
+            }
         }
         UNROLL for (int r = 0; r < R; r++) total[r] = add || k0 ? v_add(total[r], acc[r]) : acc[r];
     }

@@ -225,6 +225,8 @@ INLINE void v_transpose(V16 r[16])
 #else
 // ------------------------------------------------------------------------------------------------ plain C
 #include <math.h>
+#undef INLINE // sixteen statements for each operation: inlined, they take compilers half a minute
+#define INLINE static __attribute__((unused))
 typedef struct {
     float f[16];
 } V16;
