@@ -7,6 +7,8 @@
 #include "kit.h"
 #include "same.h"
 
+#include <sys/wait.h>
+
 // ------------------------------------------------------------------------------------------ README's commands
 
 enum { MOST = 16 };
@@ -177,4 +179,88 @@ TEST(notebook_tokens)
     for (int i = 0; i < 3; i++)
         check_tokens(A, arena_printf(A, "4-flan-t5-%s", sizes[i]), t, "Is the London the capital of France?",
                      "no", "yes");
+}
+
+// ------------------------------------------------------------------------------------------ tools/notebook.sh
+
+static int notebook_sh(Arena *A, const char *options, const char *folder, Str *out)
+{
+    const char *binary = getenv("INSEQ");
+    int code = system(arena_printf(
+        A,
+        "INSEQ='%s' LC_ALL=C.UTF-8 NOTEBOOK=%s/csv tools/notebook.sh %s test/golden/models/marian-en-nl "
+        "test/golden/models/t5-yesno-tiny test/golden/models/t5-yesno-mini "
+        "test/golden/models/t5-yesno > %s/told 2>&1",
+        binary && *binary ? binary : "./inseq", folder, options, folder));
+    *out = slurp(A, arena_printf(A, "%s/told", folder));
+    return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
+}
+
+// A table of CSV has the cells of the library's own HTML for the same cell (first the row of column numbers, which CSV
+// leaves out as it does the rows' numbers and, in a target table, the start token's row).
+static void same_cells(Arena *A, const char *path, const Json *table, bool target)
+{
+    Str text = slurp(A, path), line, f[64];
+    long cells = 0;
+    for (const Json *row = table->child->next; row; row = row->next) {
+        if (target && row == table->child->next->next) continue;
+        if (!next_line(&text, &line)) line = STR_LIT("(the end)");
+        size_t n = fields(A, line, f, 64), i = 0;
+        const Json *c = row->child->next;
+        CHECK_INT(n, row->count - 1);
+        for (; c && i < n; c = c->next, i++, cells++)
+            if (!str_eq(f[i], c->text)) {
+                FAIL("%s: '%.*s', the library has '%.*s'", path, (int)f[i].n, f[i].s, (int)c->text.n,
+                     c->text.s);
+                return;
+            }
+    }
+    test_count(cells);
+    CHECK(cells > 20 && !text.n);
+}
+
+TEST(notebook_compared)
+{
+    static const char *const tables[][2] = {{"1-free", "cell2"},
+                                            {"2-forced", "cell3"},
+                                            {"4-flan-t5-small", "cell6-small"},
+                                            {"4-flan-t5-base", "cell6-base"},
+                                            {"4-flan-t5-large", "cell6-large"}};
+    const char *folder = kit_folder(A);
+    Str told;
+    CHECK_INT(notebook_sh(A, arena_printf(A, "--write %s/csv", folder), folder, &told), 0);
+    CHECK_STR(told, STR_LIT(""));
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        const Json *want = golden_json(A, arena_printf(A, "notebook/%s.tables.json", tables[i][1]));
+        const char *path = arena_printf(A, "%s/csv/%s", folder, tables[i][0]);
+        if (!want) continue;
+        same_cells(A, arena_printf(A, "%s%s.csv", path, want->count > 1 ? "-source" : ""), want->child,
+                   false);
+        if (want->count > 1) same_cells(A, arena_printf(A, "%s-target.csv", path), want->child->next, true);
+    }
+    CHECK_INT(notebook_sh(A, "", folder, &told), 0);
+    CHECK_HAS(told.s, " cells, 0 differ\n");
+
+    // One digit of one cell, the token of a row, and a row less: each is named.
+    const char *path = arena_printf(A, "%s/csv/4-flan-t5-base.csv", folder);
+    Str good = slurp(A, path);
+    char *bad = str_zero(A, good), *at = strstr(bad, "0.128");
+    if (!at) {
+        FAIL("%s", bad);
+        return;
+    }
+    at[4] = '9';
+    kit_write(arena_printf(A, "%s/csv", folder), "4-flan-t5-base.csv", str_of(bad));
+    CHECK_INT(notebook_sh(A, "", folder, &told), 1);
+    CHECK(str_starts(told, STR_LIT("4-flan-t5-base: row ▁London, column 1 (▁yes → ▁no) is \"0.128\", the "
+                                   "notebook has \"0.129\"\n")));
+    CHECK_HAS(told.s, " cells, 1 differ\n");
+    at[4] = '8', *strstr(bad, "France") = 'f';
+    kit_write(arena_printf(A, "%s/csv", folder), "4-flan-t5-base.csv", str_of(bad));
+    CHECK_INT(notebook_sh(A, "", folder, &told), 1);
+    CHECK_HAS(told.s, "is \"▁France\", the notebook has \"▁france\"\n");
+    *strstr(bad, "probability") = 0;
+    kit_write(arena_printf(A, "%s/csv", folder), "4-flan-t5-base.csv", str_of(bad));
+    CHECK_INT(notebook_sh(A, "", folder, &told), 1);
+    CHECK_HAS(told.s, "4-flan-t5-base: the number of lines is \"12\", the notebook has \"11\"\n");
 }
