@@ -49,6 +49,12 @@ $(B)/inseq: $(B)/inseq.o $(OBJ)
 $(B)/run: $(TEST) $(OBJ)
 	$(cc) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+TRAINER := $(patsubst %,$(B)/tools/%.o,train grammar vocabulary sha256)
+$(B)/train: $(TRAINER) $(filter-out $(B)/nn/demo.o,$(OBJ))
+	$(cc) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/nn/demo.o: $(wildcard nn/demo/*/*)     # taken in by the assembler
+
 $(B)/tensor/kern_%.o: tensor/kern.c
 	@mkdir -p $(@D)
 	$(cc) $(FLAGS) $(CFLAGS) $(isa_$*) -DISA=$* -c -o $@ $<
@@ -67,6 +73,9 @@ check:
 
 demo: inseq
 	tools/demo.sh
+
+demo-model: $(B)/train                     # trains the models inside the binary; cp -r build/demo-model/. nn/demo if wanted
+	$(B)/train build/demo-model nn/demo
 
 bench: inseq
 	tools/bench.sh
@@ -91,5 +100,5 @@ clean:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
 
-.PHONY: all test tests check demo bench fuzz golden format install clean
+.PHONY: all test tests check demo demo-model bench fuzz golden format install clean
 -include $(wildcard $(B)/*.d $(B)/*/*.d)

@@ -262,7 +262,8 @@ bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t 
     Keys k = {.c = *model, .vocab = vocab};
     const char *file = "generation_config.json";
     struct stat st; // a link to a blob that was never fetched must not pass for "there is none"
-    bool own = lstat(arena_printf(a, "%s/%s", folder, file), &st) == 0;
+    const char *path = arena_printf(a, "%s/%s", folder, file);
+    bool own = lstat(path, &st) == 0 || file_exists(path);
     if (own && !config_open(a, folder, file, &k.c, e)) return false;
     k.c.e = e;
     if (!read_keys(a, &k, out)) return false;

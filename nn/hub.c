@@ -158,6 +158,8 @@ const char *hub_folder(Arena *a, const char *model, const char *revision, const 
     char text[SHOWN];
     if (*model && dir_exists(model)) return str_zero(a, str_of(model));
     if (*model == '~' && dir_exists(expand(a, model))) return expand(a, model);
+    const char *inside = arena_printf(a, BUILTIN "%s", model);
+    if (*model && dir_exists(inside)) return inside;
     shown(text, str_of(model));
     if (!*model || strchr("./~", *model)) return err_set(e, "model '%s': no such folder", text), NULL;
     if (!repo_ok(str_of(model)))

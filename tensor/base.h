@@ -157,6 +157,14 @@ bool dir_exists(const char *path);
 bool file_write(const char *path, Str bytes, Err *e); // "-" is standard output
 bool out_write(int fd, Str bytes);                    // to a descriptor, all of it; false on error (errno says which)
 
+// Files inside the program: file_map, file_read, file_exists and dir_exists find "builtin:PATH" in this table, which ends
+// with a NULL path and which some object file of the program defines (nn/demo.c); without one there are none.
+#define BUILTIN "builtin:"
+typedef struct BuiltinFile {
+    const char *path, *from, *to; // "demo/en-nl/config.json" and its bytes
+} BuiltinFile;
+extern const BuiltinFile file_builtins[] __attribute__((weak));
+
 // ---------------------------------------------------------------------------------------------------- threads
 
 // Runs work(i, context) for every i in [0, n) on the pool's threads and returns when all are done. Which thread

@@ -177,10 +177,34 @@ static uint64_t size_of(const struct stat *st)
     return S_ISREG(st->st_mode) && st->st_size > 0 ? (uint64_t)st->st_size : 0;
 }
 
+// Whether path is one of the files inside the program, or (folder) the beginning of one up to a slash. out may be NULL.
+static bool builtin(const char *path, bool folder, Str *out)
+{
+    size_t n = strlen(BUILTIN);
+    if (strncmp(path, BUILTIN, n) != 0 || !file_builtins) return false;
+    path += n, n = strlen(path);
+    for (const BuiltinFile *f = file_builtins; f->path; f++) {
+        if (strncmp(f->path, path, n) != 0 || f->path[n] != (folder ? '/' : 0)) continue;
+        if (out) *out = (Str){f->from, (size_t)(f->to - f->from)};
+        return true;
+    }
+    return false;
+}
+
+// A copy, since what is read is NUL-terminated.
+static bool read_builtin(Arena *a, const char *path, size_t limit, Str *out, Err *e)
+{
+    if (out->n > limit)
+        return err_set(e, "%.500s: %zu bytes, more than the limit of %zu for this file", path, out->n, limit);
+    *out = str_copy(a, *out);
+    return true;
+}
+
 bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
 {
     if (limit > SIZE_MAX / 4) limit = SIZE_MAX / 4;
     if (!strcmp(path, "-")) return read_all(a, 0, "(standard input)", limit, FIRST_READ, out, e);
+    if (builtin(path, false, out)) return read_builtin(a, path, limit, out, e);
     Hold *h = hold(a);
     struct stat st;
     bool ok = open_to_read(h, path, &st, e);
@@ -208,6 +232,7 @@ static bool map_or_read(Arena *a, Hold *h, const char *path, Str *out, Err *e)
 
 bool file_map(Arena *a, const char *path, Str *out, Err *e)
 {
+    if (builtin(path, false, out)) return true;
     Hold *h = hold(a);
     bool ok = map_or_read(a, h, path, out, e);
     if (h->fd >= 0) done_with_fd(h);
@@ -217,13 +242,13 @@ bool file_map(Arena *a, const char *path, Str *out, Err *e)
 bool file_exists(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && !S_ISDIR(st.st_mode);
+    return builtin(path, false, NULL) || (stat(path, &st) == 0 && !S_ISDIR(st.st_mode));
 }
 
 bool dir_exists(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    return builtin(path, true, NULL) || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
 // --------------------------------------------------------------------------------------------------- writing
