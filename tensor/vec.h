@@ -13,10 +13,12 @@
 typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
 
 // Before a loop of constant length whose array should live in registers.
-#if defined(__AVX2__) || defined(__ARM_NEON)
-#define UNROLL _Pragma("GCC unroll 16")
-#else
+#if !defined(__AVX2__) && !defined(__ARM_NEON)
 #define UNROLL // no registers to keep them in, and compilers take minutes
+#elif defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
