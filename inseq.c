@@ -131,51 +131,12 @@ static int no_output(void)
     return EXIT_INPUT;
 }
 
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-// A tqdm-shaped line on standard error: "desc:  37%|###   | 37/100 [00:12<00:21,  2.95it/s]".
-typedef struct Bar {
-    const char *title;
-    bool shown, drawn, always;
-    int64_t initial, done, total, width;
-    double start, last;
-} Bar;
-
-static void clock_text(char *out, size_t size, double s)
-{
-    long t = s > 0 && s < 1e8 ? (long)s : 0;
-    if (t >= 3600) snprintf(out, size, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
-    else snprintf(out, size, "%02ld:%02ld", t / 60, t % 60);
-}
-
 static void bar_draw(Bar *b, int64_t done)
 {
-    static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    double now = seconds(), passed = now - b->start;
-    bool last = done >= b->total;
-    b->done = done;
-    if (!b->shown || (!b->always && passed < 0.5) || (!last && now - b->last < 0.1)) return;
-    b->last = now, b->drawn = true;
-    char spent[32], left[32], line[512];
-    double rate = passed > 0 ? (double)(done - b->initial) / passed : 0;
-    clock_text(spent, sizeof spent, passed);
-    clock_text(left, sizeof left, rate > 0 ? (double)(b->total - done) / rate : 0);
-    int n = snprintf(line, sizeof line, "%s: %3d%%|", b->title, b->total ? (int)(100 * done / b->total) : 100);
-    char tail[160];
-    int m = snprintf(tail, sizeof tail, "| %" PRId64 "/%" PRId64 " [%s<%s, %5.2fit/s]", done, b->total, spent, left, rate);
-    int64_t cells = b->width - n - m, eighth = b->total ? cells * 8 * done / b->total : cells * 8;
-    fprintf(stderr, "\r%s", line);
-    for (int64_t i = 0; i < cells; i++) {
-        int64_t part = eighth - 8 * i;
-        fputs(part >= 8 ? "█" : part <= 0 || !*eighths[part] ? " " : eighths[part], stderr);
-    }
-    fputs(tail, stderr);
-    if (last) fputc('\n', stderr);
+    Arena *a = arena_create(NULL);
+    Buf line = {.arena = a};
+    if (b->total && bar_text(b, done, &line)) fwrite(line.s, 1, line.n, stderr);
+    arena_free(a);
 }
 
 static void bar_progress(void *context, int64_t done, int64_t total)
@@ -185,48 +146,13 @@ static void bar_progress(void *context, int64_t done, int64_t total)
     bar_draw(b, b->initial + done);
 }
 
-// ------------------------------------------------------------------------------------------------ the terminal
-
-static int terminal_width(int fd)
-{
-    const char *columns = getenv("COLUMNS");
-    int64_t n;
-    struct winsize w;
-    if (columns && option_number(columns, false, &n) && n > 0 && n < 10000) return (int)n;
-    return ioctl(fd, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
-}
-
-static bool set(const char *name)
-{
-    const char *v = getenv(name);
-    return v && *v;
-}
-
-static ColorDepth color_depth(const Args *a)
-{
-    const char *when = text(a, "color"), *term = getenv("TERM"), *color = getenv("COLORTERM");
-    bool always = (when && !strcmp(when, "always")) || (!when && (set("CLICOLOR_FORCE") || set("FORCE_COLOR")));
-    bool never = on(a, "no_color") || on(a, "plain") || (when && !strcmp(when, "never"));
-    if (never || (!always && (set("NO_COLOR") || !isatty(STDOUT_FILENO) || (term && !strcmp(term, "dumb"))))) return COLOR_NONE;
-    if (color && (!strcmp(color, "truecolor") || !strcmp(color, "24bit"))) return COLOR_TRUE;
-    return term && strstr(term, "256") ? COLOR_256 : COLOR_16;
-}
-
-static bool locale_is_utf8(void)
-{
-    static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-    for (int i = 0; i < 3; i++)
-        if (set(names[i])) {
-            const char *v = getenv(names[i]);
-            return strstr(v, "UTF-8") || strstr(v, "utf8") || strstr(v, "UTF8") || strstr(v, "utf-8");
-        }
-    return true; // nothing said: a container without a locale still shows UTF-8
-}
-
 static ReportOptions report_options(const Args *a)
 {
-    return (ReportOptions){.color = color_depth(a), .width = terminal_width(STDOUT_FILENO), .plain = on(a, "plain"),
-                           .unicode = locale_is_utf8(), .min_val = NAN, .max_val = NAN};
+    bool never = on(a, "no_color") || on(a, "plain");
+    int colors = never ? 0 : terminal_colors(STDOUT_FILENO, text(a, "color"));
+    return (ReportOptions){.color = colors > 256 ? COLOR_TRUE : colors == 256 ? COLOR_256 : colors ? COLOR_16 : COLOR_NONE,
+                           .width = terminal_width(STDOUT_FILENO), .plain = on(a, "plain"), .unicode = terminal_utf8(),
+                           .min_val = NAN, .max_val = NAN};
 }
 
 // ------------------------------------------------------------------------------------------------ loading
@@ -281,52 +207,6 @@ static bool load(Args *a, const char *name, Loaded *l, Err *e)
 }
 
 // ------------------------------------------------------------------------------------------------ texts
-
-typedef struct Texts {
-    Str *v;
-    size_t n;
-} Texts;
-
-static void add_lines(Arena *a, Texts *t, Str all, size_t *cap)
-{
-    while (all.n) {
-        const char *end = memchr(all.s, '\n', all.n);
-        size_t n = end ? (size_t)(end - all.s) : all.n;
-        Str line = {all.s, n && all.s[n - 1] == '\r' ? n - 1 : n};
-        if (t->n == *cap) {
-            Str *more = arena_new(a, Str, *cap *= 2);
-            memcpy(more, t->v, t->n * sizeof *more);
-            t->v = more;
-        }
-        t->v[t->n++] = line;
-        all = end ? (Str){end + 1, all.n - n - 1} : (Str){0};
-    }
-}
-
-// Each word is a text; "-" stands for the lines of standard input and "@FILE" for those of a file.
-static bool read_texts(Arena *a, const OptionValue *v, Texts *out, Err *e)
-{
-    size_t cap = v->n + 16;
-    *out = (Texts){.v = arena_new(a, Str, cap)};
-    for (size_t i = 0; i < v->n; i++) {
-        const char *word = v->list[i];
-        Str all;
-        if (strcmp(word, "-") && word[0] != '@') {
-            if (out->n == cap) BUG("texts");
-            out->v[out->n++] = str_of(word);
-            cap = out->n == cap ? cap : cap;
-            if (out->n == cap) {
-                Str *more = arena_new(a, Str, cap *= 2);
-                memcpy(more, out->v, out->n * sizeof *more);
-                out->v = more;
-            }
-            continue;
-        }
-        if (!file_read(a, word[0] == '@' ? word + 1 : word, (size_t)1 << 32, &all, e)) return false;
-        add_lines(a, out, all, &cap);
-    }
-    return true;
-}
 
 // One text on its way: encoded, generated, attributed.
 typedef struct Job {
@@ -418,21 +298,22 @@ static bool decode(const Args *args, const Loaded *l, const Generated *g, Str *o
 
 static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t *n, Err *e)
 {
-    Texts sources, targets;
+    const Str *sources, *targets;
+    size_t n_targets;
     if (!get(a, "input_texts")->given) return err_set(e, "which texts? give them with -i TEXT ...");
-    if (!read_texts(a->a, get(a, "input_texts"), &sources, e) || !read_texts(a->a, get(a, "generated_texts"), &targets, e))
+    if (!option_texts(a->a, get(a, "input_texts"), &sources, n, e) ||
+        !option_texts(a->a, get(a, "generated_texts"), &targets, &n_targets, e))
         return false;
-    if (!sources.n) return err_set(e, "no input texts");
-    if (targets.n && targets.n != sources.n)
-        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", targets.n, sources.n);
+    if (!*n) return err_set(e, "no input texts");
+    if (n_targets && n_targets != *n)
+        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", n_targets, *n);
     bool prefix = on(a, "generate_from_target_prefix");
-    if (prefix && !targets.n) return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
-    Job *job = *out = arena_new(a->a, Job, sources.n);
-    *n = sources.n;
-    for (size_t i = 0; i < sources.n; i++) {
+    if (prefix && !n_targets) return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
+    Job *job = *out = arena_new(a->a, Job, *n);
+    for (size_t i = 0; i < *n; i++) {
         Job *j = &job[i];
-        *j = (Job){.number = i + 1, .source = sources.v[i], .forced = targets.n && !prefix};
-        if (targets.n) j->target = targets.v[i];
+        *j = (Job){.number = i + 1, .source = sources[i], .forced = n_targets && !prefix};
+        if (n_targets) j->target = targets[i];
         bool blank = true;
         for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
         if (blank) {
@@ -530,15 +411,6 @@ static int cmd_generate(Args *a)
 
 // ------------------------------------------------------------------------------------------------ attributing
 
-static bool take_texts(Args *a, const char *option, const Str **out, size_t *n, Err *e)
-{
-    Texts t;
-    if (!get(a, option)->given) return true;
-    if (!read_texts(a->a, get(a, option), &t, e)) return false;
-    *out = t.v, *n = t.n;
-    return true;
-}
-
 static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
 {
     *o = attr_defaults();
@@ -555,8 +427,9 @@ static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
     for (size_t i = 0; i < x->n_ignored; i++)
         warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored",
                              (int)x->ignored[i].n, x->ignored[i].s, o->method));
-    return take_texts(a, "contrast_sources", &x->contrast_sources, &x->n_contrast_sources, e) &&
-           take_texts(a, "contrast_targets", &x->contrast_targets, &x->n_contrast_targets, e);
+    const OptionValue *foils = get(a, "contrast_targets"), *others = get(a, "contrast_sources");
+    return (!foils->given || option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e)) &&
+           (!others->given || option_texts(a->a, others, &x->contrast_sources, &x->n_contrast_sources, e));
 }
 
 static void describe(Args *a, const Loaded *l, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
@@ -666,28 +539,9 @@ static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Jo
 static bool pipeline(Args *a, Stage **out, size_t *n, Err *e)
 {
     const OptionValue *names = get(a, "attribution_aggregators"), *select = get(a, "attribution_selectors");
-    if (select->n && select->n != names->n)
-        return err_set(e, "%zu selectors for %zu aggregators; there must be one for each", select->n, names->n);
-    *out = arena_new(a->a, Stage, names->n), *n = names->n;
-    const char *const *known;
-    size_t n_known = attr_aggregator_names(&known);
-    for (size_t i = 0; i < names->n; i++) {
-        bool found = false;
-        for (size_t k = 0; k < n_known; k++) found |= !strcmp(known[k], names->list[i]);
-        const char *near = str_nearest(str_of(names->list[i]), known, n_known);
-        if (!found && near) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names->list[i], near);
-        if (!found) return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names->list[i]);
-        Stage s = attr_stage(names->list[i]);
-        s.normalize = on(a, "normalize_attributions");
-        s.rescale = select->n && on(a, "rescale_attributions");
-        if (select->n) {
-            int64_t index;
-            if (!option_number(select->list[i], false, &index)) return err_set(e, "selector '%s' is not a whole number", select->list[i]);
-            s.select = SELECT_ONE, s.select_from = index;
-        }
-        (*out)[i] = s;
-    }
-    return true;
+    *n = names->n;
+    return attr_stages(a->a, names->list, names->n, select->list, select->n, on(a, "normalize_attributions"),
+                       on(a, "rescale_attributions"), out, e);
 }
 
 static bool write_file(Args *a, const char *path, const char *report, const Attribution *t, Err *e)
@@ -760,7 +614,7 @@ static size_t run_batch(Args *a, const Loaded *l, const GenConfig *g, const Attr
     for (size_t i = 0; i < n; i++) // as the library counts: from the start position to the end
         if (!batch[i]->err.set) bar->total += batch[i]->target_ids.n, bar->initial = bar->done + 1;
     size_t done = attribute_batch(a, l, o, batch, n, out);
-    bar_draw(bar, bar->total);
+    if (o->progress) bar_draw(bar, bar->total);
     return done;
 }
 
@@ -790,10 +644,10 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
         !prepare_jobs(a, &l, x->skip_special_tokens, &job, &n, &e) || !add_foils(a, x, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
     o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok);
-    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .always = on(a, "progress"),
-               .shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet"),
-               .width = terminal_width(STDERR_FILENO), .start = seconds()};
-    o.progress = bar_progress, o.context = &bar;
+    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .at_once = on(a, "progress"),
+               .width = terminal_width(STDERR_FILENO), .start = wall_clock()};
+    bool shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet");
+    o.progress = shown ? bar_progress : NULL, o.context = &bar;
     Job **batch = arena_new(a->a, Job *, most);
     Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
     for (size_t at = 0, count; !interrupted && (count = next_batch(job, n, &at, most, batch));)
@@ -910,7 +764,8 @@ static int cmd_tokenize(Args *a)
     const char *file = text(a, "sentencepiece"), *name = text(a, "model_name_or_path");
     Sentencepiece *sp = NULL;
     Tokenizer *t = NULL;
-    Texts texts;
+    const Str *texts;
+    size_t n;
     if (!file == !name) return complain("tokenize needs either -m FOLDER or --sentencepiece FILE.model"), EXIT_USAGE;
     if (file) sp = sp_open(a->a, file, &e);
     else {
@@ -920,19 +775,19 @@ static int cmd_tokenize(Args *a)
     if (!sp && !t) return fail(&e, EXIT_INPUT);
     if (on(a, "jsonl")) return filter_lines(a, sp, t, &e) ? 0 : fail(&e, EXIT_INPUT);
     if (!get(a, "input_texts")->given) return complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"), EXIT_USAGE;
-    if (!read_texts(a->a, get(a, "input_texts"), &texts, &e)) return fail(&e, EXIT_INPUT);
+    if (!option_texts(a->a, get(a, "input_texts"), &texts, &n, &e)) return fail(&e, EXIT_INPUT);
     Buf out = {.arena = a->a};
-    for (size_t i = 0; i < texts.n; i++) {
+    for (size_t i = 0; i < n; i++) {
         Encoding enc;
         if (on(a, "json")) {
             Buf line = {.arena = a->a};
-            buf_str(&line, STR_LIT("{\"text\":")), buf_json(&line, texts.v[i]), buf_char(&line, '}');
+            buf_str(&line, STR_LIT("{\"text\":")), buf_json(&line, texts[i]), buf_char(&line, '}');
             if (!tok_jsonl(a->a, sp, t, buf_view(&line), &out, &e)) return fail(&e, EXIT_INPUT);
             buf_char(&out, '\n');
             continue;
         }
-        if (sp) sp_encode(a->a, sp, texts.v[i], &enc);
-        else if (!tok_encode(a->a, t, texts.v[i], (TokOptions){.side = on(a, "target") ? TOK_TARGET : TOK_SOURCE}, &enc, &e))
+        if (sp) sp_encode(a->a, sp, texts[i], &enc);
+        else if (!tok_encode(a->a, t, texts[i], (TokOptions){.side = on(a, "target") ? TOK_TARGET : TOK_SOURCE}, &enc, &e))
             return fail(&e, EXIT_INPUT);
         for (size_t k = 0; k < enc.n; k++)
             buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
@@ -942,24 +797,6 @@ static int cmd_tokenize(Args *a)
 }
 
 // ------------------------------------------------------------------------------------------------ speed
-
-static void print_bench(Buf *b, const BenchOptions *o, const BenchResult *r)
-{
-    double limit = r->flops / r->peak, total = 0;
-    buf_printf(b, "machine       %s, %d threads: %.1f GFLOP/s, %.1f GB/s measured\n", cpu_isa(), pool_threads(), r->peak / 1e9,
-               r->bandwidth / 1e9);
-    buf_printf(b, "attribution   S %" PRId64 ", T %" PRId64 ": limit %.3f s (%.1f GFLOP), ours %.3f s (best %.3f), ratio %.2f\n",
-               o->source_tokens, o->target_tokens, limit, r->flops / 1e9, r->attribution, r->attribution_best, r->attribution / limit);
-    for (int i = 0; i < 2; i++)
-        buf_printf(b, "decoding      %d tokens, beam %d: %.3f s; weights read at %.1f GB/s, %.0f %% of the bandwidth\n", o->decode_tokens,
-                   i ? 4 : 1, r->decoding[i], r->decode_bytes / r->decoding[i] / 1e9,
-                   100 * r->decode_bytes / r->decoding[i] / r->bandwidth);
-    for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
-    for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
-        buf_printf(b, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%\n", r->ops[i].name, 1e3 * r->ops[i].forward,
-                   1e3 * r->ops[i].backward, 100 * (r->ops[i].forward + r->ops[i].backward) / total);
-    buf_printf(b, "  %-11s %.2f ms outside the operations\n", "rest", 1e3 * (r->attribution - total));
-}
 
 static int cmd_bench(Args *a)
 {
@@ -973,9 +810,9 @@ static int cmd_bench(Args *a)
         return complain("bench: source and target tokens from 1 to 65536, runs from 1 to 1000"), EXIT_USAGE;
     if (get(a, "max_memory")->given) o.max_memory = (size_t)get(a, "max_memory")->number;
     if (!start_machine(a, &e)) return fail(&e, EXIT_INPUT);
-    double start = seconds();
+    double start = wall_clock();
     if (!load(a, text(a, "model_name_or_path"), &l, &e)) return fail(&e, EXIT_INPUT);
-    double loaded = seconds() - start;
+    double loaded = wall_clock() - start;
     if (!attr_bench(a->a, l.model, &o, &r, &e)) return fail(&e, EXIT_INPUT);
     Buf b = {.arena = a->a};
     if (on(a, "json"))
@@ -986,7 +823,7 @@ static int cmd_bench(Args *a)
                    r.attribution / (r.flops / r.peak), r.decoding[0], r.decoding[1], r.decode_bytes);
     else {
         buf_printf(&b, "load          %.1f ms (model and tokenizer)\n", 1e3 * loaded);
-        print_bench(&b, &o, &r);
+        attr_bench_text(&o, &r, &b);
     }
     return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
 }

@@ -155,6 +155,7 @@ typedef struct BenchResult {
 } BenchResult;
 
 bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e);
+void attr_bench_text(const BenchOptions *o, const BenchResult *r, Buf *out); // as lines for a person
 // Floating-point operations that input x gradient needs for S source tokens and T steps, `passes` times.
 double attr_flops(const Model *m, int64_t S, int64_t T, int passes);
 
@@ -191,6 +192,9 @@ typedef struct Stage {
 } Stage;
 
 Stage attr_stage(const char *aggregator); // with the defaults; aggregator may be a function's name
+// Stages by name, with an index to select for each if any is given (as text). Unknown names suggest the nearest.
+bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors, size_t n_selectors,
+                 bool normalize, bool rescale, Stage **out, Err *e);
 // The default pipeline of an output class; returns the number of stages (0, 1 or 2).
 size_t attr_default_pipeline(const Sequence *s, Stage out[4]);
 bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n, Sequence *out, Err *e);

@@ -6,15 +6,6 @@
 // Ids are drawn by a fixed rule: the work depends on the shapes only.
 #include "run.h"
 
-#include <time.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int32_t *draw_ids(Arena *a, int64_t n, int64_t below, uint32_t seed)
 {
     int32_t *v = arena_new(a, int32_t, n);
@@ -58,9 +49,9 @@ static bool time_attribution(Arena *a, const Model *m, const BenchOptions *o, Be
         Arena *work = arena_create(a);
         Sequence out;
         for (int k = 0; i <= 0 && k < PROFILE_OPS; k++) r->ops[k] = (ProfileOp){0};
-        double start = now();
+        double start = wall_clock();
         bool ok = attr_run(work, m, &run, &p, 1, &out, e);
-        if (i >= 0) times[i] = now() - start;
+        if (i >= 0) times[i] = wall_clock() - start;
         arena_free(work);
         if (!ok) return false;
     }
@@ -86,9 +77,9 @@ static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, Bench
         for (int i = -1; i < o->runs; i++) {
             Arena *work = arena_create(a);
             Generated out[4];
-            double start = now();
+            double start = wall_clock();
             bool ok = nn_generate(work, m, g, 1, &source, NULL, out, NULL, NULL, e);
-            if (i >= 0) times[i] = now() - start;
+            if (i >= 0) times[i] = wall_clock() - start;
             arena_free(work);
             if (!ok) return false;
         }
@@ -103,4 +94,24 @@ bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r,
 {
     *r = (BenchResult){.peak = cpu_peak(pool_threads()), .bandwidth = cpu_bandwidth(pool_threads())};
     return time_attribution(a, m, o, r, e) && time_decoding(a, m, o, r, e);
+}
+
+void attr_bench_text(const BenchOptions *o, const BenchResult *r, Buf *out)
+{
+    double limit = r->flops / r->peak, total = 0;
+    buf_printf(out, "machine       %s, %d threads: %.1f GFLOP/s, %.1f GB/s measured\n", cpu_isa(), pool_threads(), r->peak / 1e9,
+               r->bandwidth / 1e9);
+    buf_printf(out, "attribution   S %" PRId64 ", T %" PRId64 ": limit %.3f s (%.1f GFLOP), ours %.3f s (best %.3f), ratio %.2f\n",
+               o->source_tokens, o->target_tokens, limit, r->flops / 1e9, r->attribution, r->attribution_best,
+               r->attribution / limit);
+    for (int i = 0; i < 2; i++) {
+        double rate = r->decode_bytes / r->decoding[i];
+        buf_printf(out, "decoding      %d tokens, beam %d: %.3f s; weights read at %.1f GB/s, %.0f %% of the bandwidth\n",
+                   o->decode_tokens, i ? 4 : 1, r->decoding[i], rate / 1e9, 100 * rate / r->bandwidth);
+    }
+    for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
+    for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
+        buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%\n", r->ops[i].name, 1e3 * r->ops[i].forward,
+                   1e3 * r->ops[i].backward, 100 * (r->ops[i].forward + r->ops[i].backward) / total);
+    buf_printf(out, "  %-11s %.2f ms outside the operations\n", "rest", 1e3 * (r->attribution - total));
 }

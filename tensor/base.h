@@ -88,7 +88,7 @@ void buf_float(Buf *b, float x);        // fewest digits that read back as the s
 void buf_json(Buf *b, Str s);           // a JSON string with quotes; non-ASCII kept, invalid UTF-8 as U+FFFD
 void buf_json_ascii(Buf *b, Str s);     // the same with every non-ASCII character as \uXXXX (as Python writes)
 void buf_base64(Buf *b, const void *bytes, size_t n);
-bool base64_decode(Buf *b, Str text);   // strict RFC 4648 with padding; false if malformed
+bool base64_decode(Buf *b, Str text);   // strict RFC 4648 with padding; false, and b as it was, if malformed
 static inline Str buf_view(const Buf *b) { return (Str){b->s ? b->s : "", b->n}; }
 
 // ---------------------------------------------------------------------------------------------------- UTF-8
@@ -203,6 +203,25 @@ bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, in
                    const char ***rest, size_t *n_rest, Err *e);
 void options_help(const Option *table, size_t n, unsigned command, Buf *out);
 bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M" and the like, above 0
+
+// The texts that words stand for: each word one; "-" the lines of standard input, "@FILE" those of a file.
+bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Err *e);
+
+// ---------------------------------------------------------------------------------------------------- the terminal
+
+double wall_clock(void);                       // seconds since some fixed moment
+int terminal_width(int fd);                    // COLUMNS, else what the terminal says, else 80
+int terminal_colors(int fd, const char *when); // 0, 16, 256 or 1 << 24; when: "always", "never", or NULL to find out
+bool terminal_utf8(void);                      // by the locale; true if none is set
+
+// A progress bar. Zero but for title, total, width and start (wall_clock()).
+typedef struct Bar {
+    const char *title;
+    bool at_once;                // draw even in the first half second
+    int64_t initial, done, total, width;
+    double start, drawn;
+} Bar;
+bool bar_text(Bar *b, int64_t done, Buf *out); // appends the line to draw, or returns false if it is too soon for one
 
 // ---------------------------------------------------------------------------------------------------- faults
 

@@ -159,3 +159,45 @@ void options_help(const Option *table, size_t n, unsigned command, Buf *out)
     buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false; a long name may be cut "
                          "to a unique\nbeginning.\n"));
 }
+
+// ------------------------------------------------------------------------------------------------ texts
+
+typedef struct Texts {
+    Str *v;
+    size_t n, cap;
+} Texts;
+
+static void add_text(Arena *a, Texts *t, Str s)
+{
+    if (t->n == t->cap) {
+        Str *more = arena_new(a, Str, t->cap = t->cap ? 2 * t->cap : 16);
+        if (t->n) memcpy(more, t->v, t->n * sizeof *more);
+        t->v = more;
+    }
+    t->v[t->n++] = s;
+}
+
+static void add_lines(Arena *a, Texts *t, Str all)
+{
+    while (all.n) {
+        const char *end = memchr(all.s, '\n', all.n);
+        size_t n = end ? (size_t)(end - all.s) : all.n;
+        add_text(a, t, (Str){all.s, n && all.s[n - 1] == '\r' ? n - 1 : n});
+        all = end ? (Str){end + 1, all.n - n - 1} : (Str){0};
+    }
+}
+
+bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Err *e)
+{
+    Texts t = {0};
+    for (size_t i = 0; i < v->n; i++) {
+        const char *word = v->list[i];
+        bool file = word[0] == '@' && word[1];
+        Str all;
+        if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word));
+        else if (file_read(a, file ? word + 1 : word, (size_t)1 << 32, &all, e)) add_lines(a, &t, all);
+        else return false;
+    }
+    *out = t.v, *n = t.n;
+    return true;
+}
