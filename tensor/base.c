@@ -386,28 +386,28 @@ void buf_base64(Buf *b, const void *bytes, size_t n)
     }
 }
 
-static int base64_value(char c)
-{
-    const char *p = c ? strchr(base64_digits, c) : NULL;
-    return p ? (int)(p - base64_digits) : -1;
-}
-
 bool base64_decode(Buf *b, Str text)
 {
+    uint8_t value[256]; // of each digit; what is none has bits that no digit has
+    memset(value, 0xFF, sizeof value);
+    for (uint8_t i = 0; i < 64; i++) value[(uint8_t)base64_digits[i]] = i;
     if (text.n % 4) return false;
+    char *out = room(b, text.n / 4 * 3);
+    size_t n = 0;
     for (size_t i = 0; i < text.n; i += 4) {
-        int pad = text.s[i + 3] == '=' ? (text.s[i + 2] == '=' ? 2 : 1) : 0;
-        if (pad && i + 4 != text.n) return false;
-        uint32_t w = 0;
-        for (int k = 0; k < 4; k++) {
-            int v = k >= 4 - pad ? 0 : base64_value(text.s[i + (size_t)k]);
-            if (v < 0) return false;
-            w = w << 6 | (uint32_t)v;
-        }
-        if ((pad == 1 && w & 0xFF) || (pad == 2 && w & 0xFFFF)) return false;
-        char three[3] = {(char)(w >> 16), (char)(w >> 8), (char)w};
-        buf_put(b, three, (size_t)(3 - pad));
+        const uint8_t *p = (const uint8_t *)text.s + i;
+        bool last = i + 4 == text.n;
+        int pad = last && p[3] == '=' ? 1 + (p[2] == '=') : 0;
+        uint8_t c = pad > 1 ? 0 : value[p[2]], d = pad ? 0 : value[p[3]];
+        if ((value[p[0]] | value[p[1]] | c | d) > 63) return false;
+        uint32_t w = (uint32_t)value[p[0]] << 18 | (uint32_t)value[p[1]] << 12 | (uint32_t)c << 6 | d;
+        if ((pad == 1 && w & 0xFF) || (pad == 2 && w & 0xFFFF)) return false; // bits that encode nothing
+        out[n++] = (char)(w >> 16);
+        if (pad < 2) out[n++] = (char)(w >> 8);
+        if (!pad) out[n++] = (char)w;
     }
+    b->n += n;
+    b->s[b->n] = 0;
     return true;
 }
 

@@ -233,6 +233,18 @@ TEST(base_base64)
         CHECK(!base64_decode(&b, str_of(malformed[i])));
     }
     CHECK(!base64_decode(&(Buf){.arena = A}, ((Str){"AA\0A", 4})));
+    for (int at = 0; at < 8; at++) // every byte in every place: digits only; "Zm9vZm9=" has bits left over
+        for (int c = 0; c < 256; c++) {
+            char text[9] = "Zm9vZm9v";
+            text[at] = (char)c;
+            Buf b = {.arena = A};
+            buf_str(&b, STR_LIT("kept"));
+            bool digit = c && (strchr("+/", c) || (c >= '0' && c <= '9') ||
+                               ((c | 32) >= 'a' && (c | 32) <= 'z' && c < 128));
+            bool ok = base64_decode(&b, (Str){text, 8});
+            if (ok != digit) FAIL("byte %d at %d: %d", c, at, ok);
+            if (!ok) CHECK_STR(buf_view(&b), STR_LIT("kept"));
+        }
     uint64_t state = 4;
     uint8_t bytes[200];
     for (size_t n = 0; n < sizeof bytes; n++) {
