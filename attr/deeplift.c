@@ -20,7 +20,7 @@ static void fill(Run *r, void *context, int64_t i, float *x, float *y)
 }
 
 // Each sequence of x has its partner of x'.
-static void rescale(Run *v, void *context, Tape *tape)
+void deeplift_rescale(Run *v, void *context, Tape *tape)
 {
     (void)context;
     int32_t *source = arena_new(v->work, int32_t, v->sources ? v->sources->n : 0), *target = arena_new(v->work, int32_t, v->targets->n);
@@ -53,7 +53,7 @@ static bool run(Run *r, Err *e)
         v[i] = (Point){.pair = i / 2, .from = i % 2 ? r->to[i / 2] : r->from[i / 2], .to = r->to[i / 2],
                        .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = v, .n = 2 * r->n, .group = 2, .context = &c, .fill = fill, .prepare = rescale, .gradient = add}, e))
+    if (!run_points(r, &(Points){.v = v, .n = 2 * r->n, .group = 2, .context = &c, .fill = fill, .prepare = deeplift_rescale, .gradient = add}, e))
         return false;
     if (times) path_times_difference(r, bx, by);
     return run_deltas(r, bx, by, e);

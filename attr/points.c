@@ -153,6 +153,32 @@ static void pass_values(Packed *k, Tensor *logits)
                         values[v->first_step[i] + c]);
 }
 
+// The points' own rows of a layer's result, of all sequences end to end.
+static void show_layer(Packed *k, float *rows, int64_t width)
+{
+    Run *v = &k->run;
+    for (int64_t i = 0; i < v->n; i++)
+        k->p->at_layer(k->parent, k->p->context, k->first + i, rows + v->sources->start[v->source_of[v->target_of[i]]] * width);
+}
+
+static void edit_layer(Tensor *made, void *context)
+{
+    Packed *k = context;
+    if (made->seqs == k->run.sources) show_layer(k, made->f, made->cols);
+}
+
+// The layer's result takes the place of the embeddings.
+static bool at_layer(Packed *k, Tape *tape, Err *e)
+{
+    Run *v = &k->run;
+    Tensor *made = tape_tapped(tape);
+    if (!made || made->seqs != v->sources)
+        return err_set(e, "%s: target_layer belongs to the decoder, where the rows are not the source's; name a layer of the encoder",
+                       v->o->method);
+    v->pass.x = made, v->pass.y = NULL;
+    return true;
+}
+
 static bool run_pass(Run *r, const Points *p, int64_t first, int64_t n, Arena *work, Tape *tape, Err *e)
 {
     AttrOptions quiet = *r->o;
@@ -164,7 +190,11 @@ static bool run_pass(Run *r, const Points *p, int64_t first, int64_t n, Arena *w
     choose_sequences(&k);
     run_choose_rows(v);
     embed(&k);
-    if (!run_forward(v, tape, v->x, v->y, &v->pass, &v->logits, e)) return false;
+    if (p->at_layer && !p->tap) show_layer(&k, v->x, v->width);
+    if (p->tap) v->differentiate = false, tape_tap(tape, p->tap, edit_layer, &k);
+    bool ok = run_forward(v, tape, v->x, v->y, &v->pass, &v->logits, e);
+    tape_tap(tape, NULL, NULL, NULL);
+    if (!ok || (p->tap && !at_layer(&k, tape, e))) return false;
     if (p->prepare) p->prepare(v, p->context, tape);
     if (p->value) pass_values(&k, v->logits);
     if (p->gradient) run_gradients(v, tape, &v->pass, v->logits, NULL, pass_gradient, &k);

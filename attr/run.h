@@ -116,6 +116,10 @@ typedef struct Points {
     // Writes the embeddings that move: x [S, D], y [T-1, D] hold the pair's own; NULL where nothing moves.
     void (*fill)(Run *r, void *context, int64_t point, float *x, float *y);
     void (*prepare)(Run *r, void *context, Tape *tape);                                   // before going back; may be NULL
+    // Gradients with respect to a layer's result instead (layer.c): the layer's weight, or NULL for the embeddings. at_layer
+    // is called with the rows of each point's source [S, width] when they are made; it may keep the place and change them.
+    const Tensor *tap;
+    void (*at_layer)(Run *r, void *context, int64_t point, float *rows);
     void (*value)(Run *r, void *context, int64_t point, int64_t column, double value);    // may be NULL
     void (*gradient)(Run *r, void *context, int64_t point, int64_t column, const float *dx, const float *dy); // may be NULL
 } Points;
@@ -147,6 +151,18 @@ void path_point(float *x, const float *baseline, float a, int64_t n); // x = x' 
 // Scores of a column += weight * gradient, or = if first.
 void path_add(Run *r, int64_t pair, int64_t column, float weight, bool first, const float *dx, const float *dy);
 void path_times_difference(Run *r, const float *bx, const float *by); // all scores *= x - x'
+
+// ------------------------------------------------------------------------------------------ layers (layer.c)
+
+typedef struct TargetLayer {
+    const Tensor *weight; // NULL: the input embeddings
+    int64_t width;
+} TargetLayer;
+
+// The argument target_layer. Layers hold source tokens: attribute_target is refused.
+bool layer_find(Run *r, TargetLayer *out, Err *e);
+// DeepLIFT: the rescale rule between neighbouring points (deeplift.c), for Points.prepare.
+void deeplift_rescale(Run *v, void *context, Tape *tape);
 
 // ------------------------------------------------------------------------------------------ methods
 

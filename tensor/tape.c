@@ -25,6 +25,10 @@ struct Tape {
     Layout *shared[SHARED]; // of this backward
     int64_t n_shared;
     bool recording;
+    const Tensor *tap;      // tape_tap
+    TapeEdit *edit;
+    void *edit_context;
+    Tensor *tapped;
     size_t peak;
     bool planning;          // backward only counts bytes:
     size_t planned;         // of gradients,
@@ -61,8 +65,15 @@ void tape_reset(Tape *t)
 {
     arena_reset(t->values), arena_reset(t->back), arena_reset(t->scratch);
     t->node = NULL, t->n_nodes = t->cap = 0, t->spare = NULL;
+    t->tapped = NULL;
 }
 
+void tape_tap(Tape *t, const Tensor *weight, TapeEdit *edit, void *context)
+{
+    t->tap = weight, t->edit = edit, t->edit_context = context;
+}
+
+Tensor *tape_tapped(const Tape *t) { return t->tapped; }
 void tape_record(Tape *t, bool on) { t->recording = on; }
 Arena *tape_arena(Tape *t) { return t->values; }
 size_t tape_peak(const Tape *t) { return t->peak; }
@@ -119,7 +130,12 @@ Tensor *tape_run(Tape *t, Node n)
     double start = clock_now(t);
     n.op->forward(&n, t);
     if (t->profile) profile_of(t, n.op)->forward += clock_now(t) - start;
-    if (t->recording) {
+    bool leaf = t->tap && n.in[1] == t->tap;
+    if (leaf) {
+        if (t->edit) t->edit(n.out, t->edit_context);
+        n.out->wanted = true, t->tapped = n.out;
+    }
+    if (t->recording && !leaf) {
         if (t->n_nodes == t->cap) {
             int64_t cap = t->cap ? 2 * t->cap : 64;
             Node *more = arena_new(t->values, Node, cap);

@@ -48,6 +48,12 @@ typedef struct Tape Tape;
 
 Tape *tape_create(Arena *a);
 void tape_reset(Tape *t);                     // forgets all nodes and values, keeps the memory
+// Makes the result of the op that uses this weight (as second input) a leaf whose gradient is wanted: what came before is
+// not gone back to. edit (may be NULL) may read and change its values when it is made. Holds until the next call; weight
+// NULL ends it.
+typedef void TapeEdit(Tensor *made, void *context);
+void tape_tap(Tape *t, const Tensor *weight, TapeEdit *edit, void *context);
+Tensor *tape_tapped(const Tape *t); // the leaf made since the last reset; NULL: none
 void tape_record(Tape *t, bool on);           // off: forward only, nothing kept for the way back
 
 // Where the time goes: seconds by operation, in the order of ops.def; NULL names end the list.

@@ -225,6 +225,7 @@ bool lab_case(Arena *A, const Json *entry, Case *c, const char **why)
     Str method = json_get(entry, "method")->text;
     c->o.method = *why = str_zero(A, method);
     if (!known_entry(method, attr_method_list)) return false;
+    if (str_is(method, "layer_integrated_gradients") || str_is(method, "layer_deeplift")) return false; // the library's are all 0
     c->input = texts_of(A, json_get(entry, "inputs"), &c->n);
     if (targets && targets->kind != J_NULL) c->target = texts_of(A, targets, &(size_t){0});
     c->o.method_args = method_arguments(A, entry);

@@ -1,0 +1,48 @@
+// find_layer.c — modules by the path that transformers gives them, for methods that look inside a model.
+#include "model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct Search {
+    const char *path; // with "[3]" written ".3", and ".weight" behind
+    const Tensor *found;
+    int64_t width;
+    bool exact;
+} Search;
+
+static void look(Search *s, const Tensor *w, int64_t width)
+{
+    if (!w || !w->name || s->exact) return;
+    size_t n = strlen(w->name), k = strlen(s->path);
+    bool exact = !strcmp(w->name, s->path), end = n > k && w->name[n - k - 1] == '.' && !strcmp(w->name + n - k, s->path);
+    if (exact || (end && !s->found)) s->found = w, s->width = width, s->exact = exact;
+}
+
+static void look_into(Search *s, const Layer *l)
+{
+    const Projection *p[] = {&l->q, &l->k, &l->v, &l->o, &l->cross_q, &l->cross_k, &l->cross_v, &l->cross_o, &l->up, &l->gate, &l->down};
+    const Norm *n[] = {&l->self_norm, &l->cross_norm, &l->ff_norm};
+    for (size_t i = 0; i < sizeof p / sizeof *p; i++)
+        if (p[i]->w) look(s, p[i]->w, p[i]->w->rows);
+    for (size_t i = 0; i < sizeof n / sizeof *n; i++)
+        if (n[i]->g) look(s, n[i]->g, n[i]->g->cols);
+}
+
+const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e)
+{
+    char weight[600];
+    size_t n = 0;
+    for (size_t i = 0; i < path.n && n < 500; i++)
+        if (path.s[i] != ']') weight[n++] = path.s[i] == '[' ? '.' : path.s[i];
+    snprintf(weight + n, sizeof weight - n, ".weight");
+    Search s = {.path = weight};
+    for (int64_t i = 0; m->encoder && i < m->info.encoder_layers; i++) look_into(&s, &m->encoder[i]);
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) look_into(&s, &m->decoder[i]);
+    look(&s, m->encoder_norm.g, m->info.width), look(&s, m->decoder_norm.g, m->info.width);
+    if (s.found) return *width = s.width, s.found;
+    const Tensor *example = m->encoder ? m->encoder[0].up.w : m->decoder[0].up.w;
+    err_set(e, "%s has no layer \"%.*s\" with weights of its own; try one like %.*s", m->info.name, (int)path.n, path.s,
+            (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0), example && example->name ? example->name : "");
+    return NULL;
+}
