@@ -88,8 +88,8 @@ static bool open(Model *m, Err *e)
                                               .scale = 1 / __builtin_sqrtf((float)(f->width / heads[side]))};
     m->cross_attention = m->self_attention[1];
     m->cross_attention.causal = false;
-    m->positions = arena_new_raw(m->arena, float, f->max_positions * f->width);
-    for (int64_t i = 0; i < f->max_positions; i++) num_sinusoid(m->positions + i * f->width, i, f->width);
+    m->positions = arena_new(m->arena, struct Positions, 1);
+    m->positions->table = arena_new_raw(m->arena, float, f->max_positions * f->width);
     return bind_tables(m, source_vocab, shared, tied, e) &&
            bind_layers(m, &m->encoder, f->encoder_layers, ff[0], "encoder", false, e) &&
            bind_layers(m, &m->decoder, f->decoder_layers, ff[1], "decoder", true, e);
@@ -104,9 +104,26 @@ static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass
     return apply_norm(m, t, tn_add(t, x, apply_feed_forward(m, t, x, l)), &l->ff_norm);
 }
 
+// The position table, made as far as these rows need it: most texts are short, and opening should be too.
+static const float *positions(const Model *m, const Rows *rows, const int64_t *offset)
+{
+    struct Positions *p = m->positions;
+    int64_t n = 0;
+    for (int64_t i = 0; i < rows->n; i++) {
+        int64_t end = rows->len[i] + (offset ? offset[i] : 0);
+        n = end > n ? end : n;
+    }
+    if (n > m->info.max_positions) BUG("%" PRId64 " positions", n);
+    if (n > p->made) {
+        num_sinusoids(p->table, p->made, n, m->info.width);
+        p->made = n;
+    }
+    return p->table;
+}
+
 static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
-    x = tn_shift(t, x, m->positions, NULL);
+    x = tn_shift(t, x, positions(m, x->seqs, NULL), NULL);
     for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
     return x;
 }
@@ -125,7 +142,8 @@ static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tens
 
 static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
 {
-    y = tn_shift(t, y, m->positions, c ? c->offset : NULL);
+    const int64_t *offset = c ? c->offset : NULL;
+    y = tn_shift(t, y, positions(m, y->seqs, offset), offset);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return y;
 }

@@ -61,7 +61,10 @@ struct Model {
     Attention self_attention[2], cross_attention; // [encoder, decoder]
     Act act;
     float eps;
-    float *positions;           // [max_positions, D] absolute position table, or NULL
+    struct Positions {
+        float *table; // [max_positions, D], of which `made` rows are there
+        int64_t made;
+    } *positions;     // absolute positions; NULL: none
     Noise *noise;               // NULL but while training
 };
 

@@ -124,7 +124,7 @@ void num_axpy(float *y, float a, const float *x, int64_t n);           // y += a
 float num_dot(const float *x, const float *y, int64_t n);
 void num_widen(float *out, const void *raw, WType type, int64_t at, int64_t n); // elements at .. at+n-1 as float32
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
-void num_sinusoid(float *row, int64_t position, int64_t width);        // Marian's position table, one row
+void num_sinusoids(float *table, int64_t from, int64_t to, int64_t width); // Marian's positions, rows from..to-1 of a table
 
 // ------------------------------------------------------------------------------------------------ the machine
 
