@@ -75,7 +75,9 @@ static Token *tokens_of(Arena *A, const Lab *l, Ids ids)
 
 Pair lab_pair(Arena *A, const Lab *l, Ids source, Ids target)
 {
-    return (Pair){.source = source, .target = target, .source_tokens = tokens_of(A, l, source),
+    return (Pair){.source = source,
+                  .target = target,
+                  .source_tokens = tokens_of(A, l, source),
                   .target_tokens = tokens_of(A, l, target)};
 }
 
@@ -165,7 +167,8 @@ static double number_or(const Json *object, const char *key, double absent)
 
 static void read_tolerance(Arena *A, const Json *t, Case *c)
 {
-    bool zeroing = !strcmp(c->o.method, "value_zeroing"); // the largest of its recorded tolerances, where there is none
+    bool zeroing =
+        !strcmp(c->o.method, "value_zeroing"); // the largest of its recorded tolerances, where there is none
     c->scores = (Tolerance){number_or(t, "atol", zeroing ? 6e-5 : 2e-6), 1e-4};
     c->steps = (Tolerance){number_or(t, "step_atol", 2e-6), 1e-4};
     // The library's 1 - cos is a multiple of 2^-24, and rows of them are divided by sums down to 1e-3.
@@ -177,7 +180,8 @@ static void read_tolerance(Arena *A, const Json *t, Case *c)
         bool *m = c->masked[i] = arena_new(A, bool, row->count);
         c->n_masked[i] = row->count;
         size_t k = 0;
-        for (const Json *x = row->child; x; x = x->next) m[k++] = x->kind != J_NUMBER ? false : x->number > 3e-4;
+        for (const Json *x = row->child; x; x = x->next)
+            m[k++] = x->kind != J_NUMBER ? false : x->number > 3e-4;
         for (const Json *x = bad ? bad->child : NULL; x; x = x->next) m[x->i] = true;
     }
 }
@@ -219,20 +223,24 @@ bool lab_case(Arena *A, const Json *entry, Case *c, const char **why)
 {
     const Json *raw = json_get(entry, "raw_file"), *targets = json_get(entry, "targets");
     const Json *load = json_get(entry, "load"), *args = json_get(entry, "args");
-    *c = (Case){.name = json_get(entry, "name")->text, .model = json_get(entry, "model")->text,
-                .file = json_get(entry, "file")->text, .o = attr_defaults()};
+    *c = (Case){.name = json_get(entry, "name")->text,
+                .model = json_get(entry, "model")->text,
+                .file = json_get(entry, "file")->text,
+                .o = attr_defaults()};
     if (raw) c->raw_file = raw->text;
     Str method = json_get(entry, "method")->text;
     c->o.method = *why = str_zero(A, method);
     if (!known_entry(method, attr_method_list)) return false;
-    if (str_is(method, "layer_integrated_gradients") || str_is(method, "layer_deeplift")) return false; // the library's are all 0
+    if (str_is(method, "layer_integrated_gradients") || str_is(method, "layer_deeplift"))
+        return false; // the library's are all 0
     c->input = texts_of(A, json_get(entry, "inputs"), &c->n);
     if (targets && targets->kind != J_NULL) c->target = texts_of(A, targets, &(size_t){0});
     c->o.method_args = method_arguments(A, entry);
     for (const Json *j = args->child; j; j = j->next)
         if (!take_argument(A, j, c)) return *why = str_zero(A, j->key), false;
     for (const Json *j = load ? load->child : NULL; j; j = j->next)
-        if (!str_is(j->key, "model_kwargs") && !attr_method_takes(c->o.method, j->key)) return *why = str_zero(A, j->key), false;
+        if (!str_is(j->key, "model_kwargs") && !attr_method_takes(c->o.method, j->key))
+            return *why = str_zero(A, j->key), false;
     read_tolerance(A, json_get(entry, "tolerance"), c);
     return true;
 }
@@ -255,7 +263,8 @@ static bool make_targets(Arena *A, const Lab *l, const Case *c, const Ids *sourc
         for (size_t i = 0; i < c->n; i++) target[i] = lab_encode(A, l, c->target[i], TOK_TARGET, c->plain);
         return true;
     }
-    for (size_t i = 0; c->prefix && i < c->n; i++) prefix[i] = lab_encode(A, l, c->target[i], TOK_TARGET, true);
+    for (size_t i = 0; c->prefix && i < c->n; i++)
+        prefix[i] = lab_encode(A, l, c->target[i], TOK_TARGET, true);
     if (!nn_generation(A, l->m, c->generation, &g, e)) return false;
     Generated *made = arena_new(A, Generated, c->n * (size_t)nn_generation_returns(g));
     if (!nn_generate(A, l->m, g, (int64_t)c->n, source, prefix, made, NULL, NULL, e)) return false;
@@ -272,7 +281,8 @@ static const Pair *contrast_of(Arena *A, const Lab *l, const Case *c, const Pair
     Pair *q = arena_new(A, Pair, 1);
     Ids source = p->source, target = p->target;
     if (c->has_contrast_source) source = lab_encode(A, l, c->contrast_source, TOK_SOURCE, c->plain);
-    if (c->has_contrast_target) target = lab_start(A, l, lab_encode(A, l, c->contrast_target, TOK_TARGET, c->plain));
+    if (c->has_contrast_target)
+        target = lab_start(A, l, lab_encode(A, l, c->contrast_target, TOK_TARGET, c->plain));
     *q = lab_pair(A, l, source, target);
     return q;
 }
@@ -331,7 +341,8 @@ bool lab_compare(Arena *A, const Case *c, const char *what, const Attribution *g
         g.n_step_scores = w.n_step_scores = 0;
         ok &= same_sequence(what, &g, &w, c->scores);
         g = got->sequence[i], w = want->sequence[i];
-        g.source_attributions = w.source_attributions = g.target_attributions = w.target_attributions = (Scores){0};
+        g.source_attributions = w.source_attributions = g.target_attributions = w.target_attributions =
+            (Scores){0};
         g.n_sequence_scores = w.n_sequence_scores = 0;
         ok &= same_sequence(what, &g, &w, c->steps);
     }
@@ -360,7 +371,8 @@ const Checkpoint *lab_tensors(Arena *A, const char *name)
     Err e = {0};
     Str bytes = {"", 0};
     const char *path = arena_printf(A, "test/golden/cases/%s", name);
-    const Checkpoint *c = file_map(A, path, &bytes, &e) ? checkpoint_from_bytes(A, "model.safetensors", bytes, &e) : NULL;
+    const Checkpoint *c =
+        file_map(A, path, &bytes, &e) ? checkpoint_from_bytes(A, "model.safetensors", bytes, &e) : NULL;
     if (!c) FAIL("%s: %s", path, e.text);
     return c;
 }
@@ -399,7 +411,8 @@ Ids lab_ids(Arena *A, const Stored *s)
     return (Ids){v, n};
 }
 
-void lab_error(LabErrors *all, const char *file, const char *name, const float *got, const Checkpoint *f32, const Checkpoint *f64)
+void lab_error(LabErrors *all, const char *file, const char *name, const float *got, const Checkpoint *f32,
+               const Checkpoint *f64)
 {
     const Stored *theirs = lab_tensor(f32, name), *truth_ = lab_tensor(f64, name);
     double ours = 0, torch = 0, size = 0;
@@ -407,7 +420,8 @@ void lab_error(LabErrors *all, const char *file, const char *name, const float *
     if (lab_count(theirs) != n) return FAIL("%s: %s: other shapes", file, name);
     for (int64_t i = 0; i < n; i++) {
         double exact = lab_at(truth_, i);
-        if (isnan(exact) != isnan(got[i])) return FAIL("%s: %s: NaN in another place, at %" PRId64, file, name, i);
+        if (isnan(exact) != isnan(got[i]))
+            return FAIL("%s: %s: NaN in another place, at %" PRId64, file, name, i);
         if (isnan(exact)) continue;
         ours = fmax(ours, fabs((double)got[i] - exact)), torch = fmax(torch, fabs(lab_at(theirs, i) - exact));
         size = fmax(size, fabs(exact));
@@ -415,12 +429,14 @@ void lab_error(LabErrors *all, const char *file, const char *name, const float *
     test_count(n);
     if (ours > 0 && torch > 0) all->sum += num_log(ours / torch), all->n++;
     if (!(ours <= 3 * torch + 4.8e-7 * size))
-        FAIL("%s: %s is off by %.3g; PyTorch's float32 by %.3g (largest value %.3g)", file, name, ours, torch, size);
+        FAIL("%s: %s is off by %.3g; PyTorch's float32 by %.3g (largest value %.3g)", file, name, ours, torch,
+             size);
 }
 
 void lab_errors_mean(const LabErrors *all, double most)
 {
     double mean = num_exp(all->sum / all->n);
-    if (!(mean < most)) FAIL("our errors are %.2f times those of PyTorch's float32, by geometric mean of %d", mean, all->n);
+    if (!(mean < most))
+        FAIL("our errors are %.2f times those of PyTorch's float32, by geometric mean of %d", mean, all->n);
     else test_count(1);
 }

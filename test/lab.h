@@ -17,7 +17,7 @@ bool lab_open(Arena *A, const char *name, Lab *out);
 bool lab_knows(Arena *A, const char *name); // is the family known?
 
 Ids lab_encode(Arena *A, const Lab *l, Str text, TokSide side, bool plain);
-Ids lab_start(Arena *A, const Lab *l, Ids ids);  // with the start token before them
+Ids lab_start(Arena *A, const Lab *l, Ids ids); // with the start token before them
 Str lab_decode(Arena *A, const Lab *l, const int32_t *ids, int64_t n);
 Pair lab_pair(Arena *A, const Lab *l, Ids source, Ids target);
 Pair lab_forced(Arena *A, const Lab *l, const char *source, const char *target);
@@ -26,7 +26,7 @@ Pair lab_forced(Arena *A, const Lab *l, const char *source, const char *target);
 typedef struct Case {
     Str name, model, file, raw_file;
     AttrOptions o;
-    Str *input, *target;      // [n]; target NULL: generated
+    Str *input, *target; // [n]; target NULL: generated
     size_t n;
     bool prefix, plain, clean;
     const Json *generation;
@@ -35,8 +35,8 @@ typedef struct Case {
     Span *alignment;
     size_t n_alignment;
     Tolerance scores, steps;
-    bool **masked;            // [n][columns of the case]: not compared
-    size_t *n_masked;         // [n] length of each
+    bool **masked;    // [n][columns of the case]: not compared
+    size_t *n_masked; // [n] length of each
 } Case;
 bool lab_case(Arena *A, const Json *entry, Case *out, const char **why);
 bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err *e); // unaggregated
@@ -45,9 +45,9 @@ bool lab_compare(Arena *A, const Case *c, const char *what, const Attribution *g
 double lab_largest(const Attribution *t); // the largest magnitude of an attribution score
 
 // Tensors of a safetensors file, as float32 or as it is.
-const Checkpoint *lab_tensors(Arena *A, const char *name);                  // test/golden/cases/NAME
-const Stored *lab_tensor(const Checkpoint *c, const char *name);            // fails the test if absent
-double lab_at(const Stored *s, int64_t i);                                  // F32, F64 or I64
+const Checkpoint *lab_tensors(Arena *A, const char *name);       // test/golden/cases/NAME
+const Stored *lab_tensor(const Checkpoint *c, const char *name); // fails the test if absent
+double lab_at(const Stored *s, int64_t i);                       // F32, F64 or I64
 int64_t lab_count(const Stored *s);
 Ids lab_ids(Arena *A, const Stored *s);
 
@@ -58,5 +58,6 @@ typedef struct LabErrors {
     double sum; // of logarithms of ours / PyTorch's
     int n;
 } LabErrors;
-void lab_error(LabErrors *all, const char *file, const char *name, const float *got, const Checkpoint *f32, const Checkpoint *f64);
+void lab_error(LabErrors *all, const char *file, const char *name, const float *got, const Checkpoint *f32,
+               const Checkpoint *f64);
 void lab_errors_mean(const LabErrors *all, double most);

@@ -83,7 +83,8 @@ static bool run_case(Arena *A, Labs *labs, const Json *entry, const char *file, 
     return true;
 }
 
-static const char *below_cases(Arena *A, const Json *entry, const char *key) // "cases/x" -> "x"; NULL: no such file
+static const char *below_cases(Arena *A, const Json *entry,
+                               const char *key) // "cases/x" -> "x"; NULL: no such file
 {
     const Json *j = json_get(entry, key);
     return j && j->kind == J_STRING ? str_zero(A, j->text) + strlen("cases/") : NULL;
@@ -112,9 +113,12 @@ TEST(attribute_older)
     int run = 0;
     for (const Json *c = NULL; (c = golden_case(index, "older", c));) {
         const Json *with = json_get(c, "compare_with"), *entry = NULL;
-        while (with && (entry = golden_case(index, "attribute", entry)) && !str_eq(json_get(entry, "file")->text, with->text)) {}
+        while (with && (entry = golden_case(index, "attribute", entry)) &&
+               !str_eq(json_get(entry, "file")->text, with->text)) {
+        }
         Arena *each = arena_create(A);
-        run += run_case(each, &labs, entry ? entry : c, below_cases(each, c, "file"), below_cases(each, c, "raw_file"));
+        run += run_case(each, &labs, entry ? entry : c, below_cases(each, c, "file"),
+                        below_cases(each, c, "raw_file"));
         arena_free(each);
     }
     if (run < 22) FAIL("%d cases were run; it was 22 and more", run);
@@ -125,14 +129,18 @@ TEST(attribute_older)
 TEST(attribute_to_position)
 {
     const Json *index = golden_json(A, "index.json"), *entry = NULL;
-    while ((entry = golden_case(index, "attribute", entry)) && !str_is(json_get(entry, "name")->text, "marian-to-position")) {}
+    while ((entry = golden_case(index, "attribute", entry)) &&
+           !str_is(json_get(entry, "name")->text, "marian-to-position")) {
+    }
     Case c;
     Err e = {0};
     const char *why;
     Attribution got, flat, want;
     Labs labs = {.arena = A};
     const Lab *l = lab_named(&labs, STR_LIT("marian-en-nl"));
-    if (!l || !lab_case(A, entry, &c, &why) || !golden_attribution(A, "attribute/marian-to-position.json", &want)) return;
+    if (!l || !lab_case(A, entry, &c, &why) ||
+        !golden_attribution(A, "attribute/marian-to-position.json", &want))
+        return;
     CHECK_INT(c.o.start, 2);
     CHECK_INT(c.o.end, 6);
     CHECK_INT(want.sequence->attr_pos_start, 1);
@@ -160,7 +168,8 @@ static void same_files(Arena *A, const Attribution *a, const Attribution *b, con
 // However the weights are stored: one file, three, pickled as zip or in the old way.
 TEST(attribute_storage)
 {
-    static const char *const name[] = {"marian-en-nl", "marian-en-nl-sharded", "marian-en-nl-bin", "marian-en-nl-legacy"};
+    static const char *const name[] = {"marian-en-nl", "marian-en-nl-sharded", "marian-en-nl-bin",
+                                       "marian-en-nl-legacy"};
     AttrOptions o = attr_defaults();
     o.method = "input_x_gradient", o.attribute_target = true;
     o.step_scores = (const char *const[]){"probability"}, o.n_step_scores = 1;
@@ -169,7 +178,8 @@ TEST(attribute_storage)
         Lab l;
         Err e = {0};
         if (!lab_open(A, name[i], &l)) return;
-        Pair p = lab_forced(A, &l, "The nurse went to the hospital.", "De verpleger ging naar het ziekenhuis.");
+        Pair p =
+            lab_forced(A, &l, "The nurse went to the hospital.", "De verpleger ging naar het ziekenhuis.");
         of[i] = (Attribution){.sequence = arena_new(A, Sequence, 1), .n = 1};
         if (!attr_run(A, l.m, &o, &p, 1, of[i].sequence, &e)) FAIL("%s: %s", name[i], e.text);
         if (i) same_files(A, &of[i], &of[0], name[i]);
@@ -178,7 +188,8 @@ TEST(attribute_storage)
 
 // ------------------------------------------------------------------------------------------ against float64
 
-static bool attribute_one(Arena *A, const Lab *l, const char *method, const Json *args, const Pair *p, Sequence *out)
+static bool attribute_one(Arena *A, const Lab *l, const char *method, const Json *args, const Pair *p,
+                          Sequence *out)
 {
     Err e = {0};
     AttrOptions o = attr_defaults();
@@ -190,16 +201,19 @@ static bool attribute_one(Arena *A, const Lab *l, const char *method, const Json
 static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors *all)
 {
     const char *file = below_cases(A, entry, "file");
-    const Checkpoint *f64 = lab_tensors(A, file), *f32 = lab_tensors(A, below_cases(A, entry, "float32_file"));
+    const Checkpoint *f64 = lab_tensors(A, file),
+                     *f32 = lab_tensors(A, below_cases(A, entry, "float32_file"));
     const Json *text = json_get(entry, "text");
     Pair p = lab_forced(A, l, str_zero(A, text->child->text), str_zero(A, text->child->next->text));
-    Ids source = lab_ids(A, lab_tensor(f64, "ids.source")), target = lab_ids(A, lab_tensor(f64, "ids.target"));
+    Ids source = lab_ids(A, lab_tensor(f64, "ids.source")),
+        target = lab_ids(A, lab_tensor(f64, "ids.target"));
     CHECK(source.n == p.source.n && !memcmp(source.v, p.source.v, (size_t)source.n * sizeof(int32_t)));
     CHECK(target.n == p.target.n && !memcmp(target.v, p.target.v, (size_t)target.n * sizeof(int32_t)));
     const Json *signed_ = json_parse(A, STR_LIT("{\"abs\": false}"), "", NULL);
     Sequence gradient, ixg, flat;
     Stage stage[4];
-    if (!attribute_one(A, l, "saliency", signed_, &p, &gradient) || !attribute_one(A, l, "input_x_gradient", NULL, &p, &ixg))
+    if (!attribute_one(A, l, "saliency", signed_, &p, &gradient) ||
+        !attribute_one(A, l, "input_x_gradient", NULL, &p, &ixg))
         return;
     if (!attr_aggregate(A, &ixg, stage, attr_default_pipeline(&ixg, stage), &flat, NULL)) FAIL("%s", file);
     lab_error(all, file, "source.gradient", gradient.source_attributions.v, f32, f64);
@@ -209,7 +223,8 @@ static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors
     lab_error(all, file, "source.aggregated", flat.source_attributions.v, f32, f64);
     lab_error(all, file, "target.aggregated", flat.target_attributions.v, f32, f64);
     for (size_t i = 0; i < ixg.n_step_scores; i++)
-        lab_error(all, file, arena_printf(A, "step.%s", str_zero(A, ixg.step_scores[i].name)), ixg.step_scores[i].scores.v, f32, f64);
+        lab_error(all, file, arena_printf(A, "step.%s", str_zero(A, ixg.step_scores[i].name)),
+                  ixg.step_scores[i].scores.v, f32, f64);
 }
 
 TEST(attribute_float64)
@@ -221,7 +236,8 @@ TEST(attribute_float64)
     for (const Json *c = NULL; (c = golden_case(index, "float64", c));) {
         Arena *each = arena_create(A);
         const Lab *l = lab_named(&labs, json_get(c, "model")->text);
-        bool here = file_exists(arena_printf(each, "test/golden/%s", str_zero(each, json_get(c, "file")->text)));
+        bool here =
+            file_exists(arena_printf(each, "test/golden/%s", str_zero(each, json_get(c, "file")->text)));
         if (l && here) against_float64(each, l, c, &all), run++;
         arena_free(each);
     }
@@ -260,7 +276,9 @@ static void run_bits(Arena *A, Bits *b, const int *order, size_t n)
     for (size_t i = 0; i < n; i++) {
         Str got = bytes_of(a, &out[i]), *want = &b->want[order[i]];
         if (!want->n) *want = str_copy(A, got);
-        else if (!str_eq(got, *want)) FAIL("%s, %s, %d threads, %zu texts: text %d has other bits", b->how, cpu_isa(), pool_threads(), n, order[i]);
+        else if (!str_eq(got, *want))
+            FAIL("%s, %s, %d threads, %zu texts: text %d has other bits", b->how, cpu_isa(), pool_threads(),
+                 n, order[i]);
         else test_count(1);
     }
     arena_free(a);
@@ -268,7 +286,8 @@ static void run_bits(Arena *A, Bits *b, const int *order, size_t n)
 
 static void same_bits(Arena *A, const char *model, const char *method, const char *fn, bool target)
 {
-    static const char *const source[TEXTS] = {"The nurse went to the hospital.", "It rains.", "The cat is in the bag.", "No."};
+    static const char *const source[TEXTS] = {"The nurse went to the hospital.", "It rains.",
+                                              "The cat is in the bag.", "No."};
     static const char *const into[TEXTS] = {"De verpleger.", "Het regent katten.", "De kat", "Nee, nee."};
     static const int together[] = {0, 1, 2, 3}, turned[] = {3, 1, 0, 2};
     static const size_t memory[] = {1, 30000, (size_t)1 << 30};
@@ -308,15 +327,18 @@ TEST(attribute_identities)
     if (!lab_open(A, "odd-marian", &l)) return;
     Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit in de tas.");
     Sequence ixg, sal;
-    if (!attribute_one(A, &l, "input_x_gradient", NULL, &p, &ixg) || !attribute_one(A, &l, "saliency", NULL, &p, &sal)) return;
+    if (!attribute_one(A, &l, "input_x_gradient", NULL, &p, &ixg) ||
+        !attribute_one(A, &l, "saliency", NULL, &p, &sal))
+        return;
     int64_t d = l.f->width, columns = ixg.target_attributions.dim[1];
     CHECK_INT(columns, p.target.n - 1);
     bool moved = false;
     for (int64_t i = 0; i < columns * d; i++)
-        if (ixg.target_attributions.v[i] != 0) FAIL("the start token has x * gradient %g", (double)ixg.target_attributions.v[i]);
+        if (ixg.target_attributions.v[i] != 0)
+            FAIL("the start token has x * gradient %g", (double)ixg.target_attributions.v[i]);
         else moved |= sal.target_attributions.v[i] > 0;
     CHECK(moved);
-    float *x = arena_new(A, float, p.source.n * d), *y = arena_new(A, float, p.target.n * d);
+    float *x = arena_new(A, float, p.source.n *d), *y = arena_new(A, float, p.target.n *d);
     nn_embed(l.m, p.source, false, x), nn_embed(l.m, p.target, true, y);
     const Scores *a[] = {&ixg.source_attributions, &ixg.target_attributions};
     const Scores *b[] = {&sal.source_attributions, &sal.target_attributions};
@@ -327,8 +349,10 @@ TEST(attribute_identities)
                 for (int64_t j = 0; j < d; j++) {
                     float got = run_cell(a[side], i, c)[j], s = run_cell(b[side], i, c)[j];
                     bool none = side == 1 && i > c; // a token that this step has not seen
-                    if (isnan(got) != none || isnan(s) != none) FAIL("NaN at side %d, row %" PRId64 ", column %" PRId64, side, i, c);
-                    else if (!none && fabsf(got) != fabsf(e[side][i * d + j]) * s) FAIL("|ixg| is not |x| * saliency");
+                    if (isnan(got) != none || isnan(s) != none)
+                        FAIL("NaN at side %d, row %" PRId64 ", column %" PRId64, side, i, c);
+                    else if (!none && fabsf(got) != fabsf(e[side][i * d + j]) * s)
+                        FAIL("|ixg| is not |x| * saliency");
                 }
     test_count((a[0]->dim[0] + a[1]->dim[0]) * columns * d);
 }
@@ -342,16 +366,18 @@ TEST(attribute_finite_differences)
         Sequence g;
         if (!lab_open(A, models[k], &l)) continue;
         Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit.");
-        if (!attribute_one(A, &l, "saliency", json_parse(A, STR_LIT("{\"abs\": false}"), "", NULL), &p, &g)) continue;
+        if (!attribute_one(A, &l, "saliency", json_parse(A, STR_LIT("{\"abs\": false}"), "", NULL), &p, &g))
+            continue;
         int64_t d = l.f->width, S = p.source.n, T = p.target.n - 1, V = l.f->vocab;
-        float *x = arena_new(A, float, S * d), *y = arena_new(A, float, T * d);
+        float *x = arena_new(A, float, S *d), *y = arena_new(A, float, T *d);
         nn_embed(l.m, p.source, false, x), nn_embed(l.m, (Ids){p.target.v, T}, true, y);
         double *value[4]; // [T] at -2h, -h, h, 2h
         static const float at[] = {-2, -1, 1, 2};
         float h = 0x1p-9f;
         for (int i = 0; i < 4; i++) {
             Tape *t = tape_create(A);
-            Tensor *tx = tn_leaf(t, x, S, d, rows_make(A, 1, &S), false), *ty = tn_leaf(t, y, T, d, rows_make(A, 1, &T), false);
+            Tensor *tx = tn_leaf(t, x, S, d, rows_make(A, 1, &S), false),
+                   *ty = tn_leaf(t, y, T, d, rows_make(A, 1, &T), false);
             for (int64_t j = 0; j < S * d; j++) tx->f[j] += at[i] * h * (float)((j * 7 % 5) - 2);
             for (int64_t j = 0; j < T * d; j++) ty->f[j] += at[i] * h * (float)((j * 3 % 5) - 2);
             Pass pass;
@@ -360,10 +386,13 @@ TEST(attribute_finite_differences)
             nn_forward(l.m, t, tx, ty, NULL, &pass);
             Tensor *z = nn_logits(l.m, t, &pass, rows, rows_make(A, 1, &T));
             value[i] = arena_new(A, double, T);
-            for (int64_t j = 0; j < T; j++) value[i][j] = num_exp((double)z->f[j * V + p.target.v[j + 1]] - num_log_sum_exp(z->f + j * V, V));
+            for (int64_t j = 0; j < T; j++)
+                value[i][j] =
+                    num_exp((double)z->f[j * V + p.target.v[j + 1]] - num_log_sum_exp(z->f + j * V, V));
         }
         for (int64_t c = 0; c < T; c++) {
-            double want = (value[0][c] - 8 * value[1][c] + 8 * value[2][c] - value[3][c]) / (12 * (double)h), got = 0, size = 0;
+            double want = (value[0][c] - 8 * value[1][c] + 8 * value[2][c] - value[3][c]) / (12 * (double)h),
+                   got = 0, size = 0;
             for (int64_t j = 0; j < S * d; j++) {
                 double v = (double)run_cell(&g.source_attributions, j / d, c)[j % d];
                 got += v * (double)((j * 7 % 5) - 2), size += fabs(v);

@@ -11,22 +11,22 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define MODEL "test/golden/models/odd-marian"
+#define MODEL   "test/golden/models/odd-marian"
 #define TRAINED "test/golden/models/marian-en-nl"
 
 // ------------------------------------------------------------------------------------------ running it
 
 typedef struct Run {
-    int code, signal;   // exit code (-1: ended by the signal)
+    int code, signal; // exit code (-1: ended by the signal)
     const char *out, *err;
     size_t n_out;
 } Run;
 
 typedef struct Setup {
-    const char *in;             // standard input (NULL: nothing)
-    const char *out;            // a path for standard output instead of a file that is read back
-    const char *env[6];         // NAME=value, on top of a bare environment
-    long interrupt_after;       // milliseconds; 0: never
+    const char *in;       // standard input (NULL: nothing)
+    const char *out;      // a path for standard output instead of a file that is read back
+    const char *env[6];   // NAME=value, on top of a bare environment
+    long interrupt_after; // milliseconds; 0: never
 } Setup;
 
 static const char *binary(void)
@@ -37,9 +37,11 @@ static const char *binary(void)
 
 static void child(char *const *argv, const Setup *s, const char *in, const char *out, const char *err)
 {
-    char *env[12] = {(char *)(uintptr_t) "PATH=/usr/bin:/bin", (char *)(uintptr_t) "LC_ALL=C.UTF-8", (char *)(uintptr_t) "INSEQ_THREADS=2"};
+    char *env[12] = {(char *)(uintptr_t) "PATH=/usr/bin:/bin", (char *)(uintptr_t) "LC_ALL=C.UTF-8",
+                     (char *)(uintptr_t) "INSEQ_THREADS=2"};
     for (int i = 0; i < 6 && s->env[i]; i++) env[3 + i] = (char *)(uintptr_t)s->env[i];
-    int fd[3] = {open(in, O_RDONLY), open(s->out ? s->out : out, O_WRONLY | O_CREAT, 0666), open(err, O_WRONLY | O_CREAT, 0666)};
+    int fd[3] = {open(in, O_RDONLY), open(s->out ? s->out : out, O_WRONLY | O_CREAT, 0666),
+                 open(err, O_WRONLY | O_CREAT, 0666)};
     for (int i = 0; i < 3; i++)
         if (fd[i] < 0 || dup2(fd[i], i) < 0) _exit(99);
     signal(SIGINT, SIG_DFL), signal(SIGPIPE, SIG_DFL);
@@ -64,7 +66,8 @@ static Run run_with(Arena *A, const Setup *s, const char *const *words)
     for (; words[n - 1]; n++) argv[n] = words[n - 1];
     kit_write(folder, "in", str_of(s->in ? s->in : ""));
     kit_write(folder, "out", (Str){0}), kit_write(folder, "err", (Str){0});
-    const char *in = arena_printf(A, "%s/in", folder), *out = arena_printf(A, "%s/out", folder), *err = arena_printf(A, "%s/err", folder);
+    const char *in = arena_printf(A, "%s/in", folder), *out = arena_printf(A, "%s/out", folder),
+               *err = arena_printf(A, "%s/err", folder);
     fflush(stdout), fflush(stderr);
     pid_t pid = fork();
     if (pid == 0) child((char *const *)(uintptr_t)argv, s, in, out, err);
@@ -73,15 +76,17 @@ static Run run_with(Arena *A, const Setup *s, const char *const *words)
         nanosleep(&(struct timespec){s->interrupt_after / 1000, s->interrupt_after % 1000 * 1000000}, NULL);
         kill(pid, SIGINT);
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
-    Run r = {.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1, .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    Run r = {.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+             .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0};
     r.out = slurp(A, out, &r.n_out), r.err = slurp(A, err, NULL);
     if (r.code == 98) FAIL("can't run %s: set INSEQ to the program", binary());
     return r;
 }
-#define RUN(...) run_with(A, &(Setup){0}, (const char *const[]){__VA_ARGS__, NULL})
+#define RUN(...)             run_with(A, &(Setup){0}, (const char *const[]){__VA_ARGS__, NULL})
 #define RUN_WITH(setup, ...) run_with(A, &(Setup)setup, (const char *const[]){__VA_ARGS__, NULL})
-#define UNPACK(...) __VA_ARGS__
+#define UNPACK(...)          __VA_ARGS__
 
 static size_t lines(const char *text)
 {
@@ -93,9 +98,10 @@ static size_t lines(const char *text)
 // One clear sentence on standard error, nothing on standard output.
 static void check_refused(const char *what, Run r, int code, const char *says)
 {
-    if (r.code != code || r.n_out || lines(r.err) != 1 || strncmp(r.err, "inseq: ", 7) || !strstr(r.err, says))
-        FAIL("%s: exit code %d (signal %d), expected %d and '%s'; standard error: %.400s%s%.200s", what, r.code, r.signal, code, says, r.err,
-             r.n_out ? " standard output: " : "", r.n_out ? r.out : "");
+    if (r.code != code || r.n_out || lines(r.err) != 1 || strncmp(r.err, "inseq: ", 7) ||
+        !strstr(r.err, says))
+        FAIL("%s: exit code %d (signal %d), expected %d and '%s'; standard error: %.400s%s%.200s", what,
+             r.code, r.signal, code, says, r.err, r.n_out ? " standard output: " : "", r.n_out ? r.out : "");
     else test_count(1);
 }
 
@@ -110,18 +116,22 @@ static void check_ran(const char *what, Run r)
 static const char *moved(Arena *A, const char *folder, Str word) // models and results to where they are here
 {
     if (str_starts(word, STR_LIT("models/"))) return arena_printf(A, "test/golden/%.*s", (int)word.n, word.s);
-    if (str_starts(word, STR_LIT("cases/cli/"))) return arena_printf(A, "%s/%.*s", folder, (int)word.n - 10, word.s + 10);
+    if (str_starts(word, STR_LIT("cases/cli/")))
+        return arena_printf(A, "%s/%.*s", folder, (int)word.n - 10, word.s + 10);
     return str_zero(A, word);
 }
 
 static bool cli_case(Arena *A, const Json *entry)
 {
     const Json *command = json_get(entry, "command");
-    const char *words[64], *folder = kit_folder(A), *file = str_zero(A, json_get(entry, "file")->text) + strlen("cases/");
+    const char *words[64], *folder = kit_folder(A),
+                           *file = str_zero(A, json_get(entry, "file")->text) + strlen("cases/");
     const Entry *known;
     size_t n = 0, n_known = attr_method_list(&known);
     bool supported = true;
-    if (!str_is(command->child->next->text, "attribute") || !lab_knows(A, str_zero(A, json_get(entry, "model")->text))) return false;
+    if (!str_is(command->child->next->text, "attribute") ||
+        !lab_knows(A, str_zero(A, json_get(entry, "model")->text)))
+        return false;
     for (const Json *j = command->child->next; j; j = j->next) {
         words[n++] = moved(A, folder, j->text);
         if (n < 2 || (strcmp(words[n - 2], "-a") && strcmp(words[n - 2], "--attribution_method"))) continue;
@@ -135,12 +145,14 @@ static bool cli_case(Arena *A, const Json *entry)
     Attribution got, want;
     Err e = {0};
     const char *path = moved(A, folder, json_get(entry, "file")->text);
-    if (!attr_from_json(A, str_of(slurp(A, path, NULL)), path, &got, &e)) return FAIL("%s: %s", file, e.text), true;
+    if (!attr_from_json(A, str_of(slurp(A, path, NULL)), path, &got, &e))
+        return FAIL("%s: %s", file, e.text), true;
     if (!golden_attribution(A, file, &want)) return true;
     double size = fmin(1, lab_largest(&want));
     Case c = {.scores = {3e-5 * size, 1e-4}, .steps = {1e-5, 1e-4}};
     lab_compare(A, &c, file, &got, &want);
-    CHECK_STR(str_of(attr_info(A, &got, "attribution_method")), str_of(attr_info(A, &want, "attribution_method")));
+    CHECK_STR(str_of(attr_info(A, &got, "attribution_method")),
+              str_of(attr_info(A, &want, "attribution_method")));
     return true;
 }
 
@@ -161,7 +173,8 @@ TEST(cli_golden)
 static void same_line(const char *what, const Json *got, const Json *ids, const Json *text, const Json *score)
 {
     const Json *s = json_get(got, "sequences");
-    for (s = s ? s->child : NULL; s && ids; s = s->next, ids = ids->next, text = text->next, score = score ? score->next : NULL) {
+    for (s = s ? s->child : NULL; s && ids;
+         s = s->next, ids = ids->next, text = text->next, score = score ? score->next : NULL) {
         const Json *g = json_get(s, "ids")->child, *w = ids->child;
         for (; g; g = g->next, w = w ? w->next : NULL)
             if (!w || g->i != w->i) FAIL("%s: other ids", what);
@@ -178,40 +191,53 @@ TEST(cli_generate)
     for (row = row->child; row; row = row->next) {
         Arena *a = arena_create(A);
         Str name = json_get(row, "name")->text;
-        const Json *input = json_get(row, "input"), *args = json_get(row, "args"), *prefix = json_get(row, "prefix");
+        const Json *input = json_get(row, "input"), *args = json_get(row, "args"),
+                   *prefix = json_get(row, "prefix");
         const char *words[32] = {"generate", "-m", TRAINED, "--json", "--generation_kwargs"};
         size_t n = 5;
         Buf kwargs = {.arena = a};
-        bool chosen = str_is(name, "own") || str_is(name, "all-beams") || str_is(name, "prefix") || str_is(name, "batch");
+        bool chosen = str_is(name, "own") || str_is(name, "all-beams") || str_is(name, "prefix") ||
+                      str_is(name, "batch");
         buf_char(&kwargs, '{');
         for (const Json *j = args->child; j; j = j->next)
-            buf_printf(&kwargs, "%s\"%.*s\": %.*s", j == args->child ? "" : ", ", (int)j->key.n, j->key.s, (int)j->text.n, j->text.s);
+            buf_printf(&kwargs, "%s\"%.*s\": %.*s", j == args->child ? "" : ", ", (int)j->key.n, j->key.s,
+                       (int)j->text.n, j->text.s);
         buf_char(&kwargs, '}');
         words[n++] = kwargs.s, words[n++] = "-i";
-        for (const Json *j = input->kind == J_ARRAY ? input->child : input; chosen && j; j = input->kind == J_ARRAY ? j->next : NULL)
+        for (const Json *j = input->kind == J_ARRAY ? input->child : input; chosen && j;
+             j = input->kind == J_ARRAY ? j->next : NULL)
             words[n++] = str_zero(a, j->text);
-        if (prefix && prefix->kind == J_STRING) words[n++] = "-g", words[n++] = str_zero(a, prefix->text), words[n++] = "--generate_from_target_prefix";
+        if (prefix && prefix->kind == J_STRING)
+            words[n++] = "-g", words[n++] = str_zero(a, prefix->text),
+            words[n++] = "--generate_from_target_prefix";
         if (chosen) {
             run++;
             Run r = run_with(a, &(Setup){0}, words);
             check_ran(words[7], r);
             const Json *ids = json_get(row, "sequences")->child, *text = json_get(row, "texts")->child;
-            const Json *scores = json_get(row, "sequences_scores"), *score = scores->kind == J_ARRAY ? scores->child : NULL;
+            const Json *scores = json_get(row, "sequences_scores"),
+                       *score = scores->kind == J_ARRAY ? scores->child : NULL;
             size_t count = input->kind == J_ARRAY ? input->count : 1;
             const char *at = r.out;
             for (size_t i = 0; i < count; i++) {
                 const char *end = strchr(at, '\n');
                 const Json *line = end ? json_parse(a, (Str){at, (size_t)(end - at)}, "line", NULL) : NULL;
-                if (!line) { FAIL("%s: line %zu is no JSON: %s", words[7], i, r.out); break; }
+                if (!line) {
+                    FAIL("%s: line %zu is no JSON: %s", words[7], i, r.out);
+                    break;
+                }
                 if (count == 1) same_line(words[7], line, ids, text, score);
-                else CHECK_STR(json_get(json_get(line, "sequences")->child, "text")->text, text->text), text = text->next;
+                else
+                    CHECK_STR(json_get(json_get(line, "sequences")->child, "text")->text, text->text),
+                        text = text->next;
                 at = end + 1;
             }
         }
         arena_free(a);
     }
     CHECK(run >= 15);
-    Run plain = RUN("generate", "-m", TRAINED, "-i", "The nurse went to the hospital.", "The teacher lost her keys.");
+    Run plain =
+        RUN("generate", "-m", TRAINED, "-i", "The nurse went to the hospital.", "The teacher lost her keys.");
     check_ran("generate", plain);
     CHECK_INT(lines(plain.out), 2);
 }
@@ -220,9 +246,10 @@ TEST(cli_generate)
 
 TEST(cli_tokenize)
 {
-    static const char *const files[] = {"test/golden/tokenizers/models/spm/pegasus.model", "test/golden/models/t5-yesno"};
-    static const char *const input[] = {"{\"n\": 1, \"text\": \"The nurse went.\"}", "{\"ids\": [3, 4, 5]}", "{\"text\": \"\"}",
-                                        "{\"text_b64\": \"w6kgw7w=\"}"};
+    static const char *const files[] = {"test/golden/tokenizers/models/spm/pegasus.model",
+                                        "test/golden/models/t5-yesno"};
+    static const char *const input[] = {"{\"n\": 1, \"text\": \"The nurse went.\"}", "{\"ids\": [3, 4, 5]}",
+                                        "{\"text\": \"\"}", "{\"text_b64\": \"w6kgw7w=\"}"};
     Buf in = {.arena = A};
     for (int i = 0; i < 4; i++) buf_printf(&in, "%s\n", input[i]);
     for (int k = 0; k < 2; k++) {
@@ -237,7 +264,8 @@ TEST(cli_tokenize)
         Run r = RUN_WITH({.in = in.s}, "tokenize", k ? "-m" : "--sentencepiece", files[k], "--jsonl");
         check_ran("tokenize --jsonl", r);
         CHECK_STR(str_of(r.out), buf_view(&want));
-        r = RUN_WITH({.in = "{\"text\": \"a\"}\n{broken\n"}, "tokenize", k ? "-m" : "--sentencepiece", files[k], "--jsonl");
+        r = RUN_WITH({.in = "{\"text\": \"a\"}\n{broken\n"}, "tokenize", k ? "-m" : "--sentencepiece",
+                     files[k], "--jsonl");
         CHECK_INT(r.code, 1);
         CHECK_INT(lines(r.out), 1);
         CHECK_HAS(r.err, "inseq: line 2: ");
@@ -247,7 +275,8 @@ TEST(cli_tokenize)
     CHECK_INT(lines(r.out), 2);
     CHECK_HAS(r.out, "0:</s>");
     check_refused("neither", RUN("tokenize", "-i", "x"), 2, "either -m FOLDER or --sentencepiece");
-    check_refused("both", RUN("tokenize", "-m", TRAINED, "--sentencepiece", files[0], "-i", "x"), 2, "either -m FOLDER or");
+    check_refused("both", RUN("tokenize", "-m", TRAINED, "--sentencepiece", files[0], "-i", "x"), 2,
+                  "either -m FOLDER or");
     check_refused("no texts", RUN("tokenize", "-m", TRAINED), 2, "which texts?");
 }
 
@@ -261,8 +290,10 @@ static Str saved(Arena *A, const char *what, const Setup *s, const char *const *
 {
     const char *folder = kit_folder(A), *path = arena_printf(A, "%s/o.json", folder), *argv[64];
     size_t n = 0;
-    for (; words[n]; n++) argv[n] = !strcmp(words[n], "FILE") ? path : !strcmp(words[n], "--save_path=FILE") ?
-                                    arena_printf(A, "--save_path=%s", path) : words[n];
+    for (; words[n]; n++)
+        argv[n] = !strcmp(words[n], "FILE")               ? path
+                  : !strcmp(words[n], "--save_path=FILE") ? arena_printf(A, "--save_path=%s", path)
+                                                          : words[n];
     argv[n] = NULL;
     Run r = run_with(A, s, argv);
     check_ran(what, r);
@@ -275,22 +306,106 @@ static Str saved(Arena *A, const char *what, const Setup *s, const char *const *
 
 TEST(cli_spellings)
 {
-    Str want = SAVED("attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", TEXT, "-g", INTO, "--attribute_target", "--step_scores",
-                     "probability", "entropy", "-o", "FILE", "--hide_attributions");
+    Str want = SAVED("attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", TEXT, "-g", INTO,
+                     "--attribute_target", "--step_scores", "probability", "entropy", "-o", "FILE",
+                     "--hide_attributions");
     CHECK(want.n > 10000);
     static const char *const same[][28] = {
-        {"attribute", "--model-name-or-path", MODEL, "--attribution-method", "input_x_gradient", "--input-texts", TEXT, "--generated-texts",
-         INTO, "--attribute-target", "--step-scores", "probability", "entropy", "--save-path", "FILE", "--hide-attributions"},
-        {"attribute", "--model_n=" MODEL, "--attribution_m=input_x_gradient", "--input_t=" TEXT, "--generated_texts=" INTO,
-         "--attribute_t=true", "--step=probability", "entropy", "--save_path=FILE", "--hide=1"},
-        {"attribute", "--step_scores", "probability", "--step_scores", "entropy", "-i", TEXT, "-g", INTO, "-m", MODEL, "-o", "FILE", "--hide",
-         "yes", "--attribute_target", "t", "-a", "input_x_gradient", "-fn", "probability"},
-        {"attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", "-", "-g", INTO, "--attribute_target", "y", "--step_scores", "probability",
-         "entropy", "-o", "FILE", "--hide", "-bs", "1", "-t", "1", "--dev", "cpu", "-q"},
-        {"attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", TEXT, "-g", INTO, "--attribute_target", "--step_scores", "probability",
-         "entropy", "-o", "FILE", "--hide", "--max_memory", "1K", "--model_kwargs", "{\"dtype\": \"float32\"}", "--tokenizer_kwargs", "{}"},
-        {"attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", TEXT, "-g", INTO, "--no_attribute_target", "--attribute_target",
-         "--step_scores", "probability", "entropy", "-o", "FILE", "--hide", "--aggregate_output", "--include_eos_baseline", "false", "-s", "1"},
+        {"attribute", "--model-name-or-path", MODEL, "--attribution-method", "input_x_gradient",
+         "--input-texts", TEXT, "--generated-texts", INTO, "--attribute-target", "--step-scores",
+         "probability", "entropy", "--save-path", "FILE", "--hide-attributions"},
+        {"attribute", "--model_n=" MODEL, "--attribution_m=input_x_gradient", "--input_t=" TEXT,
+         "--generated_texts=" INTO, "--attribute_t=true", "--step=probability", "entropy", "--save_path=FILE",
+         "--hide=1"},
+        {"attribute",
+         "--step_scores",
+         "probability",
+         "--step_scores",
+         "entropy",
+         "-i",
+         TEXT,
+         "-g",
+         INTO,
+         "-m",
+         MODEL,
+         "-o",
+         "FILE",
+         "--hide",
+         "yes",
+         "--attribute_target",
+         "t",
+         "-a",
+         "input_x_gradient",
+         "-fn",
+         "probability"},
+        {"attribute",
+         "-m",
+         MODEL,
+         "-a",
+         "input_x_gradient",
+         "-i",
+         "-",
+         "-g",
+         INTO,
+         "--attribute_target",
+         "y",
+         "--step_scores",
+         "probability",
+         "entropy",
+         "-o",
+         "FILE",
+         "--hide",
+         "-bs",
+         "1",
+         "-t",
+         "1",
+         "--dev",
+         "cpu",
+         "-q"},
+        {"attribute",
+         "-m",
+         MODEL,
+         "-a",
+         "input_x_gradient",
+         "-i",
+         TEXT,
+         "-g",
+         INTO,
+         "--attribute_target",
+         "--step_scores",
+         "probability",
+         "entropy",
+         "-o",
+         "FILE",
+         "--hide",
+         "--max_memory",
+         "1K",
+         "--model_kwargs",
+         "{\"dtype\": \"float32\"}",
+         "--tokenizer_kwargs",
+         "{}"},
+        {"attribute",
+         "-m",
+         MODEL,
+         "-a",
+         "input_x_gradient",
+         "-i",
+         TEXT,
+         "-g",
+         INTO,
+         "--no_attribute_target",
+         "--attribute_target",
+         "--step_scores",
+         "probability",
+         "entropy",
+         "-o",
+         "FILE",
+         "--hide",
+         "--aggregate_output",
+         "--include_eos_baseline",
+         "false",
+         "-s",
+         "1"},
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
         Str got = saved(A, same[i][1], &(Setup){.in = TEXT "\n"}, same[i]);
@@ -301,20 +416,26 @@ TEST(cli_spellings)
     const char *here[4];
     for (size_t i = 0, n = cpu_isas(here); i < 3; i++)
         for (size_t k = 0; k < n; k++)
-            if (!strcmp(isa[i] + 10, here[k]) && !str_eq(want, saved(A, isa[i], &(Setup){.env = {isa[i]}}, same[0]))) FAIL("%s: other bytes", isa[i]);
+            if (!strcmp(isa[i] + 10, here[k]) &&
+                !str_eq(want, saved(A, isa[i], &(Setup){.env = {isa[i]}}, same[0])))
+                FAIL("%s: other bytes", isa[i]);
     Setup other = {.env = {"OMP_NUM_THREADS=1", "INSEQ_THREADS=3", "LC_ALL=de_DE.UTF-8"}};
     CHECK(str_eq(want, saved(A, "three threads", &other, same[0])));
     kit_write(kit_folder(A), "texts", str_of(TEXT "\r\n"));
-    Str source_only = SAVED("attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", TEXT, "-g", INTO, "--attribute_target=no", "-o", "FILE", "--hide");
+    Str source_only = SAVED("attribute", "-m", MODEL, "-a", "input_x_gradient", "-i", TEXT, "-g", INTO,
+                            "--attribute_target=no", "-o", "FILE", "--hide");
     CHECK(source_only.n > 1000 && !str_eq(source_only, want));
 }
 
 TEST(cli_files)
 {
-    const char *folder = kit_folder(A), *list = arena_printf(A, "@%s/texts", folder), *html = arena_printf(A, "%s/h.html", folder);
-    const char *csv = arena_printf(A, "%s/c.csv", folder), *json = arena_printf(A, "%s/o.json", folder), *again = arena_printf(A, "%s/p.json", folder);
+    const char *folder = kit_folder(A), *list = arena_printf(A, "@%s/texts", folder),
+               *html = arena_printf(A, "%s/h.html", folder);
+    const char *csv = arena_printf(A, "%s/c.csv", folder), *json = arena_printf(A, "%s/o.json", folder),
+               *again = arena_printf(A, "%s/p.json", folder);
     kit_write(folder, "texts", str_of(TEXT "\r\nThe cat is in the bag.\n"));
-    Run r = RUN("attribute", "-m", TRAINED, "-i", list, "-o", json, "--viz_path", html, "--csv", csv, "--step_scores", "probability");
+    Run r = RUN("attribute", "-m", TRAINED, "-i", list, "-o", json, "--viz_path", html, "--csv", csv,
+                "--step_scores", "probability");
     check_ran("attribute", r);
     CHECK_HAS(r.out, "Source Saliency Heatmap");
     CHECK(!strchr(r.out, '\x1b') && !strchr(r.out, '\r'));
@@ -334,7 +455,8 @@ TEST(cli_files)
     if (!attr_from_json(A, str_of(slurp(A, json, NULL)), json, &got, &e)) FAIL("%s", e.text);
     CHECK_INT(got.n, 2);
     CHECK_INT(got.sequence->source_attributions.rank, 3); // as the library saves: not aggregated
-    check_ran("--save_aggregated", RUN("attribute", "-m", TRAINED, "-i", TEXT, "-o", json, "--save_aggregated", "--hide"));
+    check_ran("--save_aggregated",
+              RUN("attribute", "-m", TRAINED, "-i", TEXT, "-o", json, "--save_aggregated", "--hide"));
     if (!attr_from_json(A, str_of(slurp(A, json, NULL)), json, &got, &e)) FAIL("%s", e.text);
     CHECK_INT(got.sequence->source_attributions.rank, 2);
 }
@@ -347,16 +469,23 @@ TEST(cli_colour)
         Setup setup;
         const char *option;
         bool colour;
-    } c[] = {{{0}, NULL, false}, {{0}, "--color=always", true}, {{.env = {"NO_COLOR=1"}}, NULL, false},
-             {{.env = {"FORCE_COLOR=1"}}, NULL, true}, {{.env = {"CLICOLOR_FORCE=1"}}, "--color=never", false},
-             {{.env = {"FORCE_COLOR=1"}}, "--no_color", false}, {{.env = {"NO_COLOR=1"}}, "--color=always", true},
-             {{.env = {"TERM=dumb"}}, NULL, false}, {{.env = {"TERM=xterm-256color", "NO_COLOR=1"}}, NULL, false}};
+    } c[] = {{{0}, NULL, false},
+             {{0}, "--color=always", true},
+             {{.env = {"NO_COLOR=1"}}, NULL, false},
+             {{.env = {"FORCE_COLOR=1"}}, NULL, true},
+             {{.env = {"CLICOLOR_FORCE=1"}}, "--color=never", false},
+             {{.env = {"FORCE_COLOR=1"}}, "--no_color", false},
+             {{.env = {"NO_COLOR=1"}}, "--color=always", true},
+             {{.env = {"TERM=dumb"}}, NULL, false},
+             {{.env = {"TERM=xterm-256color", "NO_COLOR=1"}}, NULL, false}};
     for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
         Run r = run_with(A, &c[i].setup, (const char *const[]){"show", json, c[i].option, NULL});
         check_ran("show", r);
-        if (!!strchr(r.out, '\x1b') != c[i].colour) FAIL("colour case %zu: %s", i, c[i].colour ? "no colour" : "colour");
+        if (!!strchr(r.out, '\x1b') != c[i].colour)
+            FAIL("colour case %zu: %s", i, c[i].colour ? "no colour" : "colour");
     }
-    Run bar = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--progress"), none = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO);
+    Run bar = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--progress"),
+        none = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO);
     CHECK_INT(bar.code, 0);
     CHECK_HAS(bar.err, "Attributing with saliency...");
     CHECK_HAS(bar.err, "100%");
@@ -397,13 +526,18 @@ TEST(cli_usage)
         {{"atribute"}, "unknown command 'atribute'; did you mean attribute?"},
         {{"dance"}, "inseq help"},
         {{"attribute", "-i", "x"}, "which model?"},
-        {{"attribute", "-m", MODEL, "-i", "x", "-a", "salience"}, "unknown method 'salience'; did you mean saliency?"},
+        {{"attribute", "-m", MODEL, "-i", "x", "-a", "salience"},
+         "unknown method 'salience'; did you mean saliency?"},
         {{"attribute", "-m", MODEL, "-i", "x", "-a", "zzz"}, "inseq list methods"},
         {{"attribute", "-m", MODEL, "-i", "x", "-fn", "probabilty"}, "did you mean probability?"},
         {{"attribute", "-m", MODEL, "-i", "x", "--step_scores", "entrpy"}, "did you mean entropy?"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--attribution_aggregators", "subword"}, "did you mean subwords?"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--attribution_aggregators", "mean", "--attribution_selectors", "1", "2"}, "2 selectors for 1"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--save_pth", "y"}, "unknown option --save_pth; did you mean --save_path?"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--attribution_aggregators", "subword"},
+         "did you mean subwords?"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--attribution_aggregators", "mean", "--attribution_selectors",
+          "1", "2"},
+         "2 selectors for 1"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--save_pth", "y"},
+         "unknown option --save_pth; did you mean --save_path?"},
         {{"attribute", "-m", MODEL, "-i", "x", "--attribut", "y"}, "is not unique"},
         {{"attribute", "-m", MODEL, "-i", "x", "-zz"}, "unknown option -zz"},
         {{"attribute", "-m", MODEL, "-i", "x", "-s", "one"}, "--start_pos: 'one' is not a whole number"},
@@ -411,16 +545,19 @@ TEST(cli_usage)
         {{"attribute", "-m", MODEL, "-i", "x", "--attribute_target=maybe"}, "neither true nor false"},
         {{"attribute", "-m", MODEL, "-i", "x", "-bs", "0"}, "--batch_size 0: it must be from 1"},
         {{"attribute", "-m", MODEL, "-i", "x", "-o"}, "--save_path needs a value"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--generation_kwargs", "{num_beams}"}, "--generation_kwargs:+1"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--generation_kwargs", "{num_beams}"},
+         "--generation_kwargs:+1"},
         {{"attribute", "-m", MODEL, "-i", "x", "--generation_kwargs", "[1]"}, "one JSON object"},
         {{"attribute", "-m", MODEL, "-i", "x", "--output_step_attributions"}, "not supported yet"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--attribution_kwargs", "{\"logprob\": 3}"}, "logprob is a number"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--attribution_kwargs", "{\"logprob\": 3}"},
+         "logprob is a number"},
         {{"attribute", "-m", MODEL, "stray", "-i", "x"}, "'stray' belongs to no option"},
         {{"show", "a.json", "b.json"}, "'b.json' belongs to no option"},
         {{"show"}, "show needs one FILE.json"},
         {{"list", "colours"}, "'colours' is unknown"},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) check_refused(bad[i].says, run_with(A, &(Setup){0}, bad[i].words), 2, bad[i].says);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_refused(bad[i].says, run_with(A, &(Setup){0}, bad[i].words), 2, bad[i].says);
 }
 
 static const char *repeated(Arena *A, const char *word, int times)
@@ -449,21 +586,26 @@ TEST(cli_input)
         {{"attribute", "-m", MODEL, "-i", "x", "--generate_from_target_prefix"}, "needs the beginnings"},
         {{"attribute", "-m", MODEL, "-i", "x", "--dev", "cuda"}, "this program runs on the processor"},
         {{"attribute", "-m", MODEL, "-i", "x", "-t", "0"}, "--threads 0"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"dtype\": \"float16\"}"}, "dtype must be"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"dtype\": \"float16\"}"},
+         "dtype must be"},
         {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"num_beam\": 2}"}, "num_beams"},
         {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"do_sample\": true}"}, "do_sample"},
-        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"max_new_tokens\": 100000}"}, "max_new_tokens"},
+        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"max_new_tokens\": 100000}"},
+         "max_new_tokens"},
         {{"show", "test/golden/models/odd-marian/config.json"}, "config.json"},
         {{"show", "test/golden/models/odd-marian/source.spm"}, "source.spm"},
         {{"show", "no/such/file.json"}, "no/such/file.json"},
     };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) check_refused(bad[i].says, run_with(A, &(Setup){0}, bad[i].words), 1, bad[i].says);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_refused(bad[i].says, run_with(A, &(Setup){0}, bad[i].words), 1, bad[i].says);
     check_refused("@none", RUN("attribute", "-m", MODEL, "-i", lost), 1, "none");
-    check_refused("no machine of this kind", RUN_WITH({.env = {"INSEQ_ISA=mmx"}}, "info", "-m", MODEL), 1, "mmx");
+    check_refused("no machine of this kind", RUN_WITH({.env = {"INSEQ_ISA=mmx"}}, "info", "-m", MODEL), 1,
+                  "mmx");
     Run r = RUN_WITH({.env = {"HF_HUB_CACHE=/no/cache"}}, "attribute", "-m", "no/model", "-i", "x");
     CHECK_INT(r.code, 1);
     CHECK_HAS(r.err, "/no/cache/models--no--model"); // every path that was tried
-    r = RUN("attribute", "-m", MODEL, "-i", repeated(A, "nurse", 600), "-g", repeated(A, "verpleger", 600), "--hide");
+    r = RUN("attribute", "-m", MODEL, "-i", repeated(A, "nurse", 600), "-g", repeated(A, "verpleger", 600),
+            "--hide");
     CHECK_INT(r.code, 0); // as the library: what is beyond the tokenizer's limit is cut off, but said
     CHECK_INT(lines(r.err), 2);
     CHECK_HAS(r.err, "is cut to the tokenizer's model_max_length, 64");
@@ -473,7 +615,8 @@ TEST(cli_input)
 TEST(cli_some)
 {
     const char *json = arena_printf(A, "%s/o.json", kit_folder(A));
-    Run r = RUN("attribute", "-m", MODEL, "-i", TEXT, "", "caf\xe9", "It rains.", "-g", INTO, "De", "De", "", "-o", json, "--hide");
+    Run r = RUN("attribute", "-m", MODEL, "-i", TEXT, "", "caf\xe9", "It rains.", "-g", INTO, "De", "De", "",
+                "-o", json, "--hide");
     Attribution got;
     Err e = {0};
     CHECK_INT(r.code, 3);
@@ -488,7 +631,8 @@ TEST(cli_some)
     CHECK_INT(lines(r.out), 2);
     CHECK_INT(lines(r.err), 1);
     const char *far = repeated(A, "verpleger", 600); // as a beginning, longer than what may be generated
-    r = RUN("generate", "-m", TRAINED, "-i", TEXT, "It is raining.", "-g", far, "Het", "--generate_from_target_prefix", "--json", "-q");
+    r = RUN("generate", "-m", TRAINED, "-i", TEXT, "It is raining.", "-g", far, "Het",
+            "--generate_from_target_prefix", "--json", "-q");
     CHECK_INT(r.code, 3);
     CHECK_INT(lines(r.out), 1);
     CHECK_HAS(r.out, "\"text\":\"Het");
@@ -501,8 +645,11 @@ TEST(cli_some)
 // A copy of the small model with config.json's `from` replaced by `to`.
 static const char *damaged(Arena *A, const char *from, const char *to)
 {
-    static const char *const files[] = {"generation_config.json", "model.safetensors", "source.spm", "target.spm", "tokenizer_config.json", "vocab.json"};
-    const char *folder = kit_folder(A), *config = slurp(A, MODEL "/config.json", NULL), *at = strstr(config, from);
+    static const char *const files[] = {
+        "generation_config.json", "model.safetensors", "source.spm", "target.spm",
+        "tokenizer_config.json",  "vocab.json"};
+    const char *folder = kit_folder(A), *config = slurp(A, MODEL "/config.json", NULL),
+               *at = strstr(config, from);
     for (int i = 0; i < 6; i++) {
         size_t n;
         const char *bytes = slurp(A, arena_printf(A, MODEL "/%s", files[i]), &n);
@@ -539,13 +686,18 @@ TEST(cli_damaged)
     }
     const char *folder = damaged(A, "{", "{");
     size_t n;
-    kit_write(folder, "tokenizer_config.json", STR_LIT("{\"tokenizer_class\": \"MarianTokenizer\"}")); // it states no limit
-    check_refused("too long a source", RUN("attribute", "-q", "-m", folder, "-i", repeated(A, "nurse", 600)), 1, "Split the text");
-    check_refused("too long a target", RUN("attribute", "-q", "-m", folder, "-i", "x", "-g", repeated(A, "nurse", 600)), 1, "Split the text");
+    kit_write(folder, "tokenizer_config.json",
+              STR_LIT("{\"tokenizer_class\": \"MarianTokenizer\"}")); // it states no limit
+    check_refused("too long a source", RUN("attribute", "-q", "-m", folder, "-i", repeated(A, "nurse", 600)),
+                  1, "Split the text");
+    check_refused("too long a target",
+                  RUN("attribute", "-q", "-m", folder, "-i", "x", "-g", repeated(A, "nurse", 600)), 1,
+                  "Split the text");
     char *weights = (char *)(uintptr_t)slurp(A, MODEL "/model.safetensors", &n);
     memset(weights + n - 400, 0xff, 400); // NaN
     kit_write(folder, "model.safetensors", (Str){weights, n});
-    check_refused("NaN weights", RUN("attribute", "-m", folder, "-i", TEXT, "-g", INTO), 1, "NaN or infinity");
+    check_refused("NaN weights", RUN("attribute", "-m", folder, "-i", TEXT, "-g", INTO), 1,
+                  "NaN or infinity");
     kit_write(folder, "model.safetensors", (Str){weights, n / 2});
     check_refused("half a file", RUN("generate", "-m", folder, "-i", TEXT), 1, "model.safetensors");
     unlink(arena_printf(A, "%s/model.safetensors", folder));
@@ -558,29 +710,41 @@ TEST(cli_damaged)
 
 TEST(cli_full_disk)
 {
-    static const char *const words[][8] = {{"attribute", "-m", MODEL, "-i", TEXT, "-g", INTO}, {"generate", "-m", MODEL, "-i", TEXT},
-                                           {"tokenize", "-m", MODEL, "-i", TEXT}, {"info", "-m", MODEL}, {"list"}, {"--help"},
-                                           {"attribute", "--help"}, {"--version"}};
+    static const char *const words[][8] = {{"attribute", "-m", MODEL, "-i", TEXT, "-g", INTO},
+                                           {"generate", "-m", MODEL, "-i", TEXT},
+                                           {"tokenize", "-m", MODEL, "-i", TEXT},
+                                           {"info", "-m", MODEL},
+                                           {"list"},
+                                           {"--help"},
+                                           {"attribute", "--help"},
+                                           {"--version"}};
     if (access("/dev/full", W_OK)) return (void)CHECK(true);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         Run r = run_with(A, &(Setup){.out = "/dev/full"}, words[i]);
-        if (r.code != 1 || !strstr(r.err, "inseq: ")) FAIL("%s to a full disk: exit code %d, signal %d, '%s'", words[i][0], r.code, r.signal, r.err);
+        if (r.code != 1 || !strstr(r.err, "inseq: "))
+            FAIL("%s to a full disk: exit code %d, signal %d, '%s'", words[i][0], r.code, r.signal, r.err);
         else test_count(1);
     }
-    const char *folder = kit_folder(A), *inside = arena_printf(A, "%s/none/o.json", folder), *path = arena_printf(A, "%s/o.json", folder);
-    check_refused("no such folder", RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "-o", inside, "--hide"), 1, "none/o.json");
+    const char *folder = kit_folder(A), *inside = arena_printf(A, "%s/none/o.json", folder),
+               *path = arena_printf(A, "%s/o.json", folder);
+    check_refused("no such folder",
+                  RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "-o", inside, "--hide"), 1,
+                  "none/o.json");
     mkdir(path, 0777);
-    check_refused("a folder", RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "-o", path, "--hide"), 1, "o.json");
+    check_refused("a folder", RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "-o", path, "--hide"), 1,
+                  "o.json");
     rmdir(path);
 }
 
 TEST(cli_interrupt)
 {
     Buf in = {.arena = A};
-    for (int i = 0; i < 3000; i++) buf_printf(&in, "%s\n", "Don't get hot-headed mate, it's easy peasy to study models with Inseq!");
-    Run r = RUN_WITH(UNPACK({.in = in.s, .interrupt_after = 400}), "attribute", "-m", TRAINED, "-a", "input_x_gradient", "--attribute_target",
-                     "-bs", "1", "--hide", "-i", "-");
-    if (r.code != 130 && r.signal != SIGINT) FAIL("interrupted: exit code %d, signal %d: %s", r.code, r.signal, r.err);
+    for (int i = 0; i < 3000; i++)
+        buf_printf(&in, "%s\n", "Don't get hot-headed mate, it's easy peasy to study models with Inseq!");
+    Run r = RUN_WITH(UNPACK({.in = in.s, .interrupt_after = 400}), "attribute", "-m", TRAINED, "-a",
+                     "input_x_gradient", "--attribute_target", "-bs", "1", "--hide", "-i", "-");
+    if (r.code != 130 && r.signal != SIGINT)
+        FAIL("interrupted: exit code %d, signal %d: %s", r.code, r.signal, r.err);
     else test_count(1);
 }
 
@@ -591,8 +755,20 @@ TEST(cli_interrupt)
 static void walk(Arena *A, const char *kind, const char *suffix, long step)
 {
     const char *folder = kit_folder(A), *path = arena_printf(A, "%s/o.json", folder);
-    const char *const words[] = {"attribute", "-m", MODEL, "-a", "input_x_gradient", "--attribute_target", "-i", "It rains.", "--generation_kwargs",
-                                 "{\"max_new_tokens\": 3, \"num_beams\": 2}", "-o", path, "--hide", NULL};
+    const char *const words[] = {"attribute",
+                                 "-m",
+                                 MODEL,
+                                 "-a",
+                                 "input_x_gradient",
+                                 "--attribute_target",
+                                 "-i",
+                                 "It rains.",
+                                 "--generation_kwargs",
+                                 "{\"max_new_tokens\": 3, \"num_beams\": 2}",
+                                 "-o",
+                                 path,
+                                 "--hide",
+                                 NULL};
     Run good = run_with(A, &(Setup){0}, words);
     check_ran("without faults", good);
     Str want = str_of(slurp(A, path, NULL)), old = STR_LIT("old");
@@ -600,12 +776,14 @@ static void walk(Arena *A, const char *kind, const char *suffix, long step)
     for (long n = 1; quiet < 3 && n < 5000; n += step) {
         Arena *a = arena_create(A);
         kit_write(folder, "o.json", old);
-        Run r = run_with(a, &(Setup){.env = {arena_printf(a, "INSEQ_FAULT=%s:%ld%s", kind, n, suffix)}}, words);
+        Run r =
+            run_with(a, &(Setup){.env = {arena_printf(a, "INSEQ_FAULT=%s:%ld%s", kind, n, suffix)}}, words);
         bool clean = r.code == 0 && !*r.err;
         if (!clean && ((r.code != 1 && r.code != 3 && r.code != 0) || strncmp(r.err, "inseq: ", 7)))
             FAIL("%s:%ld%s: exit code %d, signal %d: '%s'", kind, n, suffix, r.code, r.signal, r.err);
         Str now = str_of(slurp(a, path, NULL));
-        if (!str_eq(now, want) && !(r.code && str_eq(now, old))) FAIL("%s:%ld%s: code %d and half a file is left", kind, n, suffix, r.code);
+        if (!str_eq(now, want) && !(r.code && str_eq(now, old)))
+            FAIL("%s:%ld%s: code %d and half a file is left", kind, n, suffix, r.code);
         DIR *d = opendir(folder);
         int files = 0;
         for (struct dirent *x; d && (x = readdir(d));) files += x->d_name[0] != '.' || strlen(x->d_name) > 2;
@@ -626,7 +804,8 @@ TEST(cli_faults_io_on) { walk(A, "io", "+", 2); }
 TEST(cli_faults_short)
 {
     const char *folder = kit_folder(A), *path = arena_printf(A, "%s/o.json", folder);
-    const char *const words[] = {"attribute", "-m", MODEL, "-i", "It rains.", "-g", "De", "-o", path, "--hide", NULL};
+    const char *const words[] = {"attribute", "-m", MODEL, "-i",     "It rains.", "-g",
+                                 "De",        "-o", path,  "--hide", NULL};
     check_ran("without faults", run_with(A, &(Setup){0}, words));
     Str want = str_of(slurp(A, path, NULL));
     for (int n = 1; n < 12; n++) {

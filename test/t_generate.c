@@ -6,7 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const models[] = {"marian-en-nl", "odd-marian", "t5-yesno", "t5-v10-relu", "t5-yesno-mini", "t5-yesno-tiny", "odd-t5"};
+static const char *const models[] = {"marian-en-nl",  "odd-marian",    "t5-yesno", "t5-v10-relu",
+                                     "t5-yesno-mini", "t5-yesno-tiny", "odd-t5"};
 enum { N_MODELS = sizeof models / sizeof *models };
 
 static bool is_odd(const char *name) { return !strncmp(name, "odd-", 4); }
@@ -37,7 +38,8 @@ static size_t row_sources(Arena *A, const Lab *l, const char *what, const Json *
     const Json *input = json_get(row, "input"), *ids = json_get(row, "input_ids")->child;
     size_t n = input->kind == J_ARRAY ? input->count : 1, i = 0;
     *source = arena_new(A, Ids, n);
-    for (const Json *t = input->kind == J_ARRAY ? input->child : input; i < n; i++, t = t->next, ids = ids->next) {
+    for (const Json *t = input->kind == J_ARRAY ? input->child : input; i < n;
+         i++, t = t->next, ids = ids->next) {
         (*source)[i] = lab_encode(A, l, t->text, TOK_SOURCE, false);
         same_ids(what, ids, (*source)[i].v, (*source)[i].n, l->f->pad);
     }
@@ -49,17 +51,20 @@ static void check_row(Arena *A, const Lab *l, const char *name, const Json *row,
     Err e = {0};
     Ids *source, prefix[16] = {{0}};
     const GenConfig *g;
-    const char *what = arena_printf(A, "%s, %s, '%.30s'", name, str_zero(A, json_get(row, "name")->text), str_zero(A, json_get(row, "input")->text));
+    const char *what = arena_printf(A, "%s, %s, '%.30s'", name, str_zero(A, json_get(row, "name")->text),
+                                    str_zero(A, json_get(row, "input")->text));
     size_t n = row_sources(A, l, what, row, &source);
     if (member(row, "prefix")) prefix[0] = lab_encode(A, l, json_get(row, "prefix")->text, TOK_TARGET, true);
     if (!nn_generation(A, l->m, json_get(row, "args"), &g, &e)) return FAIL("%s: %s", what, e.text);
     size_t returns = (size_t)nn_generation_returns(g);
     Generated *out = arena_new(A, Generated, n * returns);
-    if (!nn_generate(A, l->m, g, (int64_t)n, source, prefix, out, NULL, NULL, &e)) return FAIL("%s: %s", what, e.text);
+    if (!nn_generate(A, l->m, g, (int64_t)n, source, prefix, out, NULL, NULL, &e))
+        return FAIL("%s: %s", what, e.text);
     const Json *ids = json_get(row, "sequences")->child, *text = json_get(row, "texts")->child;
     const Json *scores = member(row, "sequences_scores"), *score = scores ? scores->child : NULL;
     CHECK_INT(json_get(row, "sequences")->count, n * returns);
-    for (size_t i = 0; ids && i < n * returns; i++, ids = ids->next, text = text->next, score = score ? score->next : NULL) {
+    for (size_t i = 0; ids && i < n * returns;
+         i++, ids = ids->next, text = text->next, score = score ? score->next : NULL) {
         same_ids(what, ids, out[i].ids, out[i].n, l->f->pad);
         CHECK_STR(lab_decode(A, l, out[i].ids, out[i].n), text->text);
         if (score && !(fabs(out[i].score - score->number) <= tolerance + 5e-6 * fabs(score->number)))
@@ -87,8 +92,8 @@ TEST(generate_golden)
 
 // ------------------------------------------------------------------------------------------ with itself
 
-static const char *const sources[] = {"The nurse went to the hospital.", "Is London the capital of France?", "No.", "It is raining.",
-                                      "Zebra xylophone (quite) \"unseen\" words?"};
+static const char *const sources[] = {"The nurse went to the hospital.", "Is London the capital of France?",
+                                      "No.", "It is raining.", "Zebra xylophone (quite) \"unseen\" words?"};
 enum { N_SOURCES = sizeof sources / sizeof *sources };
 
 typedef struct Kept { // what each source gave
@@ -101,7 +106,8 @@ static bool same_output(const Generated *x, const Generated *y)
     return x->n == y->n && x->score == y->score && !memcmp(x->ids, y->ids, (size_t)x->n * sizeof *x->ids);
 }
 
-static void run_some(Arena *A, const Lab *l, const GenConfig *g, Kept *kept, const int *which, int n, const char *what)
+static void run_some(Arena *A, const Lab *l, const GenConfig *g, Kept *kept, const int *which, int n,
+                     const char *what)
 {
     Err e = {0};
     Ids source[N_SOURCES];
@@ -114,7 +120,8 @@ static void run_some(Arena *A, const Lab *l, const GenConfig *g, Kept *kept, con
             Generated *k = &kept->of[which[i]][r];
             if (!kept->set[which[i]]) *k = out[i * returns + r];
             else if (!same_output(k, &out[i * returns + r]))
-                FAIL("%s, %s, %d threads, %d together: source %d differs", what, cpu_isa(), pool_threads(), n, which[i]);
+                FAIL("%s, %s, %d threads, %d together: source %d differs", what, cpu_isa(), pool_threads(), n,
+                     which[i]);
             else test_count(1);
             if (r + 1 == returns) kept->set[which[i]] = true;
         }
@@ -123,8 +130,9 @@ static void run_some(Arena *A, const Lab *l, const GenConfig *g, Kept *kept, con
 // Alone, together, in another order, by every instruction set with 1 to 3 threads: the same ids and the same scores.
 TEST(generate_bits)
 {
-    static const char *const args[] = {"{\"num_beams\": 3, \"num_return_sequences\": 2, \"max_new_tokens\": 7}",
-                                       "{\"num_beams\": 1, \"max_new_tokens\": 5, \"no_repeat_ngram_size\": 2}"};
+    static const char *const args[] = {
+        "{\"num_beams\": 3, \"num_return_sequences\": 2, \"max_new_tokens\": 7}",
+        "{\"num_beams\": 1, \"max_new_tokens\": 5, \"no_repeat_ngram_size\": 2}"};
     static const int alone[][1] = {{0}, {1}, {2}, {3}, {4}}, turned[] = {4, 2, 0, 1, 3};
     const char *isa[4];
     for (int k = 0; k < N_MODELS; k++)
@@ -135,7 +143,8 @@ TEST(generate_bits)
             Kept kept = {0};
             const GenConfig *g;
             const Json *json = json_parse(a, str_of(args[j]), "args", &e);
-            if (!lab_open(a, models[k], &l) || !nn_generation(a, l.m, json, &g, &e)) FAIL("%s %s", models[k], e.text);
+            if (!lab_open(a, models[k], &l) || !nn_generation(a, l.m, json, &g, &e))
+                FAIL("%s %s", models[k], e.text);
             for (int i = 0; i < N_SOURCES; i++) run_some(a, &l, g, &kept, alone[i], 1, models[k]);
             for (size_t s = 0, n = cpu_isas(isa); s < n; s++)
                 for (int threads = 1; threads <= 3; threads++) {
@@ -153,7 +162,8 @@ static float forced_score(Arena *A, const Lab *l, const GenConfig *g, Ids source
 {
     int64_t T = out->n - 1, V = l->f->vocab, *rows = arena_new(A, int64_t, T);
     Tape *t = tape_create(A);
-    Tensor *x = tn_new(t, source.n, l->f->width, rows_make(A, 1, &source.n)), *y = tn_new(t, T, l->f->width, rows_make(A, 1, &T));
+    Tensor *x = tn_new(t, source.n, l->f->width, rows_make(A, 1, &source.n)),
+           *y = tn_new(t, T, l->f->width, rows_make(A, 1, &T));
     nn_embed(l->m, source, false, x->f), nn_embed(l->m, (Ids){out->ids, T}, true, y->f);
     for (int64_t i = 0; i < T; i++) rows[i] = i;
     Pass pass;
@@ -174,8 +184,9 @@ static float forced_score(Arena *A, const Lab *l, const GenConfig *g, Ids source
 
 TEST(generate_cache)
 {
-    static const char *const args[] = {"{\"num_beams\": 4, \"num_return_sequences\": 4, \"max_new_tokens\": 12}",
-                                       "{\"num_beams\": 1, \"max_new_tokens\": 12}"};
+    static const char *const args[] = {
+        "{\"num_beams\": 4, \"num_return_sequences\": 4, \"max_new_tokens\": 12}",
+        "{\"num_beams\": 1, \"max_new_tokens\": 12}"};
     for (int k = 0; k < N_MODELS; k++)
         for (int j = 0; j < 2; j++)
             for (int i = 0; i < N_SOURCES; i++) {
@@ -184,15 +195,16 @@ TEST(generate_cache)
                 Err e = {0};
                 Generated out[4];
                 const GenConfig *g;
-                if (!lab_open(a, models[k], &l) || !nn_generation(a, l.m, json_parse(a, str_of(args[j]), "", NULL), &g, &e))
+                if (!lab_open(a, models[k], &l) ||
+                    !nn_generation(a, l.m, json_parse(a, str_of(args[j]), "", NULL), &g, &e))
                     FAIL("%s %s", models[k], e.text);
                 Ids source = lab_encode(a, &l, str_of(sources[i]), TOK_SOURCE, false);
                 if (!nn_generate(a, l.m, g, 1, &source, NULL, out, NULL, NULL, &e)) FAIL("%s", e.text);
                 for (int64_t r = 0; r < nn_generation_returns(g); r++) {
                     float forced = forced_score(a, &l, g, source, &out[r]);
                     if ((float)out[r].score != forced)
-                        FAIL("%s, source %d, answer %" PRId64 ": score %.9g with the cache, %.9g in one pass", models[k], i, r,
-                             out[r].score, (double)forced);
+                        FAIL("%s, source %d, answer %" PRId64 ": score %.9g with the cache, %.9g in one pass",
+                             models[k], i, r, out[r].score, (double)forced);
                     else test_count(1);
                 }
                 arena_free(a);

@@ -12,7 +12,8 @@ typedef struct Outputs { // one pass over one or two inputs
 } Outputs;
 
 // keys[i]: the source of target i; the targets may come in another order than the sources.
-static Outputs forward(Arena *A, const Lab *l, const Ids *source, const Ids *target, const int32_t *keys, int64_t n)
+static Outputs forward(Arena *A, const Lab *l, const Ids *source, const Ids *target, const int32_t *keys,
+                       int64_t n)
 {
     Outputs o = {.tape = tape_create(A)};
     int64_t *s = arena_new(A, int64_t, n), *t = arena_new(A, int64_t, n), S = 0, T = 0, D = l->f->width;
@@ -48,32 +49,41 @@ static void judge(Judge *j, const char *name, const float *got)
     for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(lab_at(want, i)));
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)got[i] - lab_at(want, i)) <= j->relative * size)) {
-            FAIL("%s: %s[%" PRId64 "] is %.9g, expected %.9g", j->file, name, i, (double)got[i], lab_at(want, i));
+            FAIL("%s: %s[%" PRId64 "] is %.9g, expected %.9g", j->file, name, i, (double)got[i],
+                 lab_at(want, i));
             break;
         }
-    if (checkpoint_find(j->f64, name)) lab_error(j->all, j->file, name, got, j->f32, j->f64); // attentions have no twin
+    if (checkpoint_find(j->f64, name))
+        lab_error(j->all, j->file, name, got, j->f32, j->f64); // attentions have no twin
     j->tensors++;
 }
 
-static void judge_weights(Arena *A, Judge *j, const Outputs *o, const char *name, Tensor **results, int64_t layers)
+static void judge_weights(Arena *A, Judge *j, const Outputs *o, const char *name, Tensor **results,
+                          int64_t layers)
 {
     int64_t n_queries, n_keys;
     for (int64_t i = 0; i < layers; i++)
-        judge(j, arena_printf(A, "%s.%" PRId64, name, i), tn_attention_weights(o->tape, results[i], 0, &n_queries, &n_keys));
+        judge(j, arena_printf(A, "%s.%" PRId64, name, i),
+              tn_attention_weights(o->tape, results[i], 0, &n_queries, &n_keys));
 }
 
-static void judge_states(Arena *A, Judge *j, const char *name, Tensor **in, int64_t layers, const Tensor *last)
+static void judge_states(Arena *A, Judge *j, const char *name, Tensor **in, int64_t layers,
+                         const Tensor *last)
 {
-    for (int64_t i = 0; i <= layers; i++) judge(j, arena_printf(A, "%s.%" PRId64, name, i), i < layers ? in[i]->f : last->f);
+    for (int64_t i = 0; i <= layers; i++)
+        judge(j, arena_printf(A, "%s.%" PRId64, name, i), i < layers ? in[i]->f : last->f);
 }
 
 static int check_forward(Arena *A, const Lab *l, const Json *entry, LabErrors *all)
 {
     const char *file = str_zero(A, json_get(entry, "file")->text) + strlen("cases/");
-    Judge j = {.file = file, .f32 = lab_tensors(A, file), .all = all,
+    Judge j = {.file = file,
+               .f32 = lab_tensors(A, file),
+               .all = all,
                .f64 = lab_tensors(A, str_zero(A, json_get(entry, "float64_file")->text) + strlen("cases/"))};
     j.relative = strstr(file, "odd-") ? 2e-5 : 4e-6;
-    Ids source = lab_ids(A, lab_tensor(j.f32, "in.input_ids")), target = lab_ids(A, lab_tensor(j.f32, "in.decoder_input_ids"));
+    Ids source = lab_ids(A, lab_tensor(j.f32, "in.input_ids")),
+        target = lab_ids(A, lab_tensor(j.f32, "in.decoder_input_ids"));
     Outputs o = forward(A, l, &source, &target, NULL, 1);
     judge_states(A, &j, "encoder_hidden_states", o.pass.encoder_in, l->f->encoder_layers, o.pass.encoder);
     judge_states(A, &j, "decoder_hidden_states", o.pass.decoder_in, l->f->decoder_layers, o.pass.states);
@@ -83,7 +93,8 @@ static int check_forward(Arena *A, const Lab *l, const Json *entry, LabErrors *a
     judge(&j, "logits", o.logits->f);
     int recorded = 0;
     for (size_t i = 0; i < j.f32->n; i++)
-        recorded += !str_starts(j.f32->tensor[i].name, STR_LIT("in.")) && !str_starts(j.f32->tensor[i].name, STR_LIT("module."));
+        recorded += !str_starts(j.f32->tensor[i].name, STR_LIT("in.")) &&
+                    !str_starts(j.f32->tensor[i].name, STR_LIT("module."));
     CHECK_INT(j.tensors, recorded); // nothing was recorded that is not compared
     return j.tensors;
 }
@@ -103,10 +114,12 @@ TEST(model_golden)
         Arena *each = arena_create(A);
         Lab l;
         const char *model = str_zero(each, json_get(c, "model")->text);
-        if (recorded_file(each, c) && lab_open(each, model, &l)) tensors += check_forward(each, &l, c, &all), run++;
+        if (recorded_file(each, c) && lab_open(each, model, &l))
+            tensors += check_forward(each, &l, c, &all), run++;
         arena_free(each);
     }
-    if (run < 14 || tensors < 14 * 12) FAIL("%d passes with %d tensors were compared; it was 14 with 168 and more", run, tensors);
+    if (run < 14 || tensors < 14 * 12)
+        FAIL("%d passes with %d tensors were compared; it was 14 with 168 and more", run, tensors);
     lab_errors_mean(&all, 1.1);
 }
 
@@ -115,19 +128,22 @@ TEST(model_golden)
 static void same_rows(const char *what, const Tensor *both, const Rows *rows, int64_t at, const Tensor *alone)
 {
     CHECK_INT(rows->len[at], alone->rows);
-    if (memcmp(both->f + rows->start[at] * both->cols, alone->f, (size_t)(alone->rows * alone->cols) * sizeof(float)))
+    if (memcmp(both->f + rows->start[at] * both->cols, alone->f,
+               (size_t)(alone->rows * alone->cols) * sizeof(float)))
         FAIL("%s: other bits together than alone", what);
     else test_count(alone->rows * alone->cols);
 }
 
-static void same_weights(const char *what, const Outputs *both, Tensor **x, int64_t at, const Outputs *alone, Tensor **y, int64_t layers,
-                         int64_t heads)
+static void same_weights(const char *what, const Outputs *both, Tensor **x, int64_t at, const Outputs *alone,
+                         Tensor **y, int64_t layers, int64_t heads)
 {
     for (int64_t i = 0; i < layers; i++) {
         int64_t n[2], m[2];
-        const float *a = tn_attention_weights(both->tape, x[i], at, &n[0], &n[1]), *b = tn_attention_weights(alone->tape, y[i], 0, &m[0], &m[1]);
+        const float *a = tn_attention_weights(both->tape, x[i], at, &n[0], &n[1]),
+                    *b = tn_attention_weights(alone->tape, y[i], 0, &m[0], &m[1]);
         CHECK(n[0] == m[0] && n[1] == m[1]);
-        if (memcmp(a, b, (size_t)(heads * n[0] * n[1]) * sizeof(float))) FAIL("%s: other attention weights together than alone", what);
+        if (memcmp(a, b, (size_t)(heads * n[0] * n[1]) * sizeof(float)))
+            FAIL("%s: other attention weights together than alone", what);
     }
 }
 
@@ -138,13 +154,16 @@ TEST(model_packed)
     for (const Json *c = NULL; (c = golden_case(index, "forward", c));) {
         Arena *a = arena_create(A);
         Lab l;
-        const char *model = str_zero(a, json_get(c, "model")->text), *name = str_zero(a, json_get(c, "name")->text);
+        const char *model = str_zero(a, json_get(c, "model")->text),
+                   *name = str_zero(a, json_get(c, "name")->text);
         if (strstr(name, "-one") && recorded_file(a, c) && lab_open(a, model, &l)) {
             Ids s[2], t[2], turned[2];
             Outputs alone[2];
             for (int i = 0; i < 2; i++) {
-                const Checkpoint *in = lab_tensors(a, arena_printf(a, "forward/%s-%s.safetensors", model, i ? "two" : "one"));
-                s[i] = lab_ids(a, lab_tensor(in, "in.input_ids")), t[i] = lab_ids(a, lab_tensor(in, "in.decoder_input_ids"));
+                const Checkpoint *in =
+                    lab_tensors(a, arena_printf(a, "forward/%s-%s.safetensors", model, i ? "two" : "one"));
+                s[i] = lab_ids(a, lab_tensor(in, "in.input_ids")),
+                t[i] = lab_ids(a, lab_tensor(in, "in.decoder_input_ids"));
                 alone[i] = forward(a, &l, &s[i], &t[i], NULL, 1);
             }
             Outputs both = forward(a, &l, s, t, NULL, 2);
@@ -152,13 +171,17 @@ TEST(model_packed)
                 same_rows(name, both.pass.encoder, both.source, i, alone[i].pass.encoder);
                 same_rows(name, both.pass.states, both.target, i, alone[i].pass.states);
                 same_rows(name, both.logits, both.target, i, alone[i].logits);
-                same_weights(name, &both, both.pass.encoder_self, i, &alone[i], alone[i].pass.encoder_self, l.f->encoder_layers, l.f->heads);
-                same_weights(name, &both, both.pass.decoder_self, i, &alone[i], alone[i].pass.decoder_self, l.f->decoder_layers, l.f->heads);
-                same_weights(name, &both, both.pass.cross, i, &alone[i], alone[i].pass.cross, l.f->decoder_layers, l.f->heads);
+                same_weights(name, &both, both.pass.encoder_self, i, &alone[i], alone[i].pass.encoder_self,
+                             l.f->encoder_layers, l.f->heads);
+                same_weights(name, &both, both.pass.decoder_self, i, &alone[i], alone[i].pass.decoder_self,
+                             l.f->decoder_layers, l.f->heads);
+                same_weights(name, &both, both.pass.cross, i, &alone[i], alone[i].pass.cross,
+                             l.f->decoder_layers, l.f->heads);
             }
             turned[0] = t[1], turned[1] = t[0]; // targets the other way round, each with its own source
             Outputs crossed = forward(a, &l, s, turned, (const int32_t[]){1, 0}, 2);
-            for (int i = 0; i < 2; i++) same_rows(name, crossed.logits, crossed.target, 1 - i, alone[i].logits);
+            for (int i = 0; i < 2; i++)
+                same_rows(name, crossed.logits, crossed.target, 1 - i, alone[i].logits);
             run++;
         }
         arena_free(a);
@@ -174,9 +197,11 @@ TEST(model_info)
         const char *name, *family, *class_name, *format;
         int64_t width, vocab, encoder, decoder, heads;
         int32_t start, pad, eos;
-    } want[] = {{"odd-marian", "marian", "MarianMTModel", "safetensors", 36, 295, 2, 1, 3, 294, 294, 0},
-                {"marian-en-nl-legacy", "marian", "MarianMTModel", "pickle (legacy)", 64, 1211, 3, 3, 4, 1210, 1210, 0},
-                {"t5-v10-relu", "t5", "T5ForConditionalGeneration", "safetensors", 48, 600, 2, 3, 3, 0, 0, 1}};
+    } want[] = {
+        {"odd-marian", "marian", "MarianMTModel", "safetensors", 36, 295, 2, 1, 3, 294, 294, 0},
+        {"marian-en-nl-legacy", "marian", "MarianMTModel", "pickle (legacy)", 64, 1211, 3, 3, 4, 1210, 1210,
+         0},
+        {"t5-v10-relu", "t5", "T5ForConditionalGeneration", "safetensors", 48, 600, 2, 3, 3, 0, 0, 1}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         Lab l;
         if (!lab_open(A, want[i].name, &l)) continue;
@@ -191,7 +216,8 @@ TEST(model_info)
         CHECK_INT(l.f->start, want[i].start);
         CHECK_INT(l.f->pad, want[i].pad);
         CHECK_INT(l.f->eos, want[i].eos);
-        CHECK(l.f->encoder_decoder && l.f->parameters > 1000 && l.f->bytes > 4000 && l.f->flops_source > 1000 && l.f->flops_target > 1000);
+        CHECK(l.f->encoder_decoder && l.f->parameters > 1000 && l.f->bytes > 4000 &&
+              l.f->flops_source > 1000 && l.f->flops_target > 1000);
         CHECK(l.f->flops_word == (double)(want[i].width * want[i].vocab));
     }
 }

@@ -8,10 +8,10 @@
 
 enum { V = 19 };
 
-typedef struct Twin { // a step in double
+typedef struct Twin {  // a step in double
     double z[V], c[V]; // logits, and the foil's
     int token, foil;
-    bool kept[V];      // words that top_p and top_k leave: small changes don't move them
+    bool kept[V]; // words that top_p and top_k leave: small changes don't move them
     const StepArgs *args;
 } Twin;
 
@@ -22,7 +22,10 @@ static double log_of(const double *z, int i)
     return z[i] - log(sum);
 }
 
-static double prob(const Twin *t, const double *z, int i) { return t->args->logprob ? log_of(z, i) : exp(log_of(z, i)); }
+static double prob(const Twin *t, const double *z, int i)
+{
+    return t->args->logprob ? log_of(z, i) : exp(log_of(z, i));
+}
 
 static double logit(const Twin *t) { return t->z[t->token]; }
 static double probability(const Twin *t) { return prob(t, t->z, t->token); }
@@ -51,7 +54,8 @@ static void keep(const double *s, double top_p, int64_t top_k, int64_t least, bo
         double below = 0;
         int above = 0;
         for (int w = 0; w < V; w++) below += s[w] <= s[v] ? p[w] : 0, above += s[w] > s[v];
-        kept[v] = (top_p >= 1 || below > 1 - top_p || above < least) && (!top_k || above < (top_k > least ? top_k : least));
+        kept[v] = (top_p >= 1 || below > 1 - top_p || above < least) &&
+                  (!top_k || above < (top_k > least ? top_k : least));
     }
 }
 
@@ -78,10 +82,18 @@ static double top_p_size(const Twin *t)
 static const struct {
     const char *name;
     double (*value)(const Twin *);
-} twins[] = {{"logit", logit}, {"probability", probability}, {"entropy", entropy}, {"crossentropy", crossentropy},
-             {"perplexity", perplexity}, {"contrast_logits", contrast_logits}, {"contrast_prob", contrast_prob},
-             {"contrast_logits_diff", contrast_logits_diff}, {"contrast_prob_diff", contrast_prob_diff},
-             {"in_context_pvi", in_context_pvi}, {"pcxmi", pcxmi}, {"kl_divergence", kl_divergence},
+} twins[] = {{"logit", logit},
+             {"probability", probability},
+             {"entropy", entropy},
+             {"crossentropy", crossentropy},
+             {"perplexity", perplexity},
+             {"contrast_logits", contrast_logits},
+             {"contrast_prob", contrast_prob},
+             {"contrast_logits_diff", contrast_logits_diff},
+             {"contrast_prob_diff", contrast_prob_diff},
+             {"in_context_pvi", in_context_pvi},
+             {"pcxmi", pcxmi},
+             {"kl_divergence", kl_divergence},
              {"top_p_size", top_p_size}};
 enum { N_TWINS = sizeof twins / sizeof *twins };
 
@@ -111,9 +123,17 @@ static void make_step(Step *s, unsigned *seed, double size, Foil foil, const Ste
     for (int v = 0; v < V; v++) both[v] = s->t.z[v] + s->t.c[v];
     keep(both, args->top_p, args->top_k, args->min_tokens_to_keep, s->t.kept);
     num_softmax(s->p, s->z, V), num_softmax(s->q, s->c, V);
-    s->row = (StepRow){.scratch = s->scratch, .vocab = V, .z = s->z, .p = s->p, .log_sum = num_log_sum_exp(s->z, V), .token = s->t.token,
-                       .contrast_z = foil == SAME_ROW ? s->z : s->c, .contrast_p = foil == SAME_ROW ? s->p : s->q,
-                       .contrast_log_sum = num_log_sum_exp(s->c, V), .contrast_token = s->t.foil, .args = args};
+    s->row = (StepRow){.scratch = s->scratch,
+                       .vocab = V,
+                       .z = s->z,
+                       .p = s->p,
+                       .log_sum = num_log_sum_exp(s->z, V),
+                       .token = s->t.token,
+                       .contrast_z = foil == SAME_ROW ? s->z : s->c,
+                       .contrast_p = foil == SAME_ROW ? s->p : s->q,
+                       .contrast_log_sum = num_log_sum_exp(s->c, V),
+                       .contrast_token = s->t.foil,
+                       .args = args};
 }
 
 // d value / d z[v], or / d c[v], or both together where they are one row: five points, double.
@@ -141,7 +161,8 @@ static void check_step(const char *name, double (*value)(const Twin *), const St
     f->gradient(&s->row, d, foil == OWN_ROW ? dc : foil == SAME_ROW ? d : NULL);
     for (int v = 0; v < V; v++) {
         double dz = slope(&s->t, value, v, true, foil == SAME_ROW), scale = 1 + fabs(want);
-        if (fabs((double)d[v] - dz) > 5e-7 * scale) FAIL("%s, foil %d: d/dz[%d] is %.9g, expected %.9g", name, foil, v, (double)d[v], dz);
+        if (fabs((double)d[v] - dz) > 5e-7 * scale)
+            FAIL("%s, foil %d: d/dz[%d] is %.9g, expected %.9g", name, foil, v, (double)d[v], dz);
         if (foil != OWN_ROW) continue;
         double slope_c = slope(&s->t, value, v, false, true);
         if (fabs((double)dc[v] - slope_c) > 5e-7 * scale)
@@ -180,7 +201,8 @@ TEST(steps_formulas)
 // A foil that is the token itself, from the same row: the difference is zero whatever the input, and so is its gradient.
 TEST(steps_same)
 {
-    static const char *const names[] = {"contrast_logits_diff", "contrast_prob_diff", "in_context_pvi", "pcxmi", "kl_divergence"};
+    static const char *const names[] = {"contrast_logits_diff", "contrast_prob_diff", "in_context_pvi",
+                                        "pcxmi", "kl_divergence"};
     StepArgs args = {.top_p = 1, .min_tokens_to_keep = 1};
     unsigned seed = 7;
     for (int i = 0; i < 5; i++)
@@ -205,7 +227,8 @@ TEST(steps_names)
     e = (Err){0};
     CHECK(!step_find("nothing like it", &e));
     CHECK_HAS(e.text, "inseq list steps");
-    CHECK(attr_is_contrastive("pcxmi") && !attr_is_contrastive("entropy") && !attr_is_contrastive("nonsense"));
+    CHECK(attr_is_contrastive("pcxmi") && !attr_is_contrastive("entropy") &&
+          !attr_is_contrastive("nonsense"));
     AttrOptions o = attr_defaults();
     static const struct {
         const char *method, *fn, *step, *says;
