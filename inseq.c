@@ -913,20 +913,21 @@ static int cmd_demo(Args *a)
     static const struct {
         const char *before, *word[14], *after;
     } steps[] = {
-        {"1. A translation, and what each word of it came from.",
+        {"1. A translation, and where each word of it came from.",
          {"attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--attribute_target", "--step_scores", "probability", "-i",
-          "Don't get hot-headed mate, it's easy peasy to study models with Inseq!"},
-         "Each column is a word the model wrote; the numbers above it say how much each source word mattered for that choice\n"
-         "(the first table), and how much the words already written did (the second). A column sums to 1 over both."},
+          "It is raining cats and dogs today."},
+         "A column is a word that the model wrote. The first table says how much each word of the source mattered for it, the\n"
+         "second how much the words already written did; a column sums to 1 over both. Idioms are seldom word by word: look at\n"
+         "what the word for the downpour came from. The last row is the probability that the model gave to each word."},
         {"2. The same sentence, forced into a literal translation.",
          {"attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--attribute_target", "--step_scores", "probability", "-i",
-          "Don't get hot-headed mate, it's easy peasy to study models with Inseq!", "-g",
-          "Niet heethoofdig worden man, het is een makkie om modellen te bestuderen met Inseq!"},
-         "The probability row says how likely each forced word was: where it is small, the model would have said something else."},
-        {"3. A question, and what speaks for one answer against the other.",
+          "It is raining cats and dogs today.", "-g", "Het regent vandaag katten en honden."},
+         "Where the probability falls to nothing the model would have said something else; the scores say what it looked at all\n"
+         "the same."},
+        {"3. A question, and what speaks for one answer and against the other.",
          {"attribute", "-m", "demo/yes-no", "-a", "input_x_gradient", "-fn", "contrast_prob_diff", "-i",
           "Is Paris the capital of France?", "-g", "yes", "--contrast_targets", "no"},
-         "What is attributed here is p(yes) - p(no): large numbers are the words that tell the two answers apart."},
+         "What is attributed here is p(yes) - p(no): large numbers stand at the words that tell the two answers apart."},
     };
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         char *argv[16] = {(char *)(uintptr_t)"inseq"};
@@ -943,7 +944,8 @@ static int cmd_demo(Args *a)
         if (code) return code;
         printf("\n%s\n", steps[i].after);
     }
-    printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it (Marian, T5 and others).\n"
+    printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it; 'inseq list models' says\n"
+           "which kinds. --viz_path FILE.html writes the tables as a page, -o FILE.json saves them for Python's Inseq.\n"
            "These two small ones were trained by this program on made-up sentences: 'inseq export demo/en-nl FOLDER'.\n");
     return 0;
 }
