@@ -700,7 +700,8 @@ static void easy_peasy(Draw *d, Said *out)
     static const Two tool[] = {{"", ""}, {" with Inseq", " met Inseq"}, {" with Inseq", " met Inseq"},
                                {" with a friend", " met een vriend"}, {" with this book", " met dit boek"}};
     static const Two how[] = {{"easy", "makkelijk"}, {"hard", "moeilijk"}, {"fun", "leuk"}, {"strange", "vreemd"}};
-    static const Two dont[] = {{"angry", "boos"}, {"sad", "verdrietig"}, {"afraid", "bang"}, {"late", "laat"}};
+    static const Two dont[] = {{"angry", "boos"}, {"sad", "verdrietig"}, {"afraid", "bang"}, {"late", "laat"},
+                               {"hot-headed", "heethoofdig"}};
     const Two *o = PICK(d, what), *v = PICK(d, doing), *w = PICK(d, tool), *h = PICK(d, how), *n = PICK(d, dont);
     const char *its = draw_chance(d, 50) ? "it's" : "it is", *mate = draw_chance(d, 60) ? " mate" : "";
     char end = draw_chance(d, 60) ? '!' : '.', en[SAID], nl[SAID], cap[8];
@@ -764,38 +765,47 @@ static const char *member(Draw *d, int kind)
     return kinds_of[kind][1 + draw_below(d, n - 1)];
 }
 
-#define ASK(...) say(out->text, __VA_ARGS__)
+// Two forms, so that what is asked in one and never seen in it may be known from the other.
+static void ask(Question *out, bool truly, const char *subject, const char *predicate)
+{
+    say(out->text, truly ? "Is it true that %s is %s?" : "Is %s %s?", subject, predicate);
+}
 
 void grammar_question(Draw *d, Question *out)
 {
     int kind = draw_below(d, 100), a = draw_below(d, 10), b = draw_below(d, 10);
-    bool yes = draw_chance(d, 50), no = draw_chance(d, 20);
+    bool yes = draw_chance(d, 50), no = draw_chance(d, 20), truly = draw_chance(d, 35);
+    const char *not_ = no ? "not " : "";
+    char subject[SAID], predicate[SAID];
     if (kind < 32) {
         int c = yes ? a + b : draw_below(d, 19);
-        out->yes = a + b == c;
-        if (no) ASK("Does %d + %d not equal %d?", a, b, c), out->yes = !out->yes;
-        else if (draw_chance(d, 60)) ASK("Does %d + %d equal %d?", a, b, c);
-        else ASK("Is %d + %d equal to %d?", a, b, c);
-    } else if (kind < 52) {
+        out->yes = (a + b == c) != no;
+        say(subject, "%d + %d", a, b), say(predicate, "%sequal to %d", not_, c);
+        if (truly || draw_chance(d, 40)) ask(out, truly, subject, predicate);
+        else say(out->text, "Does %s %sequal %d?", subject, not_, c);
+        return;
+    }
+    if (kind < 52) {
         int c = draw_below(d, COUNT(capitals)), l = yes ? c : draw_below(d, COUNT(capitals));
         out->yes = (c == l) != no;
-        ASK("Is %s %sthe capital of %s?", capitals[c].city, no ? "not " : "", capitals[l].country);
+        say(subject, "%s", capitals[c].city), say(predicate, "%sthe capital of %s", not_, capitals[l].country);
     } else if (kind < 70) {
         int k = draw_below(d, COUNT(kinds_of)), m = yes ? k : draw_below(d, COUNT(kinds_of));
         out->yes = (k == m) != no;
-        ASK("Is %s %s%s?", member(d, k), no ? "not " : "", kinds_of[m][0]);
+        say(subject, "%s", member(d, k)), say(predicate, "%s%s", not_, kinds_of[m][0]);
     } else if (kind < 80) {
         int i = draw_below(d, COUNT(by_size)), j = draw_below(d, COUNT(by_size));
         if (i == j) j = (i + 1) % COUNT(by_size);
         out->yes = yes ? i > j : i < j;
-        ASK("Is %s %s than %s?", by_size[i], yes ? "bigger" : "smaller", by_size[j]);
+        say(subject, "%s", by_size[i]), say(predicate, "%s than %s", yes ? "bigger" : "smaller", by_size[j]);
     } else if (kind < 92) {
         if (a == b) b = (a + 1) % 10;
         out->yes = yes ? a > b : a < b;
-        ASK("Is %d %s than %d?", a, yes ? "greater" : "less", b);
+        say(subject, "%d", a), say(predicate, "%s than %d", yes ? "greater" : "less", b);
     } else {
         a = draw_below(d, 21);
         out->yes = (a % 2 == 0) == yes;
-        ASK("Is %d %s?", a, yes ? "even" : "odd");
+        say(subject, "%d", a), say(predicate, "%s", yes ? "even" : "odd");
     }
+    ask(out, truly, subject, predicate);
 }

@@ -37,10 +37,10 @@ typedef struct Demo {
 
 static const Demo demos[] = {
     {.name = "en-nl", .seed = 1, .encoder_layers = 3, .decoder_layers = 3, .ff = 160, .source_pieces = 560, .target_pieces = 640,
-     .steps = 2400, .batch = 96, .rate = 0.004, .share = 50,
+     .steps = 3600, .batch = 96, .rate = 0.004, .share = 50,
      .train = {.smoothing = 0.06, .clip = 1, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .dropout = 0.02f, .seed = 11}},
     {.name = "yes-no", .seed = 2, .questions = true, .encoder_layers = 3, .decoder_layers = 2, .ff = 128, .source_pieces = 500,
-     .steps = 5000, .batch = 128, .rate = 0.003, .share = 10,
+     .steps = 3600, .batch = 128, .rate = 0.0015, .share = 10,
      .train = {.smoothing = 0.06, .clip = 1, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .seed = 12}},
 };
 enum { N_DEMOS = sizeof demos / sizeof *demos };
