@@ -27,7 +27,7 @@ enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 3
 // Names are Inseq's own, so that its command lines keep working.
 static const Option options[] = {
     {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL",
-     "a checkpoint folder, or the name of one in the local Hub cache; several -m compare models", NULL},
+     "a checkpoint folder, or the name of one in the local Hub cache; attribute compares several -m", NULL},
     {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
     {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (or their beginnings, see below)", NULL},
     {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
@@ -564,12 +564,21 @@ static bool shown_form(Args *a, const Attribution *t, Attribution *out, Err *e)
     return true;
 }
 
+// Before anything is computed: can what was asked for be delivered?
+static bool check_delivery(const Args *a, Err *e)
+{
+    const char *format = text(a, "format"), *when = text(a, "color");
+    if (format && !attr_report(format))
+        return err_set(e, "unknown format '%s'; terminal, json, csv and html are known", format);
+    if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
+        return err_set(e, "--color %s: it must be auto, always or never", when);
+    return true;
+}
+
 // Prints and writes what was asked for; `saved` is what -o gets.
 static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e)
 {
-    const char *format = text(a, "format") ? text(a, "format") : "terminal";
-    const Report *r = attr_report(format);
-    if (!r) return err_set(e, "unknown format '%s'; terminal, json, csv and html are known", format), EXIT_USAGE;
+    const Report *r = attr_report(text(a, "format") ? text(a, "format") : "terminal");
     if (!on(a, "hide_attributions")) {
         Buf b = {.arena = a->a};
         ReportOptions o = report_options(a);
@@ -670,6 +679,18 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     return report_failures(job, n);
 }
 
+// A foil without a function that looks at it, or such a function without a foil, is rarely what was meant.
+static void note_contrast(const Args *a, const AttrOptions *o, const AttrRequest *x)
+{
+    const char *contrastive = attr_is_contrastive(o->attributed_fn) ? o->attributed_fn : NULL;
+    bool foil = x->n_contrast_targets || x->n_contrast_sources;
+    for (size_t i = 0; i < o->n_step_scores && !contrastive; i++)
+        if (attr_is_contrastive(o->step_scores[i])) contrastive = o->step_scores[i];
+    if (contrastive && !foil)
+        warn(a, arena_printf(a->a, "%s compares with a foil, and none is given: --contrast_targets TEXT", contrastive));
+    if (foil && !contrastive) warn(a, "the foil is only named in the tables: no contrastive function is asked for, such as -fn contrast_prob_diff");
+}
+
 static int cmd_attribute(Args *a)
 {
     Err e = {0};
@@ -678,7 +699,8 @@ static int cmd_attribute(Args *a)
     Stage *stage;
     size_t n;
     const OptionValue *models = get(a, "model_name_or_path");
-    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n, &e)) return fail(&e, EXIT_USAGE);
+    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n, &e) || !check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
+    note_contrast(a, &o, &x);
     if (!models->n) return complain(NO_MODEL), EXIT_USAGE;
     if (!start_machine(a, &e)) return fail(&e, EXIT_INPUT);
     signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
@@ -710,6 +732,7 @@ static int cmd_show(Args *a)
     Err e = {0};
     Attribution t, shown;
     if (a->n_rest != 1) return complain("show needs one FILE.json that 'inseq attribute -o' or Inseq saved"), EXIT_USAGE;
+    if (!check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
     if (!read_result(a, a->rest[0], &t, &e) || !shown_form(a, &t, &shown, &e)) return fail(&e, EXIT_INPUT);
     int code = deliver(a, &shown, &t, &e);
     return code ? fail(&e, code) : 0;
@@ -721,6 +744,7 @@ static int cmd_diff(Args *a)
     Err e = {0};
     Attribution t[2], flat[2];
     if (a->n_rest != 2) return complain("diff needs two files, A.json and B.json: it shows B minus A"), EXIT_USAGE;
+    if (!check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
     for (int i = 0; i < 2; i++)
         if (!read_result(a, a->rest[i], &t[i], &e) || !shown_form(a, &t[i], &flat[i], &e)) return fail(&e, EXIT_INPUT);
     if (t[0].n != t[1].n)
@@ -856,7 +880,7 @@ static void list_entries(const char *title, const Entry *v, size_t n)
 {
     printf("%s\n", title);
     for (size_t i = 0; i < n; i++)
-        printf("  %-28s %s%s%s%s\n", v[i].name, v[i].summary, v[i].paper ? " (" : "", v[i].paper ? v[i].paper : "", v[i].paper ? ")" : "");
+        printf("  %-33s %s%s%s%s\n", v[i].name, v[i].summary, v[i].paper ? " (" : "", v[i].paper ? v[i].paper : "", v[i].paper ? ")" : "");
 }
 
 static int cmd_list(Args *a)
@@ -869,9 +893,10 @@ static int cmd_list(Args *a)
     if (all || !strcmp(what, "methods")) n = attr_method_list(&v), list_entries("methods", v, n), found = true;
     if (all || !strcmp(what, "steps")) n = attr_step_list(&v), list_entries("steps", v, n), found = true;
     if (all || !strcmp(what, "aggregators")) {
-        n = attr_aggregator_names(&names), found = true;
+        const char *name, *summary;
+        found = true;
         printf("aggregators\n");
-        for (size_t i = 0; i < n; i++) printf("  %s\n", names[i]);
+        for (size_t i = 0; (name = attr_aggregator(i, &summary)); i++) printf("  %-33s %s\n", name, summary);
     }
     if (all || !strcmp(what, "models")) {
         names = nn_families(&n), found = true;
@@ -1022,6 +1047,7 @@ static int run(Arena *arena, int argc, char **argv)
         return commands[i].run(&a);
     }
     const char *near = str_nearest(str_of(word), names, N_COMMANDS);
+    if (*word == '-') return complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'", word, word)), EXIT_USAGE;
     fprintf(stderr, "inseq: unknown command '%s'%s%s%s\n", word, near ? "; did you mean " : "; 'inseq help' lists them", near ? near : "",
             near ? "?" : "");
     return EXIT_USAGE;

@@ -349,8 +349,8 @@ bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence 
     for (size_t i = 0; i < in->n_step_scores; i++)
         if (str_is(in->step_scores[i].name, step_score)) by = &in->step_scores[i].scores;
     if (!by)
-        return err_set(e, "there is no step score '%s' to weight by; ask for it with the step scores",
-                       step_score);
+        return err_set(e, "there is no step score '%s' to weight by; --step_scores %s computes it",
+                       step_score, step_score);
     Stage pipeline[4];
     Sequence r;
     if (!attr_aggregate(a, in, pipeline, attr_default_pipeline(in, pipeline), &r, e)) return false;

@@ -312,7 +312,10 @@ static void put_facts(Arena *a, Buf *b, const Attribution *t)
         if (!value || (!i && t->n && t->sequence[0].title))
             continue; // several models: the headings name them
         if (!any) buf_str(b, STR_LIT("<dl>\n"));
-        put_fact(a, b, facts[i][1], str_of(value));
+        Str shown = str_of(value);
+        if (str_is(str_of(facts[i][0]), "attributed_fn") && str_ends(shown, STR_LIT("_fn")))
+            shown.n -= 3; // files name the library's Python function
+        put_fact(a, b, facts[i][1], shown);
         any = true;
     }
     if (any) buf_str(b, STR_LIT("</dl>\n"));

@@ -146,6 +146,7 @@ bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, in
 
 void options_help(const Option *table, size_t n, unsigned command, Buf *out)
 {
+    if (!command) return; // one without options
     for (size_t i = 0; i < n; i++) {
         const Option *o = &table[i];
         if (!(o->commands & command) || o->later) continue;

@@ -515,6 +515,19 @@ TEST(cli_help)
     CHECK(!bare.n_out && strstr(bare.err, "inseq attribute"));
 }
 
+// What is rarely meant is said, once, and done all the same.
+TEST(cli_contrast_notes)
+{
+    Run r = RUN("attribute", "-m", TRAINED, "-i", TEXT, "-fn", "contrast_prob_diff", "--hide");
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(r.err, "inseq: note: contrast_prob_diff compares with a foil, and none is given: --contrast_targets TEXT\n");
+    r = RUN("attribute", "-m", TRAINED, "-i", TEXT, "--contrast_targets", "x", "--hide");
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(r.err, "inseq: note: the foil is only named in the tables");
+    check_ran("with a foil", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--step_scores", "pcxmi", "--contrast_targets", "x", "--hide"));
+    check_refused("to weight by", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--weight_attributions", "logit"), 1, "--step_scores logit computes it");
+}
+
 // ------------------------------------------------------------------------------------------ bad input
 
 TEST(cli_usage)
@@ -555,6 +568,10 @@ TEST(cli_usage)
         {{"show", "a.json", "b.json"}, "'b.json' belongs to no option"},
         {{"show"}, "show needs one FILE.json"},
         {{"list", "colours"}, "'colours' is unknown"},
+        {{"-m", MODEL}, "-m: a command comes first, as in 'inseq attribute -m ...'"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"}, "unknown format 'pdf'; terminal, json, csv and html are known"},
+        {{"show", "a.json", "--format", "pdf"}, "unknown format 'pdf'"},
+        {{"diff", "a.json", "b.json", "--color", "blue"}, "--color blue: it must be auto, always or never"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         check_refused(bad[i].says, run_with(A, &(Setup){0}, bad[i].words), 2, bad[i].says);
