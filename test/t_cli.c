@@ -528,6 +528,19 @@ TEST(cli_contrast_notes)
     check_refused("to weight by", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--weight_attributions", "logit"), 1, "--step_scores logit computes it");
 }
 
+// A result that the library compressed, from a file and through a pipe.
+TEST(cli_gzipped)
+{
+    const char *path = "test/golden/cases/aggregate/marian-en-nl-save-compressed.json.gz";
+    Run plain = RUN("show", "test/golden/cases/aggregate/marian-en-nl-save-plain-lists.json"), zipped = RUN("show", path);
+    check_ran("show", plain), check_ran("show .gz", zipped);
+    CHECK(plain.n_out > 1000);
+    CHECK_STR(str_of(zipped.out), str_of(plain.out));
+    Run diff = RUN("diff", path, path, "--format", "json");
+    check_ran("diff .gz", diff);
+    CHECK_HAS(diff.out, "\"probability\": [0, 0, ");
+}
+
 // ------------------------------------------------------------------------------------------ bad input
 
 TEST(cli_usage)
