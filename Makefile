@@ -89,9 +89,14 @@ golden:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-install: inseq
+$(B)/inseq.1: inseq
+	./inseq help --man > $@
+
+install: inseq $(B)/inseq.1
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 inseq $(DESTDIR)$(PREFIX)/bin/inseq
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(B)/inseq.1 $(DESTDIR)$(PREFIX)/share/man/man1/inseq.1
 PREFIX ?= /usr/local
 
 clean:

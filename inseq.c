@@ -1013,6 +1013,26 @@ static int command_help(Arena *a, int c)
     return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : no_output();
 }
 
+// inseq.1, from the same tables.
+static int manual(Arena *a)
+{
+    Buf b = {.arena = a};
+    buf_str(&b, STR_LIT(".TH INSEQ 1 \"\" \"inseq " VERSION "\" \"User Commands\"\n.SH NAME\ninseq \\- why a sequence model wrote what it "
+                        "wrote\n.SH SYNOPSIS\n.B inseq\nCOMMAND [options]\n.SH EXAMPLE\n.EX\n"
+                        "inseq attribute \\-m FOLDER \\-a input_x_gradient \\-\\-step\\-scores probability \\-i \"TEXT\"\n.EE\n"
+                        ".SH COMMANDS\nFOLDER and MODEL are a checkpoint as the Hugging Face Hub lays it out. "
+                        "Underscores work in place of hyphens in options.\n"));
+    for (int c = 0; c < (int)N_COMMANDS; c++) {
+        buf_printf(&b, ".SS inseq %s\n.PP\n.B ", commands[c].name);
+        man_text(&b, arena_printf(a, "inseq %s %s", commands[c].name, commands[c].usage));
+        buf_str(&b, STR_LIT(".PP\n")), man_text(&b, commands[c].summary);
+        options_man(options, N_OPTIONS, commands[c].options, &b);
+    }
+    buf_str(&b, STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong, 2 usage, 3 some texts failed and the others were kept (or memory ran "
+                        "out), 130 interrupted.\n"));
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : no_output();
+}
+
 static void no_memory(size_t wanted)
 {
     fprintf(stderr, "inseq: out of memory: %zu bytes were needed; a smaller --batch_size or --max_memory may help\n", wanted);
@@ -1031,6 +1051,7 @@ static int run(Arena *arena, int argc, char **argv)
         return 0;
     }
     if (help && argc < 3) return usage(stdout), 0;
+    if (help && !strcmp(argv[2], "--man")) return manual(arena);
     if (help) word = argv[2];
     for (int i = 0; i < (int)N_COMMANDS; i++) {
         names[i] = commands[i].name;

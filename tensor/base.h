@@ -202,6 +202,8 @@ typedef struct OptionValue {
 bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv, OptionValue *value,
                    const char ***rest, size_t *n_rest, Err *e);
 void options_help(const Option *table, size_t n, unsigned command, Buf *out);
+void options_man(const Option *table, size_t n, unsigned command, Buf *out); // the same as a list of a man page (roff)
+void man_text(Buf *b, const char *s); // a line of text of a man page: nothing in it is taken for a request
 bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M" and the like, above 0
 
 // The texts that words stand for: each word one; "-" the lines of standard input, "@FILE" those of a file.

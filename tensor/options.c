@@ -144,6 +144,15 @@ bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, in
     return !e->set;
 }
 
+// "--save-path, -o FILE"
+static void put_names(Buf *b, const Option *o)
+{
+    buf_str(b, STR_LIT("--"));
+    for (const char *c = o->name; *c; c++) buf_char(b, *c == '_' ? '-' : *c);
+    for (int k = 0; k < 2 && o->alias[k]; k++) buf_printf(b, ", %s", o->alias[k]);
+    if (o->value) buf_printf(b, " %s%s", o->value, o->kind == OPT_LIST ? " ..." : "");
+}
+
 void options_help(const Option *table, size_t n, unsigned command, Buf *out)
 {
     if (!command) return; // one without options
@@ -151,10 +160,7 @@ void options_help(const Option *table, size_t n, unsigned command, Buf *out)
         const Option *o = &table[i];
         if (!(o->commands & command) || o->later) continue;
         Buf names = {.arena = out->arena};
-        buf_str(&names, STR_LIT("--"));
-        for (const char *c = o->name; *c; c++) buf_char(&names, *c == '_' ? '-' : *c);
-        for (int k = 0; k < 2 && o->alias[k]; k++) buf_printf(&names, ", %s", o->alias[k]);
-        if (o->value) buf_printf(&names, " %s%s", o->value, o->kind == OPT_LIST ? " ..." : "");
+        put_names(&names, o);
         buf_printf(out, "  %-40s %s\n", names.s, o->help);
     }
     buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false; a long name may be cut "
@@ -201,4 +207,25 @@ bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Er
     }
     *out = t.v, *n = t.n;
     return true;
+}
+
+void man_text(Buf *b, const char *s)
+{
+    if (*s == '.' || *s == '\'') buf_str(b, STR_LIT("\\&"));
+    for (; *s; s++) {
+        if (*s == '-' || *s == '\\') buf_char(b, '\\');
+        buf_char(b, *s == '\\' ? 'e' : *s);
+    }
+    buf_char(b, '\n');
+}
+
+void options_man(const Option *table, size_t n, unsigned command, Buf *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        Buf names = {.arena = out->arena};
+        if (!(table[i].commands & command) || table[i].later) continue;
+        put_names(&names, &table[i]);
+        buf_str(out, STR_LIT(".TP\n.B "));
+        man_text(out, names.s), man_text(out, table[i].help);
+    }
 }

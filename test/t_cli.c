@@ -541,6 +541,32 @@ TEST(cli_gzipped)
     CHECK_HAS(diff.out, "\"probability\": [0, 0, ");
 }
 
+// Every command and every option that --help tells of is in the manual, and no line of text is taken for a request.
+TEST(cli_manual)
+{
+    Run r = RUN("help", "--man");
+    check_ran("help --man", r);
+    CHECK(!strncmp(r.out, ".TH INSEQ 1 ", 12));
+    static const char *const names[] = {"attribute", "generate", "tokenize", "show", "diff", "info", "list"};
+    for (int i = 0; i < 7; i++) {
+        CHECK_HAS(r.out, arena_printf(A, "\n.SS inseq %s\n", names[i]));
+        const char *help = RUN(names[i], "--help").out;
+        while ((help = strstr(help, "\n  --"))) {
+            Buf name = {.arena = A};
+            buf_str(&name, STR_LIT("\n.B "));
+            for (help += 3; *help != ' ' && *help != ','; help++) buf_str(&name, *help == '-' ? STR_LIT("\\-") : (Str){help, 1});
+            CHECK_HAS(r.out, name.s);
+        }
+    }
+    static const char *const requests[] = {".TH ", ".SH ", ".SS ", ".TP\n", ".B ", ".PP\n", ".EX\n", ".EE\n"};
+    for (const char *line = r.out; *line; line = strchr(line, '\n') + 1) {
+        bool known = *line != '.' && *line != '\'';
+        for (int i = 0; i < 8; i++) known |= !strncmp(line, requests[i], strlen(requests[i]));
+        if (!known) FAIL("%.60s", line);
+    }
+    CHECK_STR(str_of(r.out), str_of(RUN("--help", "--man").out));
+}
+
 // ------------------------------------------------------------------------------------------ bad input
 
 TEST(cli_usage)
