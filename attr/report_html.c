@@ -12,6 +12,7 @@
 #include "report.h"
 
 #include <math.h>
+#include <string.h>
 
 static const char page_start[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                                  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
@@ -321,6 +322,26 @@ static void put_facts(Arena *a, Buf *b, const Attribution *t)
     if (any) buf_str(b, STR_LIT("</dl>\n"));
 }
 
+// How to read what follows, as far as it occurs.
+static void put_guide(Buf *b, const Attribution *t)
+{
+    bool steps = false, foils = false;
+    for (size_t i = 0; i < t->n; i++) {
+        const Sequence *s = &t->sequence[i];
+        steps |= s->n_step_scores > 0;
+        for (int64_t k = s->attr_pos_start; k < s->attr_pos_end && !foils; k++)
+            foils = s->target[k].id < 0 &&
+                    memmem(s->target[k].text.s, s->target[k].text.n, " \xe2\x86\x92 ", 5) != NULL;
+    }
+    buf_str(b,
+            STR_LIT("<p class=\"soft\">Each column is a token that the model generated, each row a token "
+                    "that it had read by then. The stronger the colour, the more the row\xe2\x80\x99s token "
+                    "counted for the column\xe2\x80\x99s."));
+    if (foils) buf_str(b, STR_LIT(" A column headed a \xe2\x86\x92 b is about b rather than a."));
+    if (steps) buf_str(b, STR_LIT(" The rows below the line are numbers about the generated token itself."));
+    buf_str(b, STR_LIT("</p>\n"));
+}
+
 static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     if (!report_two_dimensional(t, e)) return false;
@@ -336,12 +357,7 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
     buf_str(out, STR_LIT("</h1>\n"));
     put_facts(a, out, t);
     if (!t->n) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
-    else
-        buf_str(
-            out,
-            STR_LIT("<p class=\"soft\">Each column is a token that the model generated, each row a token "
-                    "that it had read by then. The stronger the colour, the more the row\xe2\x80\x99s token "
-                    "counted for the column\xe2\x80\x99s.</p>\n"));
+    else put_guide(out, t);
     bool several_texts = report_several_texts(t);
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);

@@ -474,3 +474,29 @@ TEST(html_headings_count)
     CHECK_HAS(page.s, "<h2>1st instance:</h2>");
     CHECK_HAS(page.s, "<h2>3rd instance:</h2>");
 }
+
+// Several models: names that try to be markup, the comparison at the end, and a guide to what occurs.
+TEST(html_models_compared)
+{
+    Attribution x, y;
+    Err e = {0};
+    if (!golden_attribution(A, "notebook/cell6-base.json", &x)) return;
+    CHECK(attr_aggregate_default(A, &x, &y, &e));
+    Page alone = parse(A, page_of(A, &y, &PLAIN));
+    Sequence *two = arena_new(A, Sequence, 2);
+    two[0] = two[1] = y.sequence[0];
+    two[0].title = "m/<b>small</b>\"'&", two[1].title = "m/large", two[0].text = two[1].text = 1;
+    y.sequence = two, y.n = 2;
+    Page p = parse(A, page_of(A, &y, &PLAIN));
+    if (p.wrong || alone.wrong) FAIL("%s", p.wrong ? p.wrong : alone.wrong);
+    CHECK_INT(p.tables, 2 * alone.tables + 2); // contrast_prob_diff and probability by model
+    CHECK_HAS(p.text.s, "Models compared\n");
+    CHECK_HAS(p.text.s, "contrast_prob_diff by model→ : Generated tokens, ↓ : Models");
+    CHECK_HAS(p.text.s, "<b>small</b>\"'&");
+    CHECK_HAS(p.text.s, "A column headed a → b is about b rather than a.");
+    CHECK_HAS(p.text.s, "The rows below the line are numbers about the generated token itself.");
+    CHECK(!strstr(alone.text.s, "Models compared"));
+    if (!golden_attribution(A, "notebook/cell2.json", &x)) return;
+    CHECK(attr_aggregate_default(A, &x, &y, &e));
+    CHECK(!strstr(page_of(A, &y, &PLAIN).s, "rather than"));
+}
