@@ -29,7 +29,7 @@ static const Option options[] = {
     {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL",
      "a checkpoint folder, or the name of one in the local Hub cache; attribute compares several -m", NULL},
     {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
-    {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (or their beginnings, see below)", NULL},
+    {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)", NULL},
     {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
     {"attribution_method", {"-a"}, OPT_TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
     {"attributed_fn", {"-fn"}, OPT_TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
