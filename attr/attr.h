@@ -84,6 +84,8 @@ typedef struct StepArgs {
     int64_t top_k;           // 0: off
     int64_t min_tokens_to_keep; // 1
     bool top_p_given;        // top_p_size needs it
+    int64_t n_mcd_steps;     // 5: noisy passes of mc_dropout_prob_avg
+    uint64_t seed;           // of their dropout
 } StepArgs;
 
 typedef struct AttrOptions {

@@ -10,7 +10,7 @@ AttrOptions attr_defaults(void)
 {
     return (AttrOptions){.method = "saliency", .attributed_fn = "probability", .max_memory = (size_t)64 << 20,
                          .unk = -1, .eos = -1,
-                         .step = {.top_p = 1, .min_tokens_to_keep = 1}};
+                         .step = {.top_p = 1, .min_tokens_to_keep = 1, .n_mcd_steps = 5}};
 }
 
 // ------------------------------------------------------------------------------------------ which steps
@@ -205,10 +205,11 @@ static void make_seeds(int64_t part, void *context)
     int64_t V = s->r->f->vocab;
     for (int64_t i = part; i < s->n; i += s->parts) {
         float *d = s->d + i * V, *dc = s->dc ? s->dc + i * V : NULL;
+        if (dc) memset(dc, 0, (size_t)V * sizeof(float));
+        if (s->r->foil_of[s->r->step_pair[s->first + i]] < 0) dc = NULL; // no foil: one row is both
         StepRow row = step_row(s->r, s->logits, s->first + i, dc != NULL, s->p + part * ROW_ROOM * V);
         if (s->values) s->values[s->first + i] = s->r->function->value(&row);
         memset(d, 0, (size_t)V * sizeof(float));
-        if (dc) memset(dc, 0, (size_t)V * sizeof(float));
         s->r->function->gradient(&row, d, dc ? dc : d);
     }
 }
@@ -372,9 +373,41 @@ Scores *run_sequence_score(Run *r, int64_t i, Str name, int rank, const int64_t 
     return &new->scores;
 }
 
+// Log-probabilities of each step's token in passes with dropout [n_steps, n_mcd_steps]. Each pair by itself, so that its
+// noise does not depend on its neighbours.
+static double *noisy_passes(Run *r)
+{
+    int64_t n = r->o->step.n_mcd_steps, d = r->width;
+    double *out = arena_new(r->work, double, r->n_steps * n);
+    Tape *tape = tape_create(r->work);
+    tape_record(tape, false);
+    for (int64_t i = 0; i < r->n; i++)
+        for (int64_t pass = 0; pass < n; pass++) {
+            tape_reset(tape);
+            Arena *a = tape_arena(tape);
+            int64_t S = r->pair[i].source.n, T = r->targets->len[r->target_of[i]], steps = r->to[i] - r->from[i];
+            Tensor *x = r->sources ? tn_leaf(tape, run_x(r, i), S, d, rows_make(a, 1, &S), false) : NULL;
+            Tensor *y = tn_leaf(tape, run_y(r, i), T, d, rows_make(a, 1, &T), false);
+            int64_t *row = arena_new(a, int64_t, steps);
+            for (int64_t k = 0; k < steps; k++) row[k] = r->from[i] + k - 1;
+            Pass p;
+            nn_forward_noisy(r->m, tape, x, y, NULL, num_random(r->o->step.seed, (uint64_t)pass), &p);
+            const Tensor *z = nn_logits(r->m, tape, &p, row, rows_make(a, 1, &steps));
+            for (int64_t k = 0; k < steps; k++) {
+                int32_t token = r->pair[i].target.v[r->from[i] + k];
+                out[(r->first_step[i] + k) * n + pass] =
+                    (double)z->f[k * z->cols + token] - num_log_sum_exp(z->f + k * z->cols, z->cols);
+            }
+        }
+    return out;
+}
+
 static bool make_step_scores(Run *r, Err *e)
 {
     size_t count = r->o->n_step_scores;
+    const double *noisy = NULL;
+    for (size_t j = 0; j < count; j++)
+        if (!strcmp(r->o->step_scores[j], "mc_dropout_prob_avg")) noisy = noisy_passes(r);
     for (int64_t i = 0; i < r->n; i++) {
         r->out[i].step_scores = arena_new(r->a, NamedScores, count);
         r->out[i].n_step_scores = count;
@@ -390,6 +423,7 @@ static bool make_step_scores(Run *r, Err *e)
     for (int64_t k = 0; count && k < r->n_steps; k++) {
         StepRow row = step_row(r, r->logits->f, k, true, p);
         int32_t i = r->step_pair[k];
+        row.noisy = noisy ? noisy + k * r->o->step.n_mcd_steps : NULL;
         for (size_t j = 0; j < count; j++)
             r->out[i].step_scores[j].scores.v[k - r->first_step[i]] = (float)step_find(r->o->step_scores[j], NULL)->value(&row);
     }
@@ -432,7 +466,7 @@ bool attr_check(const AttrOptions *o, Err *e)
     if (function && !strcmp(function->name, "kl_divergence") && !method->no_gradient && !o->step.contrast_force_inputs)
         return err_set(e, "kl_divergence compares two passes: as attributed function it needs contrast_force_inputs true");
     if (function && !method->no_gradient && !function->gradient)
-        return err_set(e, "%s is a count and can't be attributed; it can be a step score", function->name);
+        return err_set(e, "%s has no gradient and can't be attributed; it can be a step score", function->name);
     return function != NULL;
 }
 

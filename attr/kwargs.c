@@ -21,6 +21,14 @@ static bool kw_int(const Json *c, int64_t least, int64_t most, int64_t *out, Err
     return true;
 }
 
+static bool kw_seed(const Json *c, uint64_t *out, Err *e)
+{
+    int64_t seed = 0;
+    bool ok = kw_int(c, 0, INT64_MAX, &seed, e);
+    *out = (uint64_t)seed;
+    return ok;
+}
+
 static bool kw_real(const Json *c, double least, double most, double *out, Err *e)
 {
     if (c->kind != J_NUMBER || !(c->number >= least && c->number <= most))
@@ -82,6 +90,8 @@ static bool one(Arena *a, const Json *c, AttrOptions *o, AttrRequest *r, Err *e)
     if (str_is(k, "top_p")) return (o->step.top_p_given = true) && kw_real(c, 0, 1, &o->step.top_p, e);
     if (str_is(k, "top_k")) return kw_int(c, 0, INT32_MAX, &o->step.top_k, e);
     if (str_is(k, "min_tokens_to_keep")) return kw_int(c, 1, INT32_MAX, &o->step.min_tokens_to_keep, e);
+    if (str_is(k, "n_mcd_steps")) return kw_int(c, 2, 10000, &o->step.n_mcd_steps, e);
+    if (str_is(k, "seed") && !attr_method_takes(o->method, k)) return kw_seed(c, &o->step.seed, e);
     if (str_is(k, "contrast_sources")) return kw_texts(a, c, &r->contrast_sources, &r->n_contrast_sources, e);
     if (str_is(k, "contrast_targets")) return kw_texts(a, c, &r->contrast_targets, &r->n_contrast_targets, e);
     if (str_is(k, "contrast_targets_alignments")) return kw_alignments(a, c, r, e);

@@ -18,6 +18,7 @@ typedef struct StepRow {
     double contrast_log_sum;
     int32_t contrast_token;
     const StepArgs *args;
+    const double *noisy;           // [args->n_mcd_steps] log-probabilities of the token in noisy passes, or NULL
     float *scratch;                // [4, V] for the function's own use
 } StepRow;
 

@@ -196,6 +196,21 @@ static double divergence(const StepRow *r, float *d, float *dc)
 static double kl_divergence(const StepRow *r) { return divergence(r, NULL, NULL); }
 static void kl_divergence_back(const StepRow *r, float *d, float *dc) { divergence(r, d, dc); }
 
+// ------------------------------------------------------------------------------------------ noise
+
+// How far the probability lies from its mean under dropout, in standard deviations (n - 1) of the noisy passes.
+static double mc_dropout_prob_avg(const StepRow *r)
+{
+    double mean = 0, square = 0, own = probability(r);
+    int64_t n = r->args->n_mcd_steps;
+    for (int64_t i = 0; i < n; i++) mean += (r->args->logprob ? r->noisy[i] : num_exp(r->noisy[i])) / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        double d = (r->args->logprob ? r->noisy[i] : num_exp(r->noisy[i])) - mean;
+        square += d * d;
+    }
+    return (own - mean) / __builtin_sqrt(square / (double)(n - 1));
+}
+
 // ------------------------------------------------------------------------------------------ the table
 
 static const StepFunction functions[] = {
@@ -215,6 +230,8 @@ static const StepFunction functions[] = {
     {"in_context_pvi", "the same in nats", true, false, in_context_pvi, in_context_pvi_back},
     {"kl_divergence", "divergence of the foil's distribution from the token's, in nats", true, false, kl_divergence,
      kl_divergence_back},
+    {"mc_dropout_prob_avg", "the probability against its mean under dropout, in standard deviations", false, false,
+     mc_dropout_prob_avg, NULL},
     {"top_p_size", "how many words the nucleus of probability top_p holds", false, true, top_p_size, NULL},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };

@@ -10,6 +10,17 @@ Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x)
     return m->noise ? tn_dropout(t, x, m->noise->rate, m->noise->seed++) : x;
 }
 
+Tensor *apply_input_dropout(const Model *m, Tape *t, Tensor *x)
+{
+    return m->noise && m->noise->inputs > 0 ? tn_dropout(t, x, m->noise->inputs, m->noise->seed++) : x;
+}
+
+static Attention with_noise(const Model *m, Attention how)
+{
+    if (m->noise && m->noise->attention > 0) how.dropout = m->noise->attention, how.seed = m->noise->seed++;
+    return how;
+}
+
 Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n)
 {
     return n->b ? tn_layernorm(t, x, n->g, n->b, m->eps) : tn_rmsnorm(t, x, n->g, m->eps);
@@ -20,6 +31,7 @@ Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
 {
     Tensor *u = apply_projection(t, x, &l->up);
     Tensor *h = l->gate.w ? tn_mul(t, tn_act(t, apply_projection(t, x, &l->gate), m->act), u) : tn_act(t, u, m->act);
+    if (m->noise && m->noise->activation > 0) h = tn_dropout(t, h, m->noise->activation, m->noise->seed++);
     return apply_dropout(m, t, apply_projection(t, h, &l->down));
 }
 
@@ -38,7 +50,8 @@ Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i
         cache_add(c, &c->k[i], k), cache_add(c, &c->v[i], v);
         k = &c->k[i], v = &c->v[i];
     }
-    Tensor *y = tn_attention(t, q, k, v, &m->self_attention[decoder]);
+    Attention how = with_noise(m, m->self_attention[decoder]);
+    Tensor *y = tn_attention(t, q, k, v, &how);
     if (result) *result = y;
     return apply_dropout(m, t, apply_projection(t, y, &l->o));
 }
@@ -47,7 +60,7 @@ Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t 
                     Cache *c, Tensor **result)
 {
     if (result && *result) return apply_dropout(m, t, apply_projection(t, *result, &l->cross_o));
-    Attention how = m->cross_attention;
+    Attention how = with_noise(m, m->cross_attention);
     how.keys_of = keys_of;
     Tensor *q = apply_projection(t, x, &l->cross_q);
     Tensor *k = c ? c->cross_k[i] : apply_projection(t, encoder, &l->cross_k);

@@ -69,6 +69,9 @@ static bool open(Model *m, Err *e)
     bool shared = cfg_bool(c, "share_encoder_decoder_embeddings", true), tied = cfg_bool(c, "tie_word_embeddings", true);
     Str act = cfg_str(c, "activation_function", "gelu");
     m->embed_scale = cfg_bool(c, "scale_embedding", false) ? __builtin_sqrtf((float)f->width) : 1;
+    m->dropout.rate = m->dropout.inputs = (float)cfg_real(c, "dropout", 0.1, 0, 0.999);
+    m->dropout.attention = (float)cfg_real(c, "attention_dropout", 0, 0, 0.999);
+    m->dropout.activation = (float)cfg_real(c, "activation_dropout", 0, 0, 0.999);
     if (e && e->set) return false;
     if (!act_by_name(act, &m->act))
         return err_set(e, "%s: activation_function is \"%.*s\"; swish, silu, relu, gelu, gelu_new and tanh are known", c->path,
@@ -123,7 +126,7 @@ static const float *positions(const Model *m, const Rows *rows, const int64_t *o
 
 static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
-    x = tn_shift(t, x, positions(m, x->seqs, NULL), NULL);
+    x = apply_input_dropout(m, t, tn_shift(t, x, positions(m, x->seqs, NULL), NULL));
     for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
     return x;
 }
@@ -143,7 +146,7 @@ static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tens
 static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
 {
     const int64_t *offset = c ? c->offset : NULL;
-    y = tn_shift(t, y, positions(m, y->seqs, offset), offset);
+    y = apply_input_dropout(m, t, tn_shift(t, y, positions(m, y->seqs, offset), offset));
     for (int64_t i = 0; i < m->info.decoder_layers; i++) y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return y;
 }

@@ -200,6 +200,15 @@ void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *ke
     out->states = m->family->decode(m, t, y, out->encoder, keys_of, NULL, out);
 }
 
+void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed, Pass *out)
+{
+    Model noisy = *m;
+    Noise noise = m->dropout;
+    noise.seed = seed;
+    noisy.noise = &noise;
+    nn_forward(&noisy, t, x, y, keys_of, out);
+}
+
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs)
 {
     return m->family->logits(m, t, tn_pick(t, pass->states, rows, seqs));

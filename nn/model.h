@@ -41,9 +41,10 @@ typedef struct Family {
                              Cache *cache, Pass *pass);
 } Family;
 
-typedef struct Noise { // dropout while training
-    float rate;
+typedef struct Noise { // dropout: in training, and wherever the model has a dropout layer in a noisy pass
+    float rate;             // of what each sub-layer adds
     uint64_t seed;          // grows with each use
+    float attention, activation, inputs; // of attention weights, inside feed-forward layers, at a stack's ends
 } Noise;
 
 struct Model {
@@ -66,6 +67,7 @@ struct Model {
         int64_t made;
     } *positions;     // absolute positions; NULL: none
     Noise *noise;               // NULL but while training
+    Noise dropout;              // the rates that config.json states
 };
 
 // Weights by name. A missing one or a wrong shape fills e, naming what config.json says; NULL then.
@@ -76,7 +78,8 @@ bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, i
 bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
 
 Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p);
-Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x); // x itself but while training
+Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x);       // x itself but while training or in a noisy pass
+Tensor *apply_input_dropout(const Model *m, Tape *t, Tensor *x); // the same at a stack's ends
 Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n);
 Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l);
 // Self-attention of layer i; with a cache the new rows are added to it first. result: the attention op's output, which is

@@ -67,6 +67,8 @@ typedef struct Pass {
 // keys_of[i]: which source sequence target sequence i belongs to; NULL: the same number. x may be NULL with
 // decoder-only models.
 void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, Pass *out);
+// The same with the model's dropout layers at work, as in training: another seed, another pass. Forward only.
+void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed, Pass *out);
 // Logits [rows picked, V] of some rows of pass->states, ascending within each sequence of `seqs`.
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs);
 // False if logits are not finite; then e says which weight holds NaN or infinity, or that the result overflowed.

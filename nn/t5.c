@@ -108,6 +108,8 @@ static bool open(Model *m, Err *e)
     f->heads = s.heads;
     m->eps = (float)cfg_real(c, "layer_norm_epsilon", 1e-6, 0, 1);
     bool tied = cfg_bool(c, "tie_word_embeddings", true) && !mt5; // mT5 never scales
+    float rate = (float)cfg_real(c, "dropout_rate", 0.1, 0, 0.999);
+    m->dropout = (Noise){.rate = rate, .inputs = rate, .attention = rate, .activation = rate};
     if (e && e->set) return false;
     if (!read_activation(m, mt5 ? "gated-gelu" : "relu", &s.gated, e)) return false;
     if (s.buckets % 4 || s.max_distance <= s.buckets / 2)
@@ -130,8 +132,9 @@ static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass
 
 static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
+    x = apply_input_dropout(m, t, x);
     for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
-    return apply_norm(m, t, x, &m->encoder_norm);
+    return apply_input_dropout(m, t, apply_norm(m, t, x, &m->encoder_norm));
 }
 
 static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
@@ -148,8 +151,9 @@ static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tens
 
 static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
 {
+    y = apply_input_dropout(m, t, y);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
-    return apply_norm(m, t, y, &m->decoder_norm);
+    return apply_input_dropout(m, t, apply_norm(m, t, y, &m->decoder_norm));
 }
 
 static Tensor *logits(const Model *m, Tape *t, Tensor *states)

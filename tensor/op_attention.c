@@ -94,6 +94,10 @@ static void one_head(const Node *n, int64_t seq, int64_t h)
             for (int64_t j = 0; j < seen; j++)
                 p[j] += n->how.bias->f[kept(n)->bucket[kept(n)->limit + j - (nk - nq + i)] * n->how.heads + h];
         K->softmax(p, p, seen, NULL, NULL);
+        for (int64_t j = 0; n->how.dropout > 0 && j < seen; j++) {
+            uint64_t draw = num_random(n->how.seed, (uint64_t)(p + j - kept(n)->p));
+            p[j] = (float)(draw >> 40) * 0x1p-24f < n->how.dropout ? 0 : p[j] / (1 - n->how.dropout);
+        }
         memset(p + seen, 0, (size_t)(nk - seen) * sizeof(float));
     }
     p -= nq * nk;
@@ -133,6 +137,8 @@ static void reach(Node *n, Tape *t)
 {
     const Layout *l = n->out->layout;
     const Rows *qs = n->in[0]->seqs, *ks = n->in[1]->seqs;
+    for (int i = 1; i < 3; i++)
+        if (n->in[i]->wanted) tape_reach_keys(t, n->in[i], l, n->how.keys_of);
     for (int64_t k = 0; k < l->K; k++) {
         int32_t seq = l->seq[k], of = keys_of(n, seq);
         int64_t last = l->row0[k] - qs->start[seq] + l->n[k] - 1;

@@ -93,6 +93,8 @@ typedef struct Attention {
     float scale;            // of the dot products: 1/sqrt(head width) for most, 1 for T5
     bool causal;
     const int32_t *keys_of; // sequence of keys for each sequence of queries; NULL: the same number
+    float dropout;          // of the weights, by num_random(seed, place): forward passes only; 0: none
+    uint64_t seed;
     Tensor *bias;           // [buckets, heads] relative position table, or NULL (T5)
     bool bidirectional;     // of the buckets
     int64_t max_distance;

