@@ -38,6 +38,8 @@ const Node *tape_maker(const Tape *t, const Tensor *out);  // the node that made
 void shape_of_first(Node *n, Tape *t);                   // an output like the first input
 float *tape_scratch(Tape *t, int64_t n);                 // floats that live until the op returns
 void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n, const Layout *like); // widen cotangent k's rows
+// Before the first tape_reach of an input whose sequences are not the output's: cotangent k is one of keys_of[its sequence].
+void tape_reach_keys(Tape *t, Tensor *in, const Layout *like, const int32_t *keys_of);
 void tape_reach_rows(Node *n, Tape *t);                  // the default: each activation input like the output
 
 // Where row i of a packed gradient (layout `out`) stands in a wider layout of the same rows.

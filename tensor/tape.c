@@ -296,6 +296,14 @@ void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n, const L
     }
 }
 
+void tape_reach_keys(Tape *t, Tensor *in, const Layout *like, const int32_t *keys_of)
+{
+    if (in->layout || !keys_of) return;
+    int32_t *seq = arena_new(t->back, int32_t, like->K);
+    for (int64_t k = 0; k < like->K; k++) seq[k] = keys_of[like->seq[k]];
+    in->layout = empty_layout(t->back, like->K, seq);
+}
+
 void tape_reach_rows(Node *n, Tape *t)
 {
     const Layout *l = n->out->layout;
@@ -307,7 +315,8 @@ void tape_reach_rows(Node *n, Tape *t)
 static bool same_layout(const Layout *a, const Layout *b)
 {
     size_t bytes = (size_t)a->K * sizeof(int64_t);
-    return a->K == b->K && !memcmp(a->n, b->n, bytes) && !memcmp(a->row0, b->row0, bytes);
+    return a->K == b->K && !memcmp(a->n, b->n, bytes) && !memcmp(a->row0, b->row0, bytes) &&
+           !memcmp(a->seq, b->seq, (size_t)a->K * sizeof *a->seq);
 }
 
 // Fills a layout that no more rows will join. Equal ones are made one, so that `==` compares them.
