@@ -528,6 +528,23 @@ TEST(cli_contrast_notes)
     check_refused("to weight by", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--weight_attributions", "logit"), 1, "--step_scores logit computes it");
 }
 
+// A text that fails leaves the others in their places, with every model; texts stand beside their own results.
+TEST(cli_several_models)
+{
+    const char *folder = kit_folder(A), *json = arena_printf(A, "%s/o.json", folder);
+    Run r = RUN("attribute", "-m", MODEL, "-m", TRAINED, "-i", "", "The cat.", "-g", "x", "Rek.", "--step_scores", "probability", "-o", json);
+    CHECK_INT(r.code, 3);
+    CHECK_HAS(r.err, "inseq: text 1: the source is empty");
+    CHECK(!strncmp(r.out, "1st instance, " MODEL ":\n", strlen("1st instance, " MODEL ":\n")));
+    CHECK_HAS(r.out, "\n1st instance, " TRAINED ":\n");
+    CHECK_HAS(r.out, "\n1st instance, probability by model\n");
+    CHECK(!strstr(r.out, "0th instance"));
+    const char *saved = slurp(A, json, NULL);
+    const Json *info = json_get(json_get(json_parse(A, str_of(saved), json, NULL), "attributes"), "info"), *texts = json_get(info, "input_texts");
+    CHECK(texts && texts->count == 2 && str_is(texts->child->next->text, "The cat."));
+    CHECK_INT(json_get(info, "generated_texts")->count, 2);
+}
+
 // A result that the library compressed, from a file and through a pipe.
 TEST(cli_gzipped)
 {
