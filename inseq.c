@@ -1067,6 +1067,8 @@ static int run(Arena *arena, int argc, char **argv)
                                          a.rest[commands[i].words], word)), EXIT_USAGE;
         return commands[i].run(&a);
     }
+    if (!strcmp(word, "attribute-dataset") || !strcmp(word, "attribute-context"))
+        return complain(arena_printf(arena, "%s is not supported yet; 'inseq attribute -i @FILE' takes a text a line", word)), EXIT_USAGE;
     const char *near = str_nearest(str_of(word), names, N_COMMANDS);
     if (*word == '-') return complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'", word, word)), EXIT_USAGE;
     fprintf(stderr, "inseq: unknown command '%s'%s%s%s\n", word, near ? "; did you mean " : "; 'inseq help' lists them", near ? near : "",
