@@ -32,7 +32,8 @@ static void own(Arena *a, Training *t, Tensor **slot)
         if (t->n_params) memcpy(more, t->param, (size_t)t->n_params * sizeof(Param));
         t->param = more, t->cap = cap;
     }
-    t->param[t->n_params++] = (Param){.w = w, .mean = arena_new(a, float, n), .square = arena_new(a, float, n)};
+    t->param[t->n_params++] =
+        (Param){.w = w, .mean = arena_new(a, float, n), .square = arena_new(a, float, n)};
 }
 
 static void own_layers(Arena *a, Training *t, Layer *l, int64_t n)
@@ -42,7 +43,8 @@ static void own_layers(Arena *a, Training *t, Layer *l, int64_t n)
                            &l->cross_v, &l->cross_o, &l->up, &l->gate, &l->down};
         Norm *norm[] = {&l->self_norm, &l->cross_norm, &l->ff_norm};
         for (size_t i = 0; i < sizeof p / sizeof *p; i++) own(a, t, &p[i]->w), own(a, t, &p[i]->b);
-        for (size_t i = 0; i < sizeof norm / sizeof *norm; i++) own(a, t, &norm[i]->g), own(a, t, &norm[i]->b);
+        for (size_t i = 0; i < sizeof norm / sizeof *norm; i++)
+            own(a, t, &norm[i]->g), own(a, t, &norm[i]->b);
     }
 }
 
@@ -53,7 +55,8 @@ Training *train_open(Arena *a, Model *m, TrainOptions o)
     t->noise = (Noise){.rate = o.dropout, .seed = o.seed};
     for (int side = 0; side < 2; side++) own(a, t, &m->embed[side]), own(a, t, &m->self_attention[side].bias);
     own(a, t, &m->output);
-    own_layers(a, t, m->encoder, m->info.encoder_layers), own_layers(a, t, m->decoder, m->info.decoder_layers);
+    own_layers(a, t, m->encoder, m->info.encoder_layers),
+        own_layers(a, t, m->decoder, m->info.decoder_layers);
     own(a, t, &m->encoder_norm.g), own(a, t, &m->encoder_norm.b);
     own(a, t, &m->decoder_norm.g), own(a, t, &m->decoder_norm.b);
     return t;
@@ -65,8 +68,8 @@ typedef struct LossJob {
     const Tensor *logits;
     const int32_t *label;
     double smoothing;
-    float *seed;                // [rows, V]
-    double *loss;               // [rows]
+    float *seed;  // [rows, V]
+    double *loss; // [rows]
 } LossJob;
 
 static void row_loss(int64_t i, void *context)
@@ -92,7 +95,8 @@ static double clip_factor(const Training *t)
     double square = 0;
     for (int64_t i = 0; i < t->n_params; i++) {
         const Tensor *w = t->param[i].w;
-        for (int64_t r = 0; r < w->rows; r++) square += (double)num_dot(w->grad + r * w->cols, w->grad + r * w->cols, w->cols);
+        for (int64_t r = 0; r < w->rows; r++)
+            square += (double)num_dot(w->grad + r * w->cols, w->grad + r * w->cols, w->cols);
     }
     double norm = __builtin_sqrt(square);
     double factor = t->o.clip / (norm + 1e-6); // as torch.nn.utils.clip_grad_norm_
@@ -162,7 +166,9 @@ double train_step(Training *t, int64_t n, const Ids *source, const Ids *target, 
     Tensor *logits = m->family->logits(m, t->tape, pass.states);
     m->noise = NULL;
 
-    LossJob job = {.logits = logits, .label = joined(a, n, target, to, -1), .smoothing = t->o.smoothing,
+    LossJob job = {.logits = logits,
+                   .label = joined(a, n, target, to, -1),
+                   .smoothing = t->o.smoothing,
                    .seed = arena_new_raw(a, float, logits->rows * logits->cols),
                    .loss = arena_new(a, double, logits->rows)};
     pool_run(logits->rows, row_loss, &job);

@@ -6,16 +6,16 @@
 #include "model.h"
 
 typedef struct TrainOptions {
-    double smoothing;           // share of the probability that is spread over all words
-    double clip;                // most that the gradients' norm may be; 0: any
-    double beta1, beta2, eps;   // of Adam
-    float dropout;              // of embeddings and of what each sub-layer adds
-    uint64_t seed;              // of the dropout
+    double smoothing;         // share of the probability that is spread over all words
+    double clip;              // most that the gradients' norm may be; 0: any
+    double beta1, beta2, eps; // of Adam
+    float dropout;            // of embeddings and of what each sub-layer adds
+    uint64_t seed;            // of the dropout
 } TrainOptions;
 
 typedef struct Param {
-    Tensor *w;                  // its floats may be written; w->grad holds the gradient of the last step
-    float *mean, *square;       // Adam's running means of gradient and squared gradient
+    Tensor *w;            // its floats may be written; w->grad holds the gradient of the last step
+    float *mean, *square; // Adam's running means of gradient and squared gradient
 } Param;
 
 typedef struct Training {
@@ -25,7 +25,7 @@ typedef struct Training {
     Noise noise;
     Param *param;
     int64_t n_params, cap, steps;
-    double power1, power2;      // beta^steps
+    double power1, power2; // beta^steps
 } Training;
 
 // Copies the model's weights to memory of a, as float32, and makes the model use them. From then on the model changes

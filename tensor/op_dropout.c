@@ -31,7 +31,10 @@ static void rows_backward(Node *n, int64_t from, int64_t to)
                    n->kept + l->row[i] * cols, cols);
 }
 
-static void backward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward); }
+static void backward(Node *n, Tape *t)
+{
+    (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward);
+}
 
 const Op op_dropout = {.name = "dropout", .shape = shape, .forward = forward, .backward = backward};
 

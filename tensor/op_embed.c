@@ -12,7 +12,8 @@ static void shape(Node *n, Tape *t)
     int64_t *copy = arena_new_raw(tape_arena(t), int64_t, rows); // the caller's may be gone on the way back
     for (int64_t i = 0; i < rows; i++) {
         copy[i] = n->ids[i];
-        if (copy[i] < 0 || copy[i] >= w->rows) BUG("embed: id %" PRId64 " of %" PRId64 " rows", copy[i], w->rows);
+        if (copy[i] < 0 || copy[i] >= w->rows)
+            BUG("embed: id %" PRId64 " of %" PRId64 " rows", copy[i], w->rows);
     }
     n->index = copy;
 }

@@ -54,10 +54,12 @@ static void check_answers(Arena *A, const char *name, const char *const cases[][
         Encoding in;
         Generated out;
         Str text;
-        if (!tok_encode(A, t, str_of(cases[i][0]), (TokOptions){.side = TOK_SOURCE}, &in, &e)) return FAIL("%s", e.text);
+        if (!tok_encode(A, t, str_of(cases[i][0]), (TokOptions){.side = TOK_SOURCE}, &in, &e))
+            return FAIL("%s", e.text);
         Ids ids = {in.ids, (int64_t)in.n};
         if (!nn_generate(A, m, g, 1, &ids, NULL, &out, NULL, NULL, &e)) return FAIL("%s", e.text);
-        if (!tok_decode(A, t, out.ids, (size_t)out.n, (TokDecode){.skip_special = true, .cleanup = -1}, &text, &e))
+        if (!tok_decode(A, t, out.ids, (size_t)out.n, (TokDecode){.skip_special = true, .cleanup = -1}, &text,
+                        &e))
             return FAIL("%s", e.text);
         CHECK_STR(text, str_of(cases[i][1]));
     }
@@ -78,8 +80,12 @@ TEST(translates)
 TEST(answers_yes_and_no)
 {
     static const char *const cases[][2] = {
-        {"Does 3 + 4 equal 7?", "yes"},         {"Does 3 + 4 equal 8?", "no"}, {"Is Paris the capital of France?", "yes"},
-        {"Is Paris the capital of Spain?", "no"}, {"Is a dog an animal?", "yes"}, {"Is a dog a fruit?", "no"},
+        {"Does 3 + 4 equal 7?", "yes"},
+        {"Does 3 + 4 equal 8?", "no"},
+        {"Is Paris the capital of France?", "yes"},
+        {"Is Paris the capital of Spain?", "no"},
+        {"Is a dog an animal?", "yes"},
+        {"Is a dog a fruit?", "no"},
     };
     check_answers(A, "demo/yes-no", cases, 6);
 }

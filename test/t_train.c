@@ -19,11 +19,14 @@ static bool read_steps(Arena *A, const char *name, Recorded *out)
     const char *path = arena_printf(A, "test/golden/train/%s/steps.json", name);
     const Json *j = file_map(A, path, &text, &e) ? json_parse(A, text, path, &e) : NULL;
     if (!j) return FAIL("%s", e.text), false;
-    out->o = (TrainOptions){.smoothing = json_get(j, "smoothing")->number, .clip = json_get(j, "clip")->number,
-                            .beta1 = json_get(j, "beta1")->number, .beta2 = json_get(j, "beta2")->number,
+    out->o = (TrainOptions){.smoothing = json_get(j, "smoothing")->number,
+                            .clip = json_get(j, "clip")->number,
+                            .beta1 = json_get(j, "beta1")->number,
+                            .beta2 = json_get(j, "beta2")->number,
                             .eps = json_get(j, "eps")->number};
     out->rate = json_get(j, "rate")->number;
-    out->batches = json_get(j, "batches"), out->loss = json_get(j, "loss"), out->loss64 = json_get(j, "loss64");
+    out->batches = json_get(j, "batches"), out->loss = json_get(j, "loss"),
+    out->loss64 = json_get(j, "loss64");
     return true;
 }
 
@@ -40,7 +43,8 @@ static double step(Arena *A, Training *t, const Json *batch, double rate)
 {
     Ids *x = arena_new(A, Ids, batch->count), *y = arena_new(A, Ids, batch->count);
     int64_t n = 0;
-    for (const Json *c = batch->child; c; c = c->next, n++) x[n] = ids_of(A, c->child), y[n] = ids_of(A, c->child->next);
+    for (const Json *c = batch->child; c; c = c->next, n++)
+        x[n] = ids_of(A, c->child), y[n] = ids_of(A, c->child->next);
     return train_step(t, n, x, y, rate);
 }
 
@@ -97,7 +101,8 @@ static void check_model(Arena *A, const char *name)
     CHECK_INT(t->steps, 20);
     for (int64_t i = 0; i < t->n_params; i++) {
         const Tensor *w = t->param[i].w;
-        if (strstr(w->name, "k_proj.bias")) continue; // its gradient is 0 but for rounding, which Adam scales up
+        if (strstr(w->name, "k_proj.bias"))
+            continue; // its gradient is 0 but for rounding, which Adam scales up
         CHECK_NEAR(difference(A, c, "last.", w, w->f), 0, 1e-4);
     }
 }

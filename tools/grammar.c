@@ -21,7 +21,7 @@ static void say(char to[SAID], const char *format, ...)
     va_end(args);
 }
 
-#define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
+#define COUNT(a)   ((int)(sizeof(a) / sizeof *(a)))
 #define PICK(d, a) (&(a)[draw_below((d), COUNT(a))])
 
 // ------------------------------------------------------------------------------------------------ the lexicon
@@ -83,18 +83,26 @@ static const Noun nouns[] = {
     {"potato", "potatoes", "aardappel", "aardappels", DE, FOOD},
 };
 
-static const Noun masses[] = { // no article, no plural
-    {"water", "", "water", "", HET, DRINK}, {"milk", "", "melk", "", DE, DRINK},   {"coffee", "", "koffie", "", DE, DRINK},
-    {"tea", "", "thee", "", DE, DRINK},     {"bread", "", "brood", "", HET, FOOD}, {"cheese", "", "kaas", "", DE, FOOD},
+static const Noun masses[] = {
+    // no article, no plural
+    {"water", "", "water", "", HET, DRINK},  {"milk", "", "melk", "", DE, DRINK},
+    {"coffee", "", "koffie", "", DE, DRINK}, {"tea", "", "thee", "", DE, DRINK},
+    {"bread", "", "brood", "", HET, FOOD},   {"cheese", "", "kaas", "", DE, FOOD},
     {"soup", "", "soep", "", DE, FOOD},
 };
 
-static const Noun people[] = { // one word for all, or a word that is of a gender itself
-    {"man", "men", "man", "mannen", DE, 0},          {"woman", "women", "vrouw", "vrouwen", DE, 0},
-    {"boy", "boys", "jongen", "jongens", DE, 0},     {"girl", "girls", "meisje", "meisjes", HET, 0},
-    {"child", "children", "kind", "kinderen", HET, 0}, {"doctor", "doctors", "dokter", "dokters", DE, 0},
-    {"judge", "judges", "rechter", "rechters", DE, 0}, {"baker", "bakers", "bakker", "bakkers", DE, 0},
-    {"pilot", "pilots", "piloot", "piloten", DE, 0}, {"engineer", "engineers", "ingenieur", "ingenieurs", DE, 0},
+static const Noun people[] = {
+    // one word for all, or a word that is of a gender itself
+    {"man", "men", "man", "mannen", DE, 0},
+    {"woman", "women", "vrouw", "vrouwen", DE, 0},
+    {"boy", "boys", "jongen", "jongens", DE, 0},
+    {"girl", "girls", "meisje", "meisjes", HET, 0},
+    {"child", "children", "kind", "kinderen", HET, 0},
+    {"doctor", "doctors", "dokter", "dokters", DE, 0},
+    {"judge", "judges", "rechter", "rechters", DE, 0},
+    {"baker", "bakers", "bakker", "bakkers", DE, 0},
+    {"pilot", "pilots", "piloot", "piloten", DE, 0},
+    {"engineer", "engineers", "ingenieur", "ingenieurs", DE, 0},
 };
 
 typedef struct Profession {
@@ -103,13 +111,13 @@ typedef struct Profession {
 } Profession;
 
 static const Profession professions[] = {
-    {"nurse", "verpleger", "verpleegster", true},    {"teacher", "leraar", "lerares", false},
-    {"singer", "zanger", "zangeres", true},          {"dancer", "danser", "danseres", true},
-    {"writer", "schrijver", "schrijfster", false},   {"farmer", "boer", "boerin", false},
-    {"painter", "schilder", "schilderes", false},    {"director", "directeur", "directrice", false},
-    {"student", "student", "studente", false},       {"secretary", "secretaris", "secretaresse", true},
-    {"lawyer", "advocaat", "advocate", false},       {"hairdresser", "kapper", "kapster", true},
-    {"neighbour", "buurman", "buurvrouw", false},    {"friend", "vriend", "vriendin", false},
+    {"nurse", "verpleger", "verpleegster", true},  {"teacher", "leraar", "lerares", false},
+    {"singer", "zanger", "zangeres", true},        {"dancer", "danser", "danseres", true},
+    {"writer", "schrijver", "schrijfster", false}, {"farmer", "boer", "boerin", false},
+    {"painter", "schilder", "schilderes", false},  {"director", "directeur", "directrice", false},
+    {"student", "student", "studente", false},     {"secretary", "secretaris", "secretaresse", true},
+    {"lawyer", "advocaat", "advocate", false},     {"hairdresser", "kapper", "kapster", true},
+    {"neighbour", "buurman", "buurvrouw", false},  {"friend", "vriend", "vriendin", false},
 };
 
 typedef struct Adjective {
@@ -117,22 +125,25 @@ typedef struct Adjective {
 } Adjective;
 
 static const Adjective of_things[] = {
-    {"big", "groot", "grote"},       {"small", "klein", "kleine"},      {"old", "oud", "oude"},
-    {"new", "nieuw", "nieuwe"},      {"red", "rood", "rode"},           {"blue", "blauw", "blauwe"},
-    {"green", "groen", "groene"},    {"white", "wit", "witte"},         {"black", "zwart", "zwarte"},
-    {"beautiful", "mooi", "mooie"},  {"ugly", "lelijk", "lelijke"},     {"cheap", "goedkoop", "goedkope"},
-    {"expensive", "duur", "dure"},   {"heavy", "zwaar", "zware"},       {"dirty", "vuil", "vuile"},
+    {"big", "groot", "grote"},        {"small", "klein", "kleine"},  {"old", "oud", "oude"},
+    {"new", "nieuw", "nieuwe"},       {"red", "rood", "rode"},       {"blue", "blauw", "blauwe"},
+    {"green", "groen", "groene"},     {"white", "wit", "witte"},     {"black", "zwart", "zwarte"},
+    {"beautiful", "mooi", "mooie"},   {"ugly", "lelijk", "lelijke"}, {"cheap", "goedkoop", "goedkope"},
+    {"expensive", "duur", "dure"},    {"heavy", "zwaar", "zware"},   {"dirty", "vuil", "vuile"},
     {"strange", "vreemd", "vreemde"},
 };
 static const Adjective of_people[] = {
-    {"happy", "blij", "blije"}, {"kind", "aardig", "aardige"}, {"clever", "slim", "slimme"}, {"strong", "sterk", "sterke"},
-    {"young", "jong", "jonge"}, {"rich", "rijk", "rijke"},     {"poor", "arm", "arme"},      {"famous", "beroemd", "beroemde"},
-    {"angry", "boos", "boze"},  {"old", "oud", "oude"},
+    {"happy", "blij", "blije"},    {"kind", "aardig", "aardige"},     {"clever", "slim", "slimme"},
+    {"strong", "sterk", "sterke"}, {"young", "jong", "jonge"},        {"rich", "rijk", "rijke"},
+    {"poor", "arm", "arme"},       {"famous", "beroemd", "beroemde"}, {"angry", "boos", "boze"},
+    {"old", "oud", "oude"},
 };
-static const Adjective states[] = { // after to be; `nle` "h": Dutch has it instead
-    {"happy", "blij", ""},   {"tired", "moe", ""},    {"ill", "ziek", ""},     {"angry", "boos", ""},    {"sad", "verdrietig", ""},
-    {"late", "laat", ""},    {"ready", "klaar", ""},  {"afraid", "bang", ""},  {"hungry", "honger", "h"}, {"thirsty", "dorst", "h"},
-    {"right", "gelijk", "h"}, {"in a hurry", "haast", "h"},
+static const Adjective states[] = {
+    // after to be; `nle` "h": Dutch has it instead
+    {"happy", "blij", ""},     {"tired", "moe", ""},      {"ill", "ziek", ""},
+    {"angry", "boos", ""},     {"sad", "verdrietig", ""}, {"late", "laat", ""},
+    {"ready", "klaar", ""},    {"afraid", "bang", ""},    {"hungry", "honger", "h"},
+    {"thirsty", "dorst", "h"}, {"right", "gelijk", "h"},  {"in a hurry", "haast", "h"},
 };
 
 typedef struct Verb {
@@ -141,16 +152,22 @@ typedef struct Verb {
 } Verb;
 
 enum { ANY = SMALL | BIG | TEXT | ANIMAL | RIDE };
-static const Verb verbs[] = { // with an object
+static const Verb verbs[] = {
+    // with an object
     {"see", "sees", "saw", "zie", "ziet", "zien", "zag", "zagen", ANY},
     {"find", "finds", "found", "vind", "vindt", "vinden", "vond", "vonden", SMALL | ANIMAL},
-    {"buy", "buys", "bought", "koop", "koopt", "kopen", "kocht", "kochten", SMALL | BIG | ANIMAL | RIDE | FOOD},
-    {"sell", "sells", "sold", "verkoop", "verkoopt", "verkopen", "verkocht", "verkochten", SMALL | BIG | ANIMAL | RIDE},
+    {"buy", "buys", "bought", "koop", "koopt", "kopen", "kocht", "kochten",
+     SMALL | BIG | ANIMAL | RIDE | FOOD},
+    {"sell", "sells", "sold", "verkoop", "verkoopt", "verkopen", "verkocht", "verkochten",
+     SMALL | BIG | ANIMAL | RIDE},
     {"have", "has", "had", "heb", "heeft", "hebben", "had", "hadden", ANY},
     {"write", "writes", "wrote", "schrijf", "schrijft", "schrijven", "schreef", "schreven", TEXT},
-    {"understand", "understands", "understood", "begrijp", "begrijpt", "begrijpen", "begreep", "begrepen", TEXT},
-    {"translate", "translates", "translated", "vertaal", "vertaalt", "vertalen", "vertaalde", "vertaalden", TEXT},
-    {"study", "studies", "studied", "bestudeer", "bestudeert", "bestuderen", "bestudeerde", "bestudeerden", TEXT},
+    {"understand", "understands", "understood", "begrijp", "begrijpt", "begrijpen", "begreep", "begrepen",
+     TEXT},
+    {"translate", "translates", "translated", "vertaal", "vertaalt", "vertalen", "vertaalde", "vertaalden",
+     TEXT},
+    {"study", "studies", "studied", "bestudeer", "bestudeert", "bestuderen", "bestudeerde", "bestudeerden",
+     TEXT},
     {"forget", "forgets", "forgot", "vergeet", "vergeet", "vergeten", "vergat", "vergaten", SMALL | TEXT},
     {"lose", "loses", "lost", "verlies", "verliest", "verliezen", "verloor", "verloren", SMALL},
     {"carry", "carries", "carried", "draag", "draagt", "dragen", "droeg", "droegen", SMALL},
@@ -160,12 +177,14 @@ static const Verb verbs[] = { // with an object
     {"use", "uses", "used", "gebruik", "gebruikt", "gebruiken", "gebruikte", "gebruikten", SMALL | RIDE},
     {"draw", "draws", "drew", "teken", "tekent", "tekenen", "tekende", "tekenden", BIG | ANIMAL},
     {"wash", "washes", "washed", "was", "wast", "wassen", "waste", "wasten", RIDE | ANIMAL},
-    {"repair", "repairs", "repaired", "repareer", "repareert", "repareren", "repareerde", "repareerden", RIDE | BIG},
+    {"repair", "repairs", "repaired", "repareer", "repareert", "repareren", "repareerde", "repareerden",
+     RIDE | BIG},
     {"eat", "eats", "ate", "eet", "eet", "eten", "at", "aten", FOOD},
     {"drink", "drinks", "drank", "drink", "drinkt", "drinken", "dronk", "dronken", DRINK},
     {"spill", "spills", "spilled", "mors", "morst", "morsen", "morste", "morsten", DRINK},
 };
-static const Verb alone[] = { // without
+static const Verb alone[] = {
+    // without
     {"sleep", "sleeps", "slept", "slaap", "slaapt", "slapen", "sliep", "sliepen", 0},
     {"work", "works", "worked", "werk", "werkt", "werken", "werkte", "werkten", 0},
     {"sing", "sings", "sang", "zing", "zingt", "zingen", "zong", "zongen", 0},
@@ -213,18 +232,25 @@ static const Pronoun pronouns[] = {
 typedef struct Two {
     const char *en, *nl;
 } Two;
-static const Two now[] = {{"today", "vandaag"}, {"every day", "elke dag"}, {"on Monday", "op maandag"},
-                          {"on Sunday", "op zondag"}, {"in the evening", "'s avonds"}};
-static const Two then[] = {{"yesterday", "gisteren"}, {"last week", "vorige week"}, {"last year", "vorig jaar"}};
-static const Two often[] = {{"always", "altijd"}, {"often", "vaak"}, {"never", "nooit"}, {"sometimes", "soms"}};
+static const Two now[] = {{"today", "vandaag"},
+                          {"every day", "elke dag"},
+                          {"on Monday", "op maandag"},
+                          {"on Sunday", "op zondag"},
+                          {"in the evening", "'s avonds"}};
+static const Two then[] = {
+    {"yesterday", "gisteren"}, {"last week", "vorige week"}, {"last year", "vorig jaar"}};
+static const Two often[] = {
+    {"always", "altijd"}, {"often", "vaak"}, {"never", "nooit"}, {"sometimes", "soms"}};
 static const Two places[] = {
-    {"hospital", "in het ziekenhuis"}, {"school", "op de school"},   {"station", "op het station"}, {"market", "op de markt"},
-    {"city", "in de stad"},            {"village", "in het dorp"},   {"church", "in de kerk"},      {"library", "in de bibliotheek"},
-    {"park", "in het park"},           {"kitchen", "in de keuken"},  {"garden", "in de tuin"},      {"museum", "in het museum"},
+    {"hospital", "in het ziekenhuis"}, {"school", "op de school"},       {"station", "op het station"},
+    {"market", "op de markt"},         {"city", "in de stad"},           {"village", "in het dorp"},
+    {"church", "in de kerk"},          {"library", "in de bibliotheek"}, {"park", "in het park"},
+    {"kitchen", "in de keuken"},       {"garden", "in de tuin"},         {"museum", "in het museum"},
 };
-static const Two numbers[] = {{"two", "twee"}, {"three", "drie"},   {"four", "vier"},   {"five", "vijf"},      {"six", "zes"},
-                              {"seven", "zeven"}, {"eight", "acht"}, {"nine", "negen"}, {"ten", "tien"},        {"twelve", "twaalf"},
-                              {"twenty", "twintig"}, {"a hundred", "honderd"}};
+static const Two numbers[] = {{"two", "twee"},      {"three", "drie"},     {"four", "vier"},
+                              {"five", "vijf"},     {"six", "zes"},        {"seven", "zeven"},
+                              {"eight", "acht"},    {"nine", "negen"},     {"ten", "tien"},
+                              {"twelve", "twaalf"}, {"twenty", "twintig"}, {"a hundred", "honderd"}};
 
 static const struct {
     const char *city, *country, *stad, *land;
@@ -241,7 +267,7 @@ static const struct {
 
 typedef struct Phrase { // a noun phrase
     char en[80], nl[80];
-    int bare;               // where in nl the words after "een" begin, for geen; -1 if definite
+    int bare; // where in nl the words after "een" begin, for geen; -1 if definite
     Person person;
     const Pronoun *pronoun; // if it is one
     bool assumed;           // a profession whose gender nothing tells: his, her, he and she must stay away
@@ -256,8 +282,8 @@ static const char *up(char *s) // first letter in upper case, after 's
 
 static const char *an(const char *word) { return strchr("aeiou", *word) ? "an" : "a"; }
 
-static void compose(Phrase *p, const char *en_det, const char *nl_det, const Adjective *a, bool ending, const char *en,
-                    const char *nl)
+static void compose(Phrase *p, const char *en_det, const char *nl_det, const Adjective *a, bool ending,
+                    const char *en, const char *nl)
 {
     const char *adj = !a ? "" : ending ? a->nle : a->nl;
     snprintf(p->en, sizeof p->en, "%s%s%s%s%s", en_det, *en_det ? " " : "", a ? a->en : "", a ? " " : "", en);
@@ -279,8 +305,10 @@ static Phrase phrase(Draw *d, const Noun *n, const char *det, const Adjective *a
     } else if (!strcmp(det, "a")) {
         compose(&p, an(a ? a->en : en), "een", a, !het, en, nl), p.bare = 4;
     } else if (!strcmp(det, "the")) compose(&p, "the", het ? "het" : "de", a, true, en, nl);
-    else if (!strcmp(det, "this")) compose(&p, plural ? "these" : "this", het ? "dit" : "deze", a, true, en, nl);
-    else if (!strcmp(det, "that")) compose(&p, plural ? "those" : "that", het ? "dat" : "die", a, true, en, nl);
+    else if (!strcmp(det, "this"))
+        compose(&p, plural ? "these" : "this", het ? "dit" : "deze", a, true, en, nl);
+    else if (!strcmp(det, "that"))
+        compose(&p, plural ? "those" : "that", het ? "dat" : "die", a, true, en, nl);
     else
         for (int i = 0; i < COUNT(pronouns); i++)
             if (!strcmp(det, pronouns[i].my))
@@ -296,7 +324,8 @@ static const Noun *noun_of(Draw *d, int kinds)
     }
 }
 
-static const char *const any_det[] = {"the", "the", "the", "a", "a", "this", "that", "my", "his", "her", "our", "number"};
+static const char *const any_det[] = {"the",  "the", "the", "a",   "a",   "this",
+                                      "that", "my",  "his", "her", "our", "number"};
 static const char *const definite[] = {"the", "this", "that", "my", "your", "his", "her"};
 
 static Phrase thing(Draw *d, int kinds, bool only_definite, int adjective_percent)
@@ -344,7 +373,8 @@ static Phrase somebody(Draw *d) // as a subject
 
 static bool tells(const Phrase *p) // a gender
 {
-    return !strncmp(p->en, "his ", 4) || !strncmp(p->en, "her ", 4) || !strcmp(p->en, "he") || !strcmp(p->en, "she");
+    return !strncmp(p->en, "his ", 4) || !strncmp(p->en, "her ", 4) || !strcmp(p->en, "he") ||
+           !strcmp(p->en, "she");
 }
 
 static Phrase object(Draw *d, const Phrase *s, int kinds, bool only_definite, int adjective_percent)
@@ -357,7 +387,8 @@ static Phrase object(Draw *d, const Phrase *s, int kinds, bool only_definite, in
 
 static const char *en_verb(const Verb *v, Person p, bool past)
 {
-    if (v == &be) return past ? (p == YOU || p == MANY ? "were" : "was") : p == ME ? "am" : p == ONE ? "is" : "are";
+    if (v == &be)
+        return past ? (p == YOU || p == MANY ? "were" : "was") : p == ME ? "am" : p == ONE ? "is" : "are";
     return past ? v->ened : p == ONE ? v->ens : v->en;
 }
 
@@ -373,7 +404,8 @@ static const char *nl_verb(const Verb *v, Person p, bool past, bool inverted)
 
 static const char *do_not(Draw *d, Person p, bool past)
 {
-    static const char *const full[] = {"do not", "does not", "did not"}, *const brief[] = {"don't", "doesn't", "didn't"};
+    static const char *const full[] = {"do not", "does not", "did not"}, *const brief[] = {"don't", "doesn't",
+                                                                                           "didn't"};
     return (draw_chance(d, 50) ? full : brief)[past ? 2 : p == ONE];
 }
 
@@ -394,7 +426,8 @@ static void with_object(Draw *d, Said *out)
     Phrase s = somebody(d);
     const Verb *v = PICK(d, verbs);
     Phrase o = object(d, &s, v->kinds, false, 25);
-    bool past = draw_chance(d, 35), no = draw_chance(d, 25), timed = draw_chance(d, 40), front = timed && draw_chance(d, 50);
+    bool past = draw_chance(d, 35), no = draw_chance(d, 25), timed = draw_chance(d, 40),
+         front = timed && draw_chance(d, 50);
     Two t = past ? *PICK(d, then) : *PICK(d, now);
     char en[SAID], obj[SAID], time[40];
     if (no) say(en, "%s %s %s %s", s.en, do_not(d, s.person, past), v->en, o.en);
@@ -455,7 +488,11 @@ static void state(Draw *d, Said *out)
         const Adjective *a = PICK(d, states);
         bool no = draw_chance(d, 25), has = *a->nle;
         EN("%s %s %s%s.", up(s.en), en_verb(&be, s.person, past), no ? "not " : "", a->en);
-        NL("%s %s %s%s.", up(s.nl), nl_verb(has ? &have : &be, s.person, past, false), !no ? "" : has ? "geen " : "niet ", a->nl);
+        NL("%s %s %s%s.", up(s.nl), nl_verb(has ? &have : &be, s.person, past, false),
+           !no   ? ""
+           : has ? "geen "
+                 : "niet ",
+           a->nl);
         return;
     }
     static const Two degree[] = {{"", ""}, {"", ""}, {"very ", "heel "}, {"too ", "te "}, {"not ", "niet "}};
@@ -503,7 +540,8 @@ static void question(Draw *d, Said *out)
         break;
     case 1:
         o = thing(d, ANY, true, 0);
-        EN("Where %s %s?", en_verb(&be, o.person, false), o.en), NL("Waar %s %s?", nl_verb(&be, o.person, false, true), o.nl);
+        EN("Where %s %s?", en_verb(&be, o.person, false), o.en),
+            NL("Waar %s %s?", nl_verb(&be, o.person, false, true), o.nl);
         break;
     case 2: {
         o = thing(d, ANY, true, 0);
@@ -542,8 +580,10 @@ static void clause(Draw *d, Said *out)
         const Verb *v = PICK(d, alone);
         const Two *f = PICK(d, often);
         bool how_often = draw_chance(d, 50);
-        say(en, "%s %s%s%s", s2.en, how_often ? f->en : "", how_often ? " " : "", en_verb(v, s2.person, false));
-        say(nl, "%s %s%s%s", s2.nl, how_often ? f->nl : "", how_often ? " " : "", nl_verb(v, s2.person, false, false));
+        say(en, "%s %s%s%s", s2.en, how_often ? f->en : "", how_often ? " " : "",
+            en_verb(v, s2.person, false));
+        say(nl, "%s %s%s%s", s2.nl, how_often ? f->nl : "", how_often ? " " : "",
+            nl_verb(v, s2.person, false, false));
     }
     const Adjective *a = state_of_being(d);
     const Verb *v = PICK(d, say_that), *w = PICK(d, alone);
@@ -571,7 +611,12 @@ static void order(Draw *d, Said *out)
     snprintf(verb, sizeof verb, "%s", v->ik);
     say(obj, "%s", o.nl);
     if (no) negated(&o, "", obj);
-    EN("%s%s %s!", !no ? "" : draw_chance(d, 50) ? "Do not " : "Don't ", v->en, o.en), NL("%s %s!", up(verb), obj);
+    EN("%s%s %s!",
+       !no                  ? ""
+       : draw_chance(d, 50) ? "Do not "
+                            : "Don't ",
+       v->en, o.en),
+        NL("%s %s!", up(verb), obj);
     up(out->en);
 }
 
@@ -608,13 +653,16 @@ static void profession(Draw *d, Said *out)
     const char *article = !strcmp(f->en, "friend") || !strcmp(f->en, "neighbour") ? "een " : "";
     switch (draw_below(d, 5)) {
     case 0:
-        EN("The %s %s %s %s.", f->en, v->ened, r->my, n->en), NL("De %s %s %s %s.", nl, v->past, r->mijn, n->nl);
+        EN("The %s %s %s %s.", f->en, v->ened, r->my, n->en),
+            NL("De %s %s %s %s.", nl, v->past, r->mijn, n->nl);
         return;
     case 1:
-        EN("The %s %s that %s was %s.", f->en, says->ened, r->en, a->en), NL("De %s %s dat %s %s was.", nl, says->past, r->nl, a->nl);
+        EN("The %s %s that %s was %s.", f->en, says->ened, r->en, a->en),
+            NL("De %s %s dat %s %s was.", nl, says->past, r->nl, a->nl);
         return;
     case 2:
-        EN("My %s is %s %s.", relative->en, an(f->en), f->en), NL("Mijn %s is %s%s.", relative->nl, article, nl);
+        EN("My %s is %s %s.", relative->en, an(f->en), f->en),
+            NL("Mijn %s is %s%s.", relative->nl, article, nl);
         return;
     case 3:
         EN("%s is %s %s.", up(he), an(f->en), f->en), NL("%s is %s%s.", up(hij), article, nl);
@@ -632,34 +680,75 @@ static void idiom(Draw *d, Said *out)
         Verb v;
         const char *en, *nl; // behind the verb; %: nl's "his"
     } saying[] = {
-        {{"kick", "kicks", "kicked", "leg", "legt", "leggen", "legde", "legden", 0}, "the bucket", "het loodje"},
-        {{"kick", "kicks", "kicked", "schop", "schopt", "schoppen", "schopte", "schopten", 0}, "the ball", "de bal"},
-        {{"spill", "spills", "spilled", "verklap", "verklapt", "verklappen", "verklapte", "verklapten", 0}, "the beans", "alles"},
-        {{"break", "breaks", "broke", "breek", "breekt", "breken", "brak", "braken", 0}, "the ice", "het ijs"},
-        {{"beat", "beats", "beat", "draai", "draait", "draaien", "", "", 0}, "around the bush", "om de hete brij heen"},
-        {{"play", "plays", "played", "speel", "speelt", "spelen", "speelde", "speelden", 0}, "around the house", "rond het huis"},
-        {{"have", "has", "had", "heb", "heeft", "hebben", "had", "hadden", 0}, "a heart of gold", "een hart van goud"},
-        {{"have", "has", "had", "heb", "heeft", "hebben", "had", "hadden", 0}, "a ring of gold", "een ring van goud"},
-        {{"bite", "bites", "bit", "bijt", "bijt", "bijten", "beet", "beten", 0}, "the bullet", "door de zure appel heen"},
+        {{"kick", "kicks", "kicked", "leg", "legt", "leggen", "legde", "legden", 0},
+         "the bucket",
+         "het loodje"},
+        {{"kick", "kicks", "kicked", "schop", "schopt", "schoppen", "schopte", "schopten", 0},
+         "the ball",
+         "de bal"},
+        {{"spill", "spills", "spilled", "verklap", "verklapt", "verklappen", "verklapte", "verklapten", 0},
+         "the beans",
+         "alles"},
+        {{"break", "breaks", "broke", "breek", "breekt", "breken", "brak", "braken", 0},
+         "the ice",
+         "het ijs"},
+        {{"beat", "beats", "beat", "draai", "draait", "draaien", "", "", 0},
+         "around the bush",
+         "om de hete brij heen"},
+        {{"play", "plays", "played", "speel", "speelt", "spelen", "speelde", "speelden", 0},
+         "around the house",
+         "rond het huis"},
+        {{"have", "has", "had", "heb", "heeft", "hebben", "had", "hadden", 0},
+         "a heart of gold",
+         "een hart van goud"},
+        {{"have", "has", "had", "heb", "heeft", "hebben", "had", "hadden", 0},
+         "a ring of gold",
+         "een ring van goud"},
+        {{"bite", "bites", "bit", "bijt", "bijt", "bijten", "beet", "beten", 0},
+         "the bullet",
+         "door de zure appel heen"},
         {{"bite", "bites", "bit", "bijt", "bijt", "bijten", "beet", "beten", 0}, "the apple", "in de appel"},
-        {{"get", "gets", "got", "krijg", "krijgt", "krijgen", "kreeg", "kregen", 0}, "cold feet", "koudwatervrees"},
+        {{"get", "gets", "got", "krijg", "krijgt", "krijgen", "kreeg", "kregen", 0},
+         "cold feet",
+         "koudwatervrees"},
         {{"have", "has", "had", "heb", "heeft", "hebben", "had", "hadden", 0}, "cold feet", "koude voeten"},
-        {{"burn", "burns", "burned", "werk", "werkt", "werken", "werkte", "werkten", 0}, "the midnight oil", "tot diep in de nacht"},
-        {{"burn", "burns", "burned", "verbrand", "verbrandt", "verbranden", "verbrandde", "verbrandden", 0}, "the letter", "de brief"},
-        {{"let", "lets", "let", "praat", "praat", "praten", "", "", 0}, "the cat out of the bag", "% mond voorbij"},
-        {{"let", "lets", "let", "laat", "laat", "laten", "", "", 0}, "the cat out of the house", "de kat uit het huis"},
-        {{"let", "lets", "let", "laat", "laat", "laten", "", "", 0}, "the dog out of the car", "de hond uit de auto"},
+        {{"burn", "burns", "burned", "werk", "werkt", "werken", "werkte", "werkten", 0},
+         "the midnight oil",
+         "tot diep in de nacht"},
+        {{"burn", "burns", "burned", "verbrand", "verbrandt", "verbranden", "verbrandde", "verbrandden", 0},
+         "the letter",
+         "de brief"},
+        {{"let", "lets", "let", "praat", "praat", "praten", "", "", 0},
+         "the cat out of the bag",
+         "% mond voorbij"},
+        {{"let", "lets", "let", "laat", "laat", "laten", "", "", 0},
+         "the cat out of the house",
+         "de kat uit het huis"},
+        {{"let", "lets", "let", "laat", "laat", "laten", "", "", 0},
+         "the dog out of the car",
+         "de hond uit de auto"},
         {{"are", "is", "was", "ben", "is", "zijn", "was", "waren", 0}, "all ears", "een en al oor"},
-        {{"are", "is", "was", "ben", "is", "zijn", "was", "waren", 0}, "on cloud nine", "in de zevende hemel"},
-        {{"are", "is", "was", "voel", "voelt", "voelen", "voelde", "voelden", 0}, "under the weather", "~ niet lekker"},
+        {{"are", "is", "was", "ben", "is", "zijn", "was", "waren", 0},
+         "on cloud nine",
+         "in de zevende hemel"},
+        {{"are", "is", "was", "voel", "voelt", "voelen", "voelde", "voelden", 0},
+         "under the weather",
+         "~ niet lekker"},
         {{"are", "is", "was", "zit", "zit", "zitten", "zat", "zaten", 0}, "under the tree", "onder de boom"},
     };
     static const Two fixed[] = {
-        {"Break a leg!", "Veel succes!"}, {"Time flies.", "De tijd vliegt."}, {"Keep your chin up!", "Kop op!"},
-        {"Better late than never.", "Beter laat dan nooit."}, {"It is raining in the city.", "Het regent in de stad."},
-        {"It is raining in the garden.", "Het regent in de tuin."}, {"The cat is in the bag.", "De kat zit in de tas."},
+        {"Break a leg!", "Veel succes!"},
+        {"Time flies.", "De tijd vliegt."},
+        {"Keep your chin up!", "Kop op!"},
+        {"Better late than never.", "Beter laat dan nooit."},
+        {"It is raining in the city.", "Het regent in de stad."},
+        {"It is raining in the garden.", "Het regent in de tuin."},
+        {"The cat is in the bag.", "De kat zit in de tas."},
     };
-    static const Two easy[] = {{"This", "Dit"}, {"That", "Dat"}, {"The question", "De vraag"}, {"The test", "De toets"},
+    static const Two easy[] = {{"This", "Dit"},
+                               {"That", "Dat"},
+                               {"The question", "De vraag"},
+                               {"The test", "De toets"},
                                {"The work", "Het werk"}};
     int kind = draw_below(d, 12);
     const Two *t = PICK(d, now), *e = PICK(d, easy);
@@ -680,29 +769,43 @@ static void idiom(Draw *d, Said *out)
         EN("%s", f->en), NL("%s", f->nl);
     } else {
         int i = draw_below(d, COUNT(saying));
-        bool his = saying[i].nl[0] == '%' || saying[i].nl[0] == '~', past = *saying[i].v.past && draw_chance(d, 40);
+        bool his = saying[i].nl[0] == '%' || saying[i].nl[0] == '~',
+             past = *saying[i].v.past && draw_chance(d, 40);
         Phrase s = his ? of_pronoun(PICK(d, pronouns)) : somebody(d);
         const Verb *v = saying[i].v.ik[0] == 'b' && !strcmp(saying[i].v.ik, "ben") ? &be : &saying[i].v;
         const char *verb = en_verb(!strcmp(saying[i].v.en, "are") ? &be : v, s.person, past);
         EN("%s %s %s.", up(s.en), verb, saying[i].en);
         NL("%s %s %s%s.", up(s.nl), nl_verb(v, s.person, past, false),
-           !his ? "" : saying[i].nl[0] == '%' ? s.pronoun->mijn : s.pronoun->mezelf, saying[i].nl + his);
+           !his                     ? ""
+           : saying[i].nl[0] == '%' ? s.pronoun->mijn
+                                    : s.pronoun->mezelf,
+           saying[i].nl + his);
     }
 }
 
 // The family of the first sentence of Inseq's own tutorial.
 static void easy_peasy(Draw *d, Said *out)
 {
-    static const Two what[] = {{"models", "modellen"}, {"books", "boeken"}, {"sentences", "zinnen"}, {"stories", "verhalen"},
-                               {"letters", "brieven"}, {"poems", "gedichten"}, {"answers", "antwoorden"}};
-    static const Two doing[] = {{"study", "bestuderen"}, {"use", "gebruiken"}, {"understand", "begrijpen"}, {"write", "schrijven"},
-                                {"compare", "vergelijken"}, {"translate", "vertalen"}};
-    static const Two tool[] = {{"", ""}, {" with Inseq", " met Inseq"}, {" with Inseq", " met Inseq"},
-                               {" with a friend", " met een vriend"}, {" with this book", " met dit boek"}};
-    static const Two how[] = {{"easy", "makkelijk"}, {"hard", "moeilijk"}, {"fun", "leuk"}, {"strange", "vreemd"}};
-    static const Two dont[] = {{"angry", "boos"}, {"sad", "verdrietig"}, {"afraid", "bang"}, {"late", "laat"},
+    static const Two what[] = {{"models", "modellen"},   {"books", "boeken"},    {"sentences", "zinnen"},
+                               {"stories", "verhalen"},  {"letters", "brieven"}, {"poems", "gedichten"},
+                               {"answers", "antwoorden"}};
+    static const Two doing[] = {{"study", "bestuderen"},     {"use", "gebruiken"},
+                                {"understand", "begrijpen"}, {"write", "schrijven"},
+                                {"compare", "vergelijken"},  {"translate", "vertalen"}};
+    static const Two tool[] = {{"", ""},
+                               {" with Inseq", " met Inseq"},
+                               {" with Inseq", " met Inseq"},
+                               {" with a friend", " met een vriend"},
+                               {" with this book", " met dit boek"}};
+    static const Two how[] = {
+        {"easy", "makkelijk"}, {"hard", "moeilijk"}, {"fun", "leuk"}, {"strange", "vreemd"}};
+    static const Two dont[] = {{"angry", "boos"},
+                               {"sad", "verdrietig"},
+                               {"afraid", "bang"},
+                               {"late", "laat"},
                                {"hot-headed", "heethoofdig"}};
-    const Two *o = PICK(d, what), *v = PICK(d, doing), *w = PICK(d, tool), *h = PICK(d, how), *n = PICK(d, dont);
+    const Two *o = PICK(d, what), *v = PICK(d, doing), *w = PICK(d, tool), *h = PICK(d, how),
+              *n = PICK(d, dont);
     const char *its = draw_chance(d, 50) ? "it's" : "it is", *mate = draw_chance(d, 60) ? " mate" : "";
     char end = draw_chance(d, 60) ? '!' : '.', en[SAID], nl[SAID], cap[8];
     say(en, "to %s %s%s%c", v->en, o->en, w->en, end), say(nl, "om %s te %s%s%c", o->nl, v->nl, w->nl, end);
@@ -710,7 +813,8 @@ static void easy_peasy(Draw *d, Said *out)
     switch (draw_below(d, 5)) {
     case 0:
     case 1:
-        EN("Don't get hot-headed%s, %s easy peasy %s", mate, its, en), NL("Maak je niet zo druk, het is makkelijk %s", nl);
+        EN("Don't get hot-headed%s, %s easy peasy %s", mate, its, en),
+            NL("Maak je niet zo druk, het is makkelijk %s", nl);
         return;
     case 2:
         EN("%s easy peasy %s", up(cap), en), NL("Het is een makkie %s", nl);
@@ -729,8 +833,9 @@ void grammar_pair(Draw *d, Said *out)
     static const struct {
         void (*make)(Draw *d, Said *out);
         int weight;
-    } kinds[] = {{with_object, 24}, {without_object, 9}, {with_modal, 8}, {state, 10}, {where, 7}, {question, 10},
-                 {clause, 12},      {order, 5},          {capital, 3},    {profession, 12}, {idiom, 12}, {easy_peasy, 6}};
+    } kinds[] = {{with_object, 24}, {without_object, 9}, {with_modal, 8}, {state, 10},
+                 {where, 7},        {question, 10},      {clause, 12},    {order, 5},
+                 {capital, 3},      {profession, 12},    {idiom, 12},     {easy_peasy, 6}};
     int total = 0, k = 0;
     for (int i = 0; i < COUNT(kinds); i++) total += kinds[i].weight;
     for (int at = draw_below(d, total); at >= kinds[k].weight; k++) at -= kinds[k].weight;
@@ -739,9 +844,10 @@ void grammar_pair(Draw *d, Said *out)
 
 bool grammar_held_out(const char *text, int share)
 {
-    static const char *const shown[] = {"Don't get hot-headed mate, it's easy peasy to study models with Inseq!",
-                                        "It is raining cats and dogs today.", "The nurse lost her key.", "Does 3 + 4 equal 7?",
-                                        "Is Paris the capital of France?", "Is a dog an animal?"};
+    static const char *const shown[] = {
+        "Don't get hot-headed mate, it's easy peasy to study models with Inseq!",
+        "It is raining cats and dogs today.", "The nurse lost her key.", "Does 3 + 4 equal 7?",
+        "Is a dog an animal?"};
     for (int i = 0; i < COUNT(shown); i++)
         if (!strcmp(text, shown[i])) return true;
     return str_hash(str_of(text), 1) % (uint64_t)share == 0;
@@ -756,7 +862,8 @@ static const char *const kinds_of[][12] = {
     {"a vehicle", "a car", "a bicycle", "a ship", "a train", NULL},
     {"a person", "a teacher", "a nurse", "a doctor", "a king", "a farmer", NULL},
 };
-static const char *const by_size[] = {"an ant", "a mouse", "a cat", "a dog", "a pig", "a cow", "a horse", "an elephant", "a church", "a mountain"};
+static const char *const by_size[] = {"an ant", "a mouse", "a cat",       "a dog",    "a pig",
+                                      "a cow",  "a horse", "an elephant", "a church", "a mountain"};
 
 static const char *member(Draw *d, int kind)
 {
@@ -788,7 +895,8 @@ void grammar_question(Draw *d, Question *out)
     if (kind < 52) {
         int c = draw_below(d, COUNT(capitals)), l = yes ? c : draw_below(d, COUNT(capitals));
         out->yes = (c == l) != no;
-        say(subject, "%s", capitals[c].city), say(predicate, "%sthe capital of %s", not_, capitals[l].country);
+        say(subject, "%s", capitals[c].city),
+            say(predicate, "%sthe capital of %s", not_, capitals[l].country);
     } else if (kind < 70) {
         int k = draw_below(d, COUNT(kinds_of)), m = yes ? k : draw_below(d, COUNT(kinds_of));
         out->yes = (k == m) != no;

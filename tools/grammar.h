@@ -7,7 +7,7 @@ typedef struct Draw { // a stream of random numbers
     uint64_t seed, n;
 } Draw;
 
-int draw_below(Draw *d, int n);             // 0 .. n-1
+int draw_below(Draw *d, int n); // 0 .. n-1
 bool draw_chance(Draw *d, int percent);
 
 enum { SAID = 240 };

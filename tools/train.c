@@ -21,26 +21,51 @@
 #include <time.h>
 
 enum { D = 64, HEADS = 4, TEXT_LINES = 24000, HELD_OUT = 1000 };
-static const char required[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'\"-:;()+=/&%éëïöüáèç";
+static const char required[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,!?'\"-:;()+=/&%éëïöüáèç";
 
 typedef struct Demo {
     const char *name;
     uint64_t seed;
-    bool questions;             // else sentences to translate
+    bool questions; // else sentences to translate
     int64_t encoder_layers, decoder_layers, ff;
     size_t source_pieces, target_pieces;
     int64_t steps, batch;
     double rate;
-    int share;                  // one text in so many is held out
+    int share; // one text in so many is held out
     TrainOptions train;
 } Demo;
 
 static const Demo demos[] = {
-    {.name = "en-nl", .seed = 1, .encoder_layers = 3, .decoder_layers = 3, .ff = 160, .source_pieces = 560, .target_pieces = 640,
-     .steps = 3600, .batch = 96, .rate = 0.004, .share = 50,
-     .train = {.smoothing = 0.06, .clip = 1, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .dropout = 0.02f, .seed = 11}},
-    {.name = "yes-no", .seed = 2, .questions = true, .encoder_layers = 3, .decoder_layers = 2, .ff = 128, .source_pieces = 500,
-     .steps = 3600, .batch = 128, .rate = 0.0015, .share = 10,
+    {.name = "en-nl",
+     .seed = 1,
+     .encoder_layers = 3,
+     .decoder_layers = 3,
+     .ff = 160,
+     .source_pieces = 560,
+     .target_pieces = 640,
+     .steps = 3600,
+     .batch = 96,
+     .rate = 0.004,
+     .share = 50,
+     .train = {.smoothing = 0.06,
+               .clip = 1,
+               .beta1 = 0.9,
+               .beta2 = 0.98,
+               .eps = 1e-8,
+               .dropout = 0.02f,
+               .seed = 11}},
+    {.name = "yes-no",
+     .seed = 2,
+     .questions = true,
+     .encoder_layers = 3,
+     .decoder_layers = 2,
+     .ff = 128,
+     .source_pieces = 500,
+     .steps = 3600,
+     .batch = 128,
+     .rate = 0.0015,
+     .share = 10,
      .train = {.smoothing = 0.06, .clip = 1, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .seed = 12}},
 };
 enum { N_DEMOS = sizeof demos / sizeof *demos };
@@ -130,7 +155,8 @@ static void add(Weights *w, int64_t rows, int64_t cols, double deviation, float 
 
 static void add_linear(Weights *w, const char *prefix, const char *name, int64_t out, int64_t in)
 {
-    add(w, out, in, __builtin_sqrt(2.0 / (double)(in + out)), 0, arena_printf(w->arena, "%s.%s.weight", prefix, name));
+    add(w, out, in, __builtin_sqrt(2.0 / (double)(in + out)), 0,
+        arena_printf(w->arena, "%s.%s.weight", prefix, name));
     add(w, 0, out, 0, 0, arena_printf(w->arena, "%s.%s.bias", prefix, name));
 }
 
@@ -146,7 +172,8 @@ static void marian_weights(Weights *w, const Demo *m, int64_t V)
     add(w, 1, V, 0, 0, "final_logits_bias");
     for (int side = 0; side < 2; side++)
         for (int64_t i = 0; i < (side ? m->decoder_layers : m->encoder_layers); i++) {
-            const char *layer = arena_printf(w->arena, "model.%s.layers.%" PRId64, side ? "decoder" : "encoder", i);
+            const char *layer =
+                arena_printf(w->arena, "model.%s.layers.%" PRId64, side ? "decoder" : "encoder", i);
             for (int cross = 0; cross <= side; cross++) {
                 const char *attention = cross ? "encoder_attn" : "self_attn";
                 const char *prefix = arena_printf(w->arena, "%s.%s", layer, attention);
@@ -203,7 +230,10 @@ static uint16_t to_half(float x) // rounds to nearest, ties to even; weights are
     return (uint16_t)(sign | (half + (rest > middle || (rest == middle && (half & 1)))));
 }
 
-static int by_name(const void *x, const void *y) { return strcmp(((const Weight *)x)->name, ((const Weight *)y)->name); }
+static int by_name(const void *x, const void *y)
+{
+    return strcmp(((const Weight *)x)->name, ((const Weight *)y)->name);
+}
 
 static void save_weights(const char *folder, Weights *w, bool half)
 {
@@ -216,7 +246,8 @@ static void save_weights(const char *folder, Weights *w, bool half)
     for (int64_t i = 0; i < w->n; i++) {
         const Weight *x = &w->v[i];
         int64_t bytes = count(x) * (half ? 2 : 4);
-        buf_printf(&b, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64, x->name, half ? "F16" : "F32", x->dim[0]);
+        buf_printf(&b, ",\"%s\":{\"dtype\":\"%s\",\"shape\":[%" PRId64, x->name, half ? "F16" : "F32",
+                   x->dim[0]);
         if (x->rank == 2) buf_printf(&b, ",%" PRId64, x->dim[1]);
         buf_printf(&b, "],\"data_offsets\":[%" PRId64 ",%" PRId64 "]}", at, at + bytes);
         at += bytes;
@@ -244,7 +275,8 @@ static void write_file(const char *folder, const char *name, Str bytes)
     if (!file_write(path, bytes, &e)) fail(&e);
 }
 
-static void learn_vocabulary(Arena *a, const char *folder, const char *file, Str text, VocabularyOptions o, Vocabulary *v)
+static void learn_vocabulary(Arena *a, const char *folder, const char *file, Str text, VocabularyOptions o,
+                             Vocabulary *v)
 {
     vocabulary_train(a, text, o, v);
     write_file(folder, file, vocabulary_model(a, v));
@@ -278,33 +310,44 @@ static int64_t marian_files(Arena *a, const char *folder, const Demo *m)
     }
     int64_t V = joint_vocabulary(a, folder, side), pad = V - 1;
     Buf b = {.arena = a};
-    buf_printf(&b, "{\n  \"activation_dropout\": 0.0,\n  \"activation_function\": \"swish\",\n"
-                   "  \"architectures\": [\"MarianMTModel\"],\n  \"attention_dropout\": 0.0,\n  \"bad_words_ids\": [[%" PRId64
-                   "]],\n  \"bos_token_id\": 0,\n  \"d_model\": %d,\n  \"encoder_layers\": %" PRId64
-                   ",\n  \"decoder_layers\": %" PRId64 ",\n  \"encoder_attention_heads\": %d,\n"
-                   "  \"decoder_attention_heads\": %d,\n  \"encoder_ffn_dim\": %" PRId64 ",\n  \"decoder_ffn_dim\": %" PRId64
-                   ",\n  \"decoder_start_token_id\": %" PRId64 ",\n  \"decoder_vocab_size\": %" PRId64 ",\n",
+    buf_printf(&b,
+               "{\n  \"activation_dropout\": 0.0,\n  \"activation_function\": \"swish\",\n"
+               "  \"architectures\": [\"MarianMTModel\"],\n  \"attention_dropout\": 0.0,\n  "
+               "\"bad_words_ids\": [[%" PRId64
+               "]],\n  \"bos_token_id\": 0,\n  \"d_model\": %d,\n  \"encoder_layers\": %" PRId64
+               ",\n  \"decoder_layers\": %" PRId64 ",\n  \"encoder_attention_heads\": %d,\n"
+               "  \"decoder_attention_heads\": %d,\n  \"encoder_ffn_dim\": %" PRId64
+               ",\n  \"decoder_ffn_dim\": %" PRId64 ",\n  \"decoder_start_token_id\": %" PRId64
+               ",\n  \"decoder_vocab_size\": %" PRId64 ",\n",
                pad, D, m->encoder_layers, m->decoder_layers, HEADS, HEADS, m->ff, m->ff, pad, V);
-    buf_printf(&b, "  \"dropout\": 0.1,\n  \"eos_token_id\": 0,\n  \"forced_eos_token_id\": 0,\n  \"is_encoder_decoder\": true,\n"
-                   "  \"max_length\": 128,\n  \"max_position_embeddings\": 128,\n  \"model_type\": \"marian\",\n"
-                   "  \"normalize_before\": false,\n  \"normalize_embedding\": false,\n  \"num_beams\": 4,\n"
-                   "  \"num_hidden_layers\": %" PRId64 ",\n  \"pad_token_id\": %" PRId64 ",\n  \"scale_embedding\": true,\n"
-                   "  \"share_encoder_decoder_embeddings\": true,\n  \"static_position_embeddings\": true,\n"
-                   "  \"torch_dtype\": \"float32\",\n  \"transformers_version\": \"4.30.0\",\n  \"use_cache\": true,\n"
-                   "  \"vocab_size\": %" PRId64 "\n}\n",
-               m->encoder_layers, pad, V);
+    buf_printf(
+        &b,
+        "  \"dropout\": 0.1,\n  \"eos_token_id\": 0,\n  \"forced_eos_token_id\": 0,\n  "
+        "\"is_encoder_decoder\": true,\n"
+        "  \"max_length\": 128,\n  \"max_position_embeddings\": 128,\n  \"model_type\": \"marian\",\n"
+        "  \"normalize_before\": false,\n  \"normalize_embedding\": false,\n  \"num_beams\": 4,\n"
+        "  \"num_hidden_layers\": %" PRId64 ",\n  \"pad_token_id\": %" PRId64
+        ",\n  \"scale_embedding\": true,\n"
+        "  \"share_encoder_decoder_embeddings\": true,\n  \"static_position_embeddings\": true,\n"
+        "  \"torch_dtype\": \"float32\",\n  \"transformers_version\": \"4.30.0\",\n  \"use_cache\": true,\n"
+        "  \"vocab_size\": %" PRId64 "\n}\n",
+        m->encoder_layers, pad, V);
     write_file(folder, "config.json", buf_view(&b));
-    write_file(folder, "generation_config.json",
-               str_of(arena_printf(a, "{\n  \"bad_words_ids\": [[%" PRId64 "]],\n  \"bos_token_id\": 0,\n"
-                                      "  \"decoder_start_token_id\": %" PRId64 ",\n  \"eos_token_id\": 0,\n"
-                                      "  \"forced_eos_token_id\": 0,\n  \"max_length\": 128,\n  \"num_beams\": 4,\n"
-                                      "  \"pad_token_id\": %" PRId64 ",\n  \"renormalize_logits\": true,\n"
-                                      "  \"transformers_version\": \"4.30.0\"\n}\n",
-                                   pad, pad, pad)));
-    write_file(folder, "tokenizer_config.json",
-               STR_LIT("{\n  \"source_lang\": \"en\",\n  \"target_lang\": \"nl\",\n  \"model_max_length\": 128,\n"
-                       "  \"separate_vocabs\": false,\n  \"tokenizer_class\": \"MarianTokenizer\",\n  \"unk_token\": \"<unk>\",\n"
-                       "  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\"\n}\n"));
+    write_file(
+        folder, "generation_config.json",
+        str_of(arena_printf(a,
+                            "{\n  \"bad_words_ids\": [[%" PRId64 "]],\n  \"bos_token_id\": 0,\n"
+                            "  \"decoder_start_token_id\": %" PRId64 ",\n  \"eos_token_id\": 0,\n"
+                            "  \"forced_eos_token_id\": 0,\n  \"max_length\": 128,\n  \"num_beams\": 4,\n"
+                            "  \"pad_token_id\": %" PRId64 ",\n  \"renormalize_logits\": true,\n"
+                            "  \"transformers_version\": \"4.30.0\"\n}\n",
+                            pad, pad, pad)));
+    write_file(
+        folder, "tokenizer_config.json",
+        STR_LIT("{\n  \"source_lang\": \"en\",\n  \"target_lang\": \"nl\",\n  \"model_max_length\": 128,\n"
+                "  \"separate_vocabs\": false,\n  \"tokenizer_class\": \"MarianTokenizer\",\n  "
+                "\"unk_token\": \"<unk>\",\n"
+                "  \"eos_token\": \"</s>\",\n  \"pad_token\": \"<pad>\"\n}\n"));
     return V;
 }
 
@@ -312,37 +355,46 @@ static int64_t t5_files(Arena *a, const char *folder, const Demo *m)
 {
     enum { EXTRA = 100 }; // <extra_id_0> ..., which T5's tokenizer adds
     Vocabulary v;
-    VocabularyOptions o = {.size = m->source_pieces, .required = str_of(required), .special = {"<pad>", "</s>", "<unk>"}};
+    VocabularyOptions o = {
+        .size = m->source_pieces, .required = str_of(required), .special = {"<pad>", "</s>", "<unk>"}};
     learn_vocabulary(a, folder, "spiece.model", side_text(a, m, false), o, &v);
     int64_t V = ((int64_t)v.n + EXTRA + 7) / 8 * 8;
     Buf b = {.arena = a}, extra = {.arena = a};
-    buf_printf(&b, "{\n  \"architectures\": [\"T5ForConditionalGeneration\"],\n  \"d_ff\": %" PRId64 ",\n  \"d_kv\": %d,\n"
-                   "  \"d_model\": %d,\n  \"decoder_start_token_id\": 0,\n  \"dropout_rate\": 0.1,\n  \"eos_token_id\": 1,\n"
-                   "  \"feed_forward_proj\": \"gated-gelu\",\n  \"initializer_factor\": 1.0,\n  \"is_encoder_decoder\": true,\n"
-                   "  \"layer_norm_epsilon\": 1e-06,\n  \"model_type\": \"t5\",\n  \"n_positions\": 512,\n"
-                   "  \"num_decoder_layers\": %" PRId64 ",\n  \"num_heads\": %d,\n  \"num_layers\": %" PRId64
-                   ",\n  \"pad_token_id\": 0,\n  \"relative_attention_max_distance\": 128,\n"
-                   "  \"relative_attention_num_buckets\": 32,\n  \"tie_word_embeddings\": false,\n"
-                   "  \"torch_dtype\": \"float32\",\n  \"transformers_version\": \"4.30.0\",\n  \"use_cache\": true,\n"
-                   "  \"vocab_size\": %" PRId64 "\n}\n",
-               m->ff, D / HEADS, D, m->decoder_layers, HEADS, m->encoder_layers, V);
+    buf_printf(
+        &b,
+        "{\n  \"architectures\": [\"T5ForConditionalGeneration\"],\n  \"d_ff\": %" PRId64
+        ",\n  \"d_kv\": %d,\n"
+        "  \"d_model\": %d,\n  \"decoder_start_token_id\": 0,\n  \"dropout_rate\": 0.1,\n  \"eos_token_id\": "
+        "1,\n"
+        "  \"feed_forward_proj\": \"gated-gelu\",\n  \"initializer_factor\": 1.0,\n  \"is_encoder_decoder\": "
+        "true,\n"
+        "  \"layer_norm_epsilon\": 1e-06,\n  \"model_type\": \"t5\",\n  \"n_positions\": 512,\n"
+        "  \"num_decoder_layers\": %" PRId64 ",\n  \"num_heads\": %d,\n  \"num_layers\": %" PRId64
+        ",\n  \"pad_token_id\": 0,\n  \"relative_attention_max_distance\": 128,\n"
+        "  \"relative_attention_num_buckets\": 32,\n  \"tie_word_embeddings\": false,\n"
+        "  \"torch_dtype\": \"float32\",\n  \"transformers_version\": \"4.30.0\",\n  \"use_cache\": true,\n"
+        "  \"vocab_size\": %" PRId64 "\n}\n",
+        m->ff, D / HEADS, D, m->decoder_layers, HEADS, m->encoder_layers, V);
     write_file(folder, "config.json", buf_view(&b));
     write_file(folder, "generation_config.json",
                STR_LIT("{\n  \"decoder_start_token_id\": 0,\n  \"eos_token_id\": 1,\n  \"pad_token_id\": 0,\n"
                        "  \"transformers_version\": \"4.30.0\"\n}\n"));
     for (int i = 0; i < EXTRA; i++) buf_printf(&extra, "%s\"<extra_id_%d>\"", i ? ", " : "", i);
-    write_file(folder, "tokenizer_config.json",
-               str_of(arena_printf(a, "{\n  \"additional_special_tokens\": [%s],\n  \"eos_token\": \"</s>\",\n  \"extra_ids\": %d,\n"
-                                      "  \"model_max_length\": 512,\n  \"pad_token\": \"<pad>\",\n"
-                                      "  \"tokenizer_class\": \"T5Tokenizer\",\n  \"unk_token\": \"<unk>\"\n}\n",
-                                   extra.s, EXTRA)));
+    write_file(
+        folder, "tokenizer_config.json",
+        str_of(arena_printf(
+            a,
+            "{\n  \"additional_special_tokens\": [%s],\n  \"eos_token\": \"</s>\",\n  \"extra_ids\": %d,\n"
+            "  \"model_max_length\": 512,\n  \"pad_token\": \"<pad>\",\n"
+            "  \"tokenizer_class\": \"T5Tokenizer\",\n  \"unk_token\": \"<unk>\"\n}\n",
+            extra.s, EXTRA)));
     return V;
 }
 
 // ------------------------------------------------------------------------------------------------ training
 
 typedef struct Batch {
-    Ids *source, *target;       // [n]
+    Ids *source, *target; // [n]
     int64_t n;
 } Batch;
 
@@ -387,7 +439,8 @@ static void train(Arena *a, const Demo *m, const char *folder, Weights *w)
         mean += train_step(t, b.n, b.source, b.target, rate_at(m, i));
         if ((i + 1) % 200 == 0 || i + 1 == m->steps) {
             int64_t over = (i + 1) % 200 ? (i + 1) % 200 : 200;
-            fprintf(stderr, "  step %5" PRId64 "  loss %.4f  %4.0f s\n", i + 1, mean / (double)over, seconds() - start);
+            fprintf(stderr, "  step %5" PRId64 "  loss %.4f  %4.0f s\n", i + 1, mean / (double)over,
+                    seconds() - start);
             mean = 0;
         }
     }
@@ -426,23 +479,27 @@ static void evaluate(Arena *a, const Demo *m, const char *folder)
         if (!nn_generate(scratch, model, g, k, source, NULL, made, NULL, NULL, &e)) fail(&e);
         for (int64_t i = 0; i < k; i++) {
             Str text;
-            if (!tok_decode(scratch, t, made[i].ids, (size_t)made[i].n, (TokDecode){.skip_special = true, .cleanup = -1}, &text, &e))
+            if (!tok_decode(scratch, t, made[i].ids, (size_t)made[i].n,
+                            (TokDecode){.skip_special = true, .cleanup = -1}, &text, &e))
                 fail(&e);
             bool ok = str_is(text, x[from + i].target);
             right += ok;
             if (!ok && misses++ < 10)
-                fprintf(stderr, "  %s\n    wanted %s\n    got    %.*s\n", x[from + i].source, x[from + i].target, (int)text.n, text.s);
+                fprintf(stderr, "  %s\n    wanted %s\n    got    %.*s\n", x[from + i].source,
+                        x[from + i].target, (int)text.n, text.s);
         }
         arena_free(scratch);
     }
-    printf("%s: %" PRId64 " of %" PRId64 " unseen texts right (%.1f %%)\n", m->name, right, n, 100 * (double)right / (double)n);
+    printf("%s: %" PRId64 " of %" PRId64 " unseen texts right (%.1f %%)\n", m->name, right, n,
+           100 * (double)right / (double)n);
 }
 
 // True if every file has the SHA-256 that RECORD/SHA256 gives (as sha256sum writes them).
 static bool compare(Arena *a, const Demo *m, const char *folder, const char *record, Buf *sums)
 {
-    static const char *const files[] = {"config.json", "generation_config.json", "model.safetensors", "source.spm",
-                                        "spiece.model", "target.spm", "tokenizer_config.json", "vocab.json"};
+    static const char *const files[] = {
+        "config.json", "generation_config.json", "model.safetensors", "source.spm", "spiece.model",
+        "target.spm",  "tokenizer_config.json",  "vocab.json"};
     bool same = true;
     Err e = {0};
     Str recorded = STR_LIT("");
@@ -479,7 +536,8 @@ static bool make(const Demo *m, const char *out, const char *record, Buf *sums)
     save_weights(folder, w, true);
     evaluate(a, m, folder);
     bool same = compare(a, m, folder, arena_printf(a, "%s/SHA256", record), sums);
-    printf("%s: %.0f s, %s\n", m->name, seconds() - start, same ? "identical" : "NOT identical to the recorded model");
+    printf("%s: %.0f s, %s\n", m->name, seconds() - start,
+           same ? "identical" : "NOT identical to the recorded model");
     arena_free(a);
     return same;
 }

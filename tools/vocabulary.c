@@ -19,15 +19,15 @@ enum { LONGEST = 16, SEEDS = 6000 };
 
 typedef struct Entry {
     Str text;
-    double n;                   // chunks: how often; pieces: their expected count
-    double score;               // pieces: log-probability
-    bool single;                // one character: never dropped
+    double n;     // chunks: how often; pieces: their expected count
+    double score; // pieces: log-probability
+    bool single;  // one character: never dropped
 } Entry;
 
-typedef struct Set {            // of entries by text; open addressing
+typedef struct Set { // of entries by text; open addressing
     Entry *v;
     size_t n;
-    uint32_t *slot, cap;        // index + 1
+    uint32_t *slot, cap; // index + 1
 } Set;
 
 static Set set_make(Arena *a, size_t most)
@@ -205,7 +205,8 @@ static double digamma(double x) // Abramowitz and Stegun 6.3.18, error below 1e-
 static void estimate(Arena *a, Set *pieces, const Set *chunks)
 {
     size_t longest = 0, n = 0;
-    for (size_t i = 0; i < chunks->n; i++) longest = chunks->v[i].text.n > longest ? chunks->v[i].text.n : longest;
+    for (size_t i = 0; i < chunks->n; i++)
+        longest = chunks->v[i].text.n > longest ? chunks->v[i].text.n : longest;
     double *in = arena_new(a, double, longest + 1), *out = arena_new(a, double, longest + 1), sum = 0;
     for (size_t i = 0; i < pieces->n; i++) pieces->v[i].n = 0;
     for (size_t i = 0; i < chunks->n; i++) expect(pieces, &chunks->v[i], in, out);
@@ -290,7 +291,8 @@ void vocabulary_train(Arena *a, Str text, VocabularyOptions o, Vocabulary *out)
     out->piece = arena_new(a, Str, out->n), out->score = arena_new(a, float, out->n);
     for (size_t i = 0; i < special; i++) out->piece[i] = str_of(o.special[i]);
     for (size_t i = 0; i < pieces.n; i++)
-        out->piece[special + i] = str_copy(a, pieces.v[i].text), out->score[special + i] = (float)pieces.v[i].score;
+        out->piece[special + i] = str_copy(a, pieces.v[i].text),
+                             out->score[special + i] = (float)pieces.v[i].score;
     arena_free(scratch);
 }
 
@@ -302,9 +304,15 @@ static void put_varint(Buf *b, uint64_t x)
     buf_char(b, (char)x);
 }
 
-static void put_int(Buf *b, unsigned field, int64_t x) { put_varint(b, field << 3), put_varint(b, (uint64_t)x); }
+static void put_int(Buf *b, unsigned field, int64_t x)
+{
+    put_varint(b, field << 3), put_varint(b, (uint64_t)x);
+}
 
-static void put_bytes(Buf *b, unsigned field, Str s) { put_varint(b, field << 3 | 2), put_varint(b, s.n), buf_str(b, s); }
+static void put_bytes(Buf *b, unsigned field, Str s)
+{
+    put_varint(b, field << 3 | 2), put_varint(b, s.n), buf_str(b, s);
+}
 
 static int64_t special_id(const Vocabulary *v, const char *name)
 {
@@ -330,7 +338,8 @@ Str vocabulary_model(Arena *a, const Vocabulary *v) // sentencepiece_model.proto
     put_int(&trainer, 40, special_id(v, "<unk>")), put_int(&trainer, 41, special_id(v, "<s>"));
     put_int(&trainer, 42, special_id(v, "</s>")), put_int(&trainer, 43, special_id(v, "<pad>"));
     put_bytes(&normalizer, 1, STR_LIT("identity"));
-    for (unsigned field = 3; field <= 5; field++) put_int(&normalizer, field, 1); // a space in front, one between, as U+2581
+    for (unsigned field = 3; field <= 5; field++)
+        put_int(&normalizer, field, 1); // a space in front, one between, as U+2581
     put_bytes(&out, 2, buf_view(&trainer)), put_bytes(&out, 3, buf_view(&normalizer));
     return buf_view(&out);
 }

@@ -3,14 +3,15 @@
 #include "../tensor/base.h"
 
 typedef struct VocabularyOptions {
-    size_t size;                // pieces, the special ones included
-    Str required;               // UTF-8: characters that must be pieces
-    const char *special[4];     // the first pieces: "<unk>" is the unknown one, others are control pieces; NULL ends
+    size_t size;  // pieces, the special ones included
+    Str required; // UTF-8: characters that must be pieces
+    const char
+        *special[4]; // the first pieces: "<unk>" is the unknown one, others are control pieces; NULL ends
 } VocabularyOptions;
 
 typedef struct Vocabulary {
-    Str *piece;                 // [n], the special ones first, then by falling probability
-    float *score;               // [n] log-probabilities, 0 for special ones
+    Str *piece;   // [n], the special ones first, then by falling probability
+    float *score; // [n] log-probabilities, 0 for special ones
     size_t n, n_special;
 } Vocabulary;
 
