@@ -4,9 +4,11 @@
 // Pre-norm Transformer with root mean square norms and no biases: x = x + attention(norm(x)), x = x + ff(norm(x)), and a
 // norm at the end. Attention is not scaled; the first block's table of relative position biases serves all blocks.
 // T5 1.0 ties the output matrix to the embeddings and scales the last states by D^-0.5; the later ones do neither.
-#include "model.h"
+#include "t5.h"
 
-extern const Family family_t5;
+// What config.json means when a key is absent.
+static const T5Defaults t5_defaults = {.heads = 8, .ff = 2048, .vocab = 32128, .layers = 6, .feed_forward = "relu", .tied = true};
+
 enum { MOST_WIDTH = 1 << 16, MOST_LAYERS = 512, MOST_VOCAB = 1 << 24 };
 
 typedef struct Shape { // of config.json
@@ -92,26 +94,25 @@ static bool bind_tables(Model *m, bool tied, Err *e)
     return true;
 }
 
-static bool open(Model *m, Err *e)
+bool t5_open(Model *m, const T5Defaults *absent, Err *e)
 {
     const Config *c = &m->config;
     ModelInfo *f = &m->info;
-    bool mt5 = m->family != &family_t5;
-    Shape s = {.d_kv = cfg_int(c, "d_kv", 64, 1, MOST_WIDTH), .heads = cfg_int(c, "num_heads", mt5 ? 6 : 8, 1, 1024),
-               .ff = cfg_int(c, "d_ff", mt5 ? 1024 : 2048, 1, MOST_WIDTH * 4),
+    Shape s = {.d_kv = cfg_int(c, "d_kv", 64, 1, MOST_WIDTH), .heads = cfg_int(c, "num_heads", absent->heads, 1, 1024),
+               .ff = cfg_int(c, "d_ff", absent->ff, 1, MOST_WIDTH * 4),
                .buckets = cfg_int(c, "relative_attention_num_buckets", 32, 4, 1 << 16),
                .max_distance = cfg_int(c, "relative_attention_max_distance", 128, 2, 1 << 20)};
     f->width = cfg_int(c, "d_model", 512, 1, MOST_WIDTH);
-    f->vocab = cfg_int(c, "vocab_size", mt5 ? 250112 : 32128, 1, MOST_VOCAB);
-    f->encoder_layers = cfg_int(c, "num_layers", mt5 ? 8 : 6, 1, MOST_LAYERS);
+    f->vocab = cfg_int(c, "vocab_size", absent->vocab, 1, MOST_VOCAB);
+    f->encoder_layers = cfg_int(c, "num_layers", absent->layers, 1, MOST_LAYERS);
     f->decoder_layers = cfg_int(c, "num_decoder_layers", f->encoder_layers, 1, MOST_LAYERS);
     f->heads = s.heads;
     m->eps = (float)cfg_real(c, "layer_norm_epsilon", 1e-6, 0, 1);
-    bool tied = cfg_bool(c, "tie_word_embeddings", true) && !mt5; // mT5 never scales
+    bool tied = cfg_bool(c, "tie_word_embeddings", true) && absent->tied;
     float rate = (float)cfg_real(c, "dropout_rate", 0.1, 0, 0.999);
     m->dropout = (Noise){.rate = rate, .inputs = rate, .attention = rate, .activation = rate};
     if (e && e->set) return false;
-    if (!read_activation(m, mt5 ? "gated-gelu" : "relu", &s.gated, e)) return false;
+    if (!read_activation(m, absent->feed_forward, &s.gated, e)) return false;
     if (s.buckets % 4 || s.max_distance <= s.buckets / 2)
         return err_set(e, "%s: relative_attention_num_buckets %" PRId64 " must be a multiple of 4 and less than twice "
                        "relative_attention_max_distance %" PRId64, c->path, s.buckets, s.max_distance);
@@ -121,7 +122,7 @@ static bool open(Model *m, Err *e)
            bind_stack(m, &s, true, &m->decoder, f->decoder_layers, &m->decoder_norm, e);
 }
 
-static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
+Tensor *t5_encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
 {
     const Layer *l = &m->encoder[i];
     if (pass) pass->encoder_in[i] = x;
@@ -130,14 +131,14 @@ static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass
     return tn_add(t, x, apply_feed_forward(m, t, apply_norm(m, t, x, &l->ff_norm), l));
 }
 
-static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
+Tensor *t5_encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
     x = apply_input_dropout(m, t, x);
-    for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
+    for (int64_t i = 0; i < m->info.encoder_layers; i++) x = t5_encoder_layer(m, t, x, i, pass);
     return apply_input_dropout(m, t, apply_norm(m, t, x, &m->encoder_norm));
 }
 
-static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
+Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
                              Pass *pass)
 {
     const Layer *l = &m->decoder[i];
@@ -149,38 +150,28 @@ static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tens
     return tn_add(t, y, apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l));
 }
 
-static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
+Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
 {
     y = apply_input_dropout(m, t, y);
-    for (int64_t i = 0; i < m->info.decoder_layers; i++) y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) y = t5_decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return apply_input_dropout(m, t, apply_norm(m, t, y, &m->decoder_norm));
 }
 
-static Tensor *logits(const Model *m, Tape *t, Tensor *states)
+Tensor *t5_logits(const Model *m, Tape *t, Tensor *states)
 {
     return tn_linear(t, m->logits_scale == 1 ? states : tn_scale(t, states, m->logits_scale), m->output, NULL);
 }
+
+static bool open(Model *m, Err *e) { return t5_open(m, &t5_defaults, e); }
 
 const Family family_t5 = {
     .model_type = "t5",
     .class_name = "T5ForConditionalGeneration",
     .summary = "T5 and Flan-T5",
     .open = open,
-    .encode = encode,
-    .decode = decode,
-    .logits = logits,
-    .encoder_layer = encoder_layer,
-    .decoder_layer = decoder_layer,
-};
-
-const Family family_mt5 = {
-    .model_type = "mt5",
-    .class_name = "MT5ForConditionalGeneration",
-    .summary = "multilingual T5",
-    .open = open,
-    .encode = encode,
-    .decode = decode,
-    .logits = logits,
-    .encoder_layer = encoder_layer,
-    .decoder_layer = decoder_layer,
+    .encode = t5_encode,
+    .decode = t5_decode,
+    .logits = t5_logits,
+    .encoder_layer = t5_encoder_layer,
+    .decoder_layer = t5_decoder_layer,
 };
