@@ -887,3 +887,42 @@ TEST(cli_faults_short)
         CHECK_STR(str_of(slurp(A, path, NULL)), want);
     }
 }
+
+// ------------------------------------------------------------------------------------------ models inside
+
+TEST(cli_export_is_the_model_inside)
+{
+    const char *folder = arena_printf(A, "%s/en-nl", kit_folder(A));
+    check_ran("export", RUN("export", "demo/en-nl", folder));
+    int files = 0;
+    for (const BuiltinFile *f = file_builtins; f->path; f++) {
+        if (strncmp(f->path, "demo/en-nl/", 11) != 0) continue;
+        size_t n;
+        const char *s = slurp(A, arena_printf(A, "%s/%s", folder, f->path + 11), &n);
+        CHECK_INT(n, f->to - f->from);
+        CHECK(!memcmp(s, f->from, n));
+        files++;
+    }
+    CHECK_INT(files, 7);
+    Run inside = RUN("generate", "-m", "demo/en-nl", "-i", "The nurse lost his key.");
+    Run outside = RUN("generate", "-m", folder, "-i", "The nurse lost his key.");
+    CHECK_STR(str_of(inside.out), STR_LIT("De verpleger verloor zijn sleutel.\n"));
+    CHECK_STR(str_of(outside.out), str_of(inside.out));
+
+    Run again = RUN("export", "demo/en-nl", folder), other = RUN("export", "demo/xx", folder);
+    CHECK_INT(again.code, 1);
+    CHECK_HAS(again.err, "holds a model already");
+    CHECK_INT(other.code, 1);
+    CHECK_HAS(other.err, "demo/en-nl");
+    CHECK_INT(RUN("export", "demo/en-nl").code, 2);
+    CHECK_INT(RUN("export", "demo/en-nl", "/nonexistent/folder").code, 1);
+}
+
+TEST(cli_demo_tells_its_story)
+{
+    Run r = RUN("demo");
+    check_ran("demo", r);
+    CHECK_HAS(r.out, "inseq attribute -m demo/en-nl");
+    CHECK_HAS(r.out, "pijpenstelen");
+    CHECK_HAS(r.out, "▁no → ▁yes");
+}
