@@ -465,7 +465,8 @@ bool attr_check(const AttrOptions *o, Err *e)
         if (!step_find(o->step_scores[i], e)) return false;
     if (function && !strcmp(function->name, "kl_divergence") && !method->no_gradient && !o->step.contrast_force_inputs)
         return err_set(e, "kl_divergence compares two passes: as attributed function it needs contrast_force_inputs true");
-    if (function && !method->no_gradient && !function->gradient)
+    bool noisy = function && !strcmp(function->name, "mc_dropout_prob_avg"); // of the original inputs alone
+    if (function && !function->gradient && (!method->no_gradient || noisy))
         return err_set(e, "%s has no gradient and can't be attributed; it can be a step score", function->name);
     return function != NULL;
 }

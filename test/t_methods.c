@@ -428,6 +428,33 @@ TEST(methods_shared_source)
     }
 }
 
+// ------------------------------------------------------------------------------------------ short of memory
+
+typedef struct Faulty {
+    Lab l;
+    Pair p;
+    const char *method;
+} Faulty;
+
+static bool run_faulty(Arena *A, void *context, Err *e)
+{
+    Faulty *f = context;
+    Sequence out;
+    return attribute(A, &f->l, f->method, "{\"n_steps\": 2, \"n_samples\": 2, \"n_neighbors\": 3}", false, &f->p, &out, e);
+}
+
+TEST(methods_faults)
+{
+    Faulty f;
+    const Entry *method;
+    if (!lab_open(A, "odd-t5", &f.l)) return;
+    f.p = lab_forced(A, &f.l, "No.", "Ja");
+    for (size_t k = 0, n = attr_method_list(&method); k < n; k++) {
+        f.method = method[k].name;
+        test_every_fault(A, FAULT_ALLOC, run_faulty, &f);
+    }
+}
+
 // ------------------------------------------------------------------------------------------ bad arguments
 
 TEST(methods_arguments)
@@ -481,6 +508,26 @@ TEST(methods_arguments)
         if (attribute(a, &l, bad[i].method, bad[i].args, bad[i].target, &p, &s, &e)) FAIL("%s took %s", bad[i].method, bad[i].args);
         CHECK_HAS(e.text, bad[i].says);
         arena_free(a);
+    }
+}
+
+// Values that exist for the original inputs only are no function to occlude; counts are.
+TEST(methods_functions)
+{
+    Lab l;
+    if (!lab_open(A, "odd-marian", &l)) return;
+    Pair p = lab_forced(A, &l, "Is 4 even?", "yes");
+    static const char *const method[] = {"occlusion", "lime", "integrated_gradients"};
+    for (int k = 0; k < 3; k++) {
+        AttrOptions o = attr_defaults();
+        Sequence s;
+        Err e = {0};
+        o.method = method[k], o.attributed_fn = "mc_dropout_prob_avg";
+        CHECK(!attr_run(A, l.m, &o, &p, 1, &s, &e));
+        CHECK_HAS(e.text, "can't be attributed");
+        o.attributed_fn = "top_p_size", o.step.top_p_given = true, o.step.top_p = 0.9;
+        e = (Err){0};
+        CHECK_INT(attr_run(A, l.m, &o, &p, 1, &s, &e), k < 2);
     }
 }
 
