@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# make golden: everything under test/golden that the real libraries say, made again. Needs Python 3.11 and
+#   pip install torch==2.13 transformers==5.23 inseq==0.7.1 captum==0.9 sentencepiece==0.2.3 safetensors scikit-learn protobuf sacremoses
+# The trained miniatures are kept as they are (make_models.py makes them anew, in 12 minutes; their tensors then differ
+# in the last bits on another machine). With those in place the rest takes some 10 minutes.
+set -eu
+cd "$(dirname "$0")"
+python=${PYTHON:-python3}
+"$python" -c 'import torch, transformers, inseq, sentencepiece' || {
+    echo "this Python lacks what the oracles need; the head of $0 says what to install" >&2
+    exit 1
+}
+"$python" make_golden.py "$@"
+[ $# -gt 0 ] || {
+    "$python" make_tokenizer_cases.py
+    "$python" checkpoints.py
+    "$python" train.py
+}
