@@ -1,5 +1,6 @@
-// baseline.c — what "nothing" is for methods that compare with it: the unknown word's embedding in every row, but the end
-// token and the start token of a target stay what they are (semantics 3.1). And the check that sums come out right.
+// baseline.c — what "nothing" is for methods that compare with it: the unknown word's embedding in every row,
+// but the end token and the start token of a target stay what they are (semantics 3.1). And the check that
+// sums come out right.
 #include "run.h"
 
 #include <math.h>
@@ -25,13 +26,15 @@ bool run_baseline(Run *r, float **bx, float **by, Err *e)
 {
     int32_t unk = unknown(r);
     if (unk < 0)
-        return err_set(e, "%s compares with the unknown token, and %s has neither that nor a padding token", r->o->method, r->f->name);
+        return err_set(e, "%s compares with the unknown token, and %s has neither that nor a padding token",
+                       r->o->method, r->f->name);
     for (int side = r->sources ? 0 : 1; side < 2; side++)
         if (!nn_check_ids(r->m, (Ids){&unk, 1}, side, "the unknown token", e)) return false;
     const Rows *x = r->sources, *y = r->targets;
     *bx = arena_new(r->work, float, x ? (x->start[x->n - 1] + x->len[x->n - 1]) * r->width : 0);
     *by = arena_new(r->work, float, (y->start[y->n - 1] + y->len[y->n - 1]) * r->width);
-    for (int64_t i = 0; x && i < x->n; i++) fill_rows(r, r->source_ids[i], false, *bx + x->start[i] * r->width);
+    for (int64_t i = 0; x && i < x->n; i++)
+        fill_rows(r, r->source_ids[i], false, *bx + x->start[i] * r->width);
     for (int64_t i = 0; i < y->n; i++)
         fill_rows(r, (Ids){r->target_ids[i].v, y->len[i]}, true, *by + y->start[i] * r->width);
     return true;
@@ -78,8 +81,13 @@ bool run_deltas(Run *r, const float *bx, const float *by, Err *e)
     double *at_input = arena_new(r->work, double, r->n_steps);
     Point *v = arena_new(r->work, Point, r->n);
     for (int64_t i = 0; i < r->n; i++)
-        v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
-    if (!run_points(r, &(Points){.v = v, .n = r->n, .context = &c, .fill = fill, .value = value}, e)) return false;
+        v[i] = (Point){.pair = i,
+                       .from = r->from[i],
+                       .to = r->to[i],
+                       .moves_x = r->sources != NULL,
+                       .moves_y = run_wants_target(r)};
+    if (!run_points(r, &(Points){.v = v, .n = r->n, .context = &c, .fill = fill, .value = value}, e))
+        return false;
     run_values(r, r->logits, at_input);
     run_step_score(r, STR_LIT("deltas"));
     for (int64_t i = 0; i < r->n; i++) {
@@ -87,7 +95,8 @@ bool run_deltas(Run *r, const float *bx, const float *by, Err *e)
         for (int64_t k = 0; k < r->to[i] - r->from[i]; k++) {
             double sum = column_sum(&q->source_attributions, k) + column_sum(&q->target_attributions, k);
             int64_t s = r->first_step[i] + k;
-            q->step_scores[q->n_step_scores - 1].scores.v[k] = (float)(sum - (at_input[s] - c.at_baseline[s]));
+            q->step_scores[q->n_step_scores - 1].scores.v[k] =
+                (float)(sum - (at_input[s] - c.at_baseline[s]));
         }
     }
     return true;

@@ -1,9 +1,10 @@
-// deeplift.c — differences from the baseline, carried back by multipliers. Shrikumar, Greenside and Kundaje 2017,
-// arXiv:1704.02685; the rescale rule as gradients with other local derivatives: Ancona et al. 2018, arXiv:1711.06104.
+// deeplift.c — differences from the baseline, carried back by multipliers. Shrikumar, Greenside and Kundaje
+// 2017, arXiv:1704.02685; the rescale rule as gradients with other local derivatives: Ancona et al. 2018,
+// arXiv:1711.06104.
 //
 //   score[i,s,:] = (x[i,:] - x'[i,:]) * m      m: df_s/dx[i,:] at x, in which a ReLU or tanh counts (a - a')/(z - z')
-// x and x' run in one pass, as neighbours. Models without such a function (Marian's swish, gated GELU) get the plain
-// gradient at x, as in the library.
+// x and x' run in one pass, as neighbours. Models without such a function (Marian's swish, gated GELU) get
+// the plain gradient at x, as in the library.
 #include "run.h"
 
 typedef struct Lift {
@@ -23,7 +24,8 @@ static void fill(Run *r, void *context, int64_t i, float *x, float *y)
 void deeplift_rescale(Run *v, void *context, Tape *tape)
 {
     (void)context;
-    int32_t *source = arena_new(v->work, int32_t, v->sources ? v->sources->n : 0), *target = arena_new(v->work, int32_t, v->targets->n);
+    int32_t *source = arena_new(v->work, int32_t, v->sources ? v->sources->n : 0),
+            *target = arena_new(v->work, int32_t, v->targets->n);
     for (int64_t i = 0; v->sources && i < v->sources->n; i++) source[i] = -1;
     for (int64_t i = 0; i < v->targets->n; i++) target[i] = -1;
     bool foils = v->foil_logits;
@@ -50,10 +52,21 @@ static bool run(Run *r, Err *e)
     Lift c = {bx, by};
     Point *v = arena_new(r->work, Point, 2 * r->n);
     for (int64_t i = 0; i < 2 * r->n; i++)
-        v[i] = (Point){.pair = i / 2, .from = i % 2 ? r->to[i / 2] : r->from[i / 2], .to = r->to[i / 2],
-                       .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
+        v[i] = (Point){.pair = i / 2,
+                       .from = i % 2 ? r->to[i / 2] : r->from[i / 2],
+                       .to = r->to[i / 2],
+                       .moves_x = r->sources != NULL,
+                       .moves_y = run_wants_target(r)};
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = v, .n = 2 * r->n, .group = 2, .context = &c, .fill = fill, .prepare = deeplift_rescale, .gradient = add}, e))
+    if (!run_points(r,
+                    &(Points){.v = v,
+                              .n = 2 * r->n,
+                              .group = 2,
+                              .context = &c,
+                              .fill = fill,
+                              .prepare = deeplift_rescale,
+                              .gradient = add},
+                    e))
         return false;
     if (times) path_times_difference(r, bx, by);
     return run_deltas(r, bx, by, e);

@@ -1,11 +1,13 @@
-// discretized_integrated_gradients.c — integrated gradients along a path of words. Sanyal and Ren 2021, arXiv:2108.13654.
+// discretized_integrated_gradients.c — integrated gradients along a path of words. Sanyal and Ren 2021,
+// arXiv:2108.13654.
 //
 //   score[i,s,:] = sum_{k<n-1} df_s/dx[i,:] at u_k * (u_{k+1}[i,:] - u_k[i,:])     u_0 = x', u_{n-1} = x
-// A word's path goes from neighbour to neighbour in the table of embeddings, always to the one that needs least change to
-// lie between the word and the baseline in every dimension; dimensions that don't are moved there. All rows move together.
+// A word's path goes from neighbour to neighbour in the table of embeddings, always to the one that needs
+// least change to lie between the word and the baseline in every dimension; dimensions that don't are moved
+// there. All rows move together.
 //
-// Neighbours are the nearest by Euclidean distance: found by float32 dot products with a few to spare, then ordered by
-// distances in double. Nothing is kept on disk: only the words of a path are looked up, once each.
+// Neighbours are the nearest by Euclidean distance: found by float32 dot products with a few to spare, then
+// ordered by distances in double. Nothing is kept on disk: only the words of a path are looked up, once each.
 #include "run.h"
 
 #include <math.h>
@@ -16,16 +18,19 @@ enum { SPARE = 16 }; // candidates beyond those wanted
 typedef struct Words { // of one side's table
     Run *r;
     bool target;
-    int64_t n, d, k;   // words, width, neighbours
-    int32_t **near;    // [n] [k] nearest first; NULL: not yet known
+    int64_t n, d, k; // words, width, neighbours
+    int32_t **near;  // [n] [k] nearest first; NULL: not yet known
     const int32_t *query;
-    float *q;          // [queries, d] their embeddings
-    float *distance;   // [queries, n] approximate squares, less the query's own
-    float *scratch;    // [parts, d]
+    float *q;        // [queries, d] their embeddings
+    float *distance; // [queries, n] approximate squares, less the query's own
+    float *scratch;  // [parts, d]
     int64_t n_queries, parts;
 } Words;
 
-static void embed(const Words *w, int32_t id, float *out) { nn_embed(w->r->m, (Ids){&id, 1}, w->target, out); }
+static void embed(const Words *w, int32_t id, float *out)
+{
+    nn_embed(w->r->m, (Ids){&id, 1}, w->target, out);
+}
 
 static void measure(int64_t part, void *context)
 {
@@ -34,7 +39,8 @@ static void measure(int64_t part, void *context)
     for (int64_t id = part; id < w->n; id += w->parts) {
         embed(w, (int32_t)id, v);
         float vv = num_dot(v, v, w->d);
-        for (int64_t i = 0; i < w->n_queries; i++) w->distance[i * w->n + id] = vv - 2 * num_dot(v, w->q + i * w->d, w->d);
+        for (int64_t i = 0; i < w->n_queries; i++)
+            w->distance[i * w->n + id] = vv - 2 * num_dot(v, w->q + i * w->d, w->d);
     }
 }
 
@@ -43,7 +49,10 @@ typedef struct Near {
     int32_t id;
 } Near;
 
-static bool nearer(const Near *a, const Near *b) { return a->distance < b->distance || (a->distance == b->distance && a->id < b->id); }
+static bool nearer(const Near *a, const Near *b)
+{
+    return a->distance < b->distance || (a->distance == b->distance && a->id < b->id);
+}
 
 static void insert(Near *list, int64_t *n, int64_t most, Near x) // ascending
 {
@@ -60,11 +69,13 @@ static void choose_near(Words *w, int64_t i)
     Near *rough = arena_new(a, Near, w->k + SPARE), *exact = arena_new(a, Near, w->k);
     float *v = arena_new(a, float, w->d), *q = w->q + i * w->d;
     for (int64_t id = 0; id < w->n; id++)
-        if (id != w->query[i]) insert(rough, &n, w->k + SPARE, (Near){(double)w->distance[i * w->n + id], (int32_t)id});
+        if (id != w->query[i])
+            insert(rough, &n, w->k + SPARE, (Near){(double)w->distance[i * w->n + id], (int32_t)id});
     for (int64_t c = 0; c < n; c++) {
         double sum = 0;
         embed(w, rough[c].id, v);
-        for (int64_t j = 0; j < w->d; j++) sum += ((double)v[j] - (double)q[j]) * ((double)v[j] - (double)q[j]);
+        for (int64_t j = 0; j < w->d; j++)
+            sum += ((double)v[j] - (double)q[j]) * ((double)v[j] - (double)q[j]);
         insert(exact, &m, w->k, (Near){sum, rough[c].id});
     }
     int32_t *out = arena_new(w->r->work, int32_t, w->k);
@@ -98,14 +109,14 @@ static void look_up(Words *w, const int32_t *id, int64_t n)
 
 typedef struct Paths {
     Words *w;
-    int64_t rows, n;          // tokens, points of each path
-    const int32_t *base;      // [rows] baseline ids
-    const bool *still;        // [rows] special tokens stay where they are
-    int32_t *path;            // [rows, n-1] words, the token itself first
-    int64_t step;             // words found so far
-    bool count;               // maxcount
-    float *scratch;           // [rows, 3, d]
-    float *u;                 // [rows, n, d]
+    int64_t rows, n;     // tokens, points of each path
+    const int32_t *base; // [rows] baseline ids
+    const bool *still;   // [rows] special tokens stay where they are
+    int32_t *path;       // [rows, n-1] words, the token itself first
+    int64_t step;        // words found so far
+    bool count;          // maxcount
+    float *scratch;      // [rows, 3, d]
+    float *u;            // [rows, n, d]
 } Paths;
 
 // Whether anchor lies between input and baseline, which are apart; equal ones allow nothing but themselves.
@@ -180,20 +191,34 @@ static bool is_special(const Run *r, int32_t id)
 static float *find_paths(Run *r, bool target, int64_t n, int64_t neighbours, bool count)
 {
     const Rows *rows = target ? r->targets : r->sources;
-    int64_t total = rows->start[rows->n - 1] + rows->len[rows->n - 1], words = nn_words(r->m, target), d = r->width;
-    float *u = arena_new_raw(r->work, float, total * n * d);
+    int64_t total = rows->start[rows->n - 1] + rows->len[rows->n - 1], words = nn_words(r->m, target),
+            d = r->width;
+    float *u = arena_new_raw(r->work, float, total *n *d);
     Arena *a = arena_create(r->work);
-    Words w = {.r = r, .target = target, .n = words, .d = d, .k = neighbours < words - 1 ? neighbours : words - 1,
+    Words w = {.r = r,
+               .target = target,
+               .n = words,
+               .d = d,
+               .k = neighbours < words - 1 ? neighbours : words - 1,
                .near = arena_new(r->work, int32_t *, words)};
-    int32_t *base = arena_new(a, int32_t, total), *path = arena_new(a, int32_t, total * (n - 1)), *ask = arena_new(a, int32_t, total);
+    int32_t *base = arena_new(a, int32_t, total), *path = arena_new(a, int32_t, total * (n - 1)),
+            *ask = arena_new(a, int32_t, total);
     bool *still = arena_new(a, bool, total);
-    Paths p = {.w = &w, .rows = total, .n = n, .base = base, .still = still, .path = path, .count = count, .u = u,
+    Paths p = {.w = &w,
+               .rows = total,
+               .n = n,
+               .base = base,
+               .still = still,
+               .path = path,
+               .count = count,
+               .u = u,
                .scratch = arena_new_raw(a, float, 3 * total * d)};
     for (int64_t s = 0; s < rows->n; s++)
         for (int64_t i = 0; i < rows->len[s]; i++) {
             int32_t id = (target ? r->target_ids : r->source_ids)[s].v[i];
             int64_t row = rows->start[s] + i;
-            path[row * (n - 1)] = id, base[row] = run_baseline_id(r, id, i, target), still[row] = is_special(r, id);
+            path[row * (n - 1)] = id, base[row] = run_baseline_id(r, id, i, target),
+                            still[row] = is_special(r, id);
         }
     for (p.step = 1; p.step < n - 1; p.step++) {
         int64_t asked = 0;
@@ -234,9 +259,12 @@ static void add(Run *r, void *context, int64_t i, int64_t column, const float *d
     int64_t rows[2] = {r->pair[p].source.n, r->from[p] + column};
     for (int side = 0; side < 2; side++)
         for (int64_t row = 0; g[side] && row < rows[side]; row++) {
-            const float *u = (side ? c->uy + run_y_at(r, p) * c->n : c->ux + run_x_at(r, p) * c->n) + (row * c->n + k) * d;
-            float *score = run_cell(side ? &r->out[p].target_attributions : &r->out[p].source_attributions, row, column);
-            for (int64_t j = 0; j < d; j++) score[j] = (k ? score[j] : 0) + g[side][row * d + j] * (u[d + j] - u[j]);
+            const float *u =
+                (side ? c->uy + run_y_at(r, p) * c->n : c->ux + run_x_at(r, p) * c->n) + (row * c->n + k) * d;
+            float *score =
+                run_cell(side ? &r->out[p].target_attributions : &r->out[p].source_attributions, row, column);
+            for (int64_t j = 0; j < d; j++)
+                score[j] = (k ? score[j] : 0) + g[side][row * d + j] * (u[d + j] - u[j]);
         }
 }
 
@@ -245,8 +273,10 @@ static bool run(Run *r, Err *e)
     static const char *const rules[] = {"greedy", "maxcount"};
     float *bx, *by;
     Steps c = {.n = arg_int(r, "n_steps", 50, 2, 100000, e)};
-    bool count = arg_choice(r, "method", 0, rules, 2, e) == 1, times = arg_bool(r, "multiply_by_inputs", false, e);
-    int64_t neighbours = arg_int(r, "n_neighbors", 50, 1, 100000, e), most = arg_int(r, "internal_batch_size", 0, 1, INT32_MAX, e);
+    bool count = arg_choice(r, "method", 0, rules, 2, e) == 1,
+         times = arg_bool(r, "multiply_by_inputs", false, e);
+    int64_t neighbours = arg_int(r, "n_neighbors", 50, 1, 100000, e),
+            most = arg_int(r, "internal_batch_size", 0, 1, INT32_MAX, e);
     if ((e && e->set) || !run_baseline(r, &bx, &by, e)) return false;
     if (r->sources) c.ux = find_paths(r, false, c.n, neighbours, count);
     if (run_wants_target(r)) c.uy = find_paths(r, true, c.n, neighbours, count);
@@ -254,10 +284,16 @@ static bool run(Run *r, Err *e)
     Point *v = arena_new(r->work, Point, n);
     for (int64_t i = 0; i < n; i++) {
         int64_t p = i / (c.n - 1);
-        v[i] = (Point){.pair = p, .from = r->from[p], .to = r->to[p], .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
+        v[i] = (Point){.pair = p,
+                       .from = r->from[p],
+                       .to = r->to[p],
+                       .moves_x = r->sources != NULL,
+                       .moves_y = run_wants_target(r)};
     }
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = v, .n = n, .most = most, .context = &c, .fill = fill, .gradient = add}, e)) return false;
+    if (!run_points(r, &(Points){.v = v, .n = n, .most = most, .context = &c, .fill = fill, .gradient = add},
+                    e))
+        return false;
     if (times) path_times_difference(r, bx, by);
     return run_deltas(r, bx, by, e);
 }
@@ -266,7 +302,7 @@ const Method method_discretized_integrated_gradients = {
     .name = "discretized_integrated_gradients",
     .summary = "gradients along a path of neighbouring words from a baseline",
     .paper = "Sanyal and Ren 2021, arXiv:2108.13654",
-    .arguments = (const char *const[]){"n_steps", "method", "n_neighbors", "internal_batch_size", "return_convergence_delta",
-                                       "multiply_by_inputs", NULL},
+    .arguments = (const char *const[]){"n_steps", "method", "n_neighbors", "internal_batch_size",
+                                       "return_convergence_delta", "multiply_by_inputs", NULL},
     .run = run,
 };

@@ -1,9 +1,10 @@
-// gradient_shap.c — expected gradients: gradients at random points between the baseline x' and the input x. Lundberg and
-// Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670.
+// gradient_shap.c — expected gradients: gradients at random points between the baseline x' and the input x.
+// Lundberg and Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670.
 //
 //   score[i,s,:] = mean over n_samples of (x[i,:] - x'[i,:]) * df_s/dx[i,:] at r x + (1 - r) x'     r uniform in [0, 1)
-// Each step draws its own r, in the library's order, so that a seed gives the library's numbers after numpy.random.seed;
-// every sentence begins the stream anew. stdevs adds noise to x before all that, from a stream of our own.
+// Each step draws its own r, in the library's order, so that a seed gives the library's numbers after
+// numpy.random.seed; every sentence begins the stream anew. stdevs adds noise to x before all that, from a
+// stream of our own.
 #include "random.h"
 #include "run.h"
 
@@ -34,7 +35,8 @@ static void add_noise(const Shap *c, int64_t i, float *x, int64_t nx, float *y, 
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
 {
     const Shap *c = context;
-    int64_t p = c->v[i].pair, d = r->width, nx = x ? r->pair[p].source.n * d : 0, ny = y ? (r->pair[p].target.n - 1) * d : 0;
+    int64_t p = c->v[i].pair, d = r->width, nx = x ? r->pair[p].source.n * d : 0,
+            ny = y ? (r->pair[p].target.n - 1) * d : 0;
     float a = c->r[i], b = 1 - a;
     if (c->stdev > 0) add_noise(c, i - r->first_step[p] * c->samples, x, nx, y, ny);
     for (int64_t k = 0; k < nx; k++) x[k] = a * x[k] + b * c->bx[run_x_at(r, p) + k];
@@ -45,7 +47,8 @@ static void add(Run *r, void *context, int64_t i, int64_t column, const float *d
 {
     const Shap *c = context;
     Arena *a = arena_create(r->work);
-    int64_t p = c->v[i].pair, d = r->width, nx = dx ? r->pair[p].source.n * d : 0, ny = dy ? (r->pair[p].target.n - 1) * d : 0;
+    int64_t p = c->v[i].pair, d = r->width, nx = dx ? r->pair[p].source.n * d : 0,
+            ny = dy ? (r->pair[p].target.n - 1) * d : 0;
     float *x = arena_new(a, float, nx), *y = arena_new(a, float, ny), weight = 1 / (float)c->samples;
     for (int64_t k = 0; k < nx; k++) x[k] = run_x(r, p)[k];
     for (int64_t k = 0; k < ny; k++) y[k] = run_y(r, p)[k];
@@ -60,8 +63,10 @@ static void add(Run *r, void *context, int64_t i, int64_t column, const float *d
 static bool run(Run *r, Err *e)
 {
     float *bx, *by;
-    Shap c = {.samples = arg_int(r, "n_samples", 5, 1, 1000000, e), .stdev = arg_real(r, "stdevs", 0, 0, 1e6, e),
-              .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e), .times = arg_bool(r, "multiply_by_inputs", true, e)};
+    Shap c = {.samples = arg_int(r, "n_samples", 5, 1, 1000000, e),
+              .stdev = arg_real(r, "stdevs", 0, 0, 1e6, e),
+              .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
+              .times = arg_bool(r, "multiply_by_inputs", true, e)};
     if ((e && e->set) || !run_baseline(r, &bx, &by, e)) return false;
     int64_t n = r->n_steps * c.samples;
     Point *v = arena_new(r->work, Point, n);
@@ -71,17 +76,20 @@ static bool run(Run *r, Err *e)
         int64_t step = i / c.samples, p = r->step_pair[step], s = r->from[p] + step - r->first_step[p];
         if (i == r->first_step[p] * c.samples) random_seed(stream, c.seed);
         at[i] = (float)random_uniform(stream);
-        v[i] = (Point){.pair = p, .from = s, .to = s + 1, .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
+        v[i] = (Point){
+            .pair = p, .from = s, .to = s + 1, .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
     }
     c.bx = bx, c.by = by, c.r = at, c.v = v;
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    return run_points(r, &(Points){.v = v, .n = n, .context = &c, .fill = fill, .gradient = add}, e) && run_deltas(r, bx, by, e);
+    return run_points(r, &(Points){.v = v, .n = n, .context = &c, .fill = fill, .gradient = add}, e) &&
+           run_deltas(r, bx, by, e);
 }
 
 const Method method_gradient_shap = {
     .name = "gradient_shap",
     .summary = "gradients at random points between baseline and input, times the difference",
     .paper = "Lundberg and Lee 2017, arXiv:1705.07874",
-    .arguments = (const char *const[]){"n_samples", "stdevs", "seed", "return_convergence_delta", "multiply_by_inputs", NULL},
+    .arguments = (const char *const[]){"n_samples", "stdevs", "seed", "return_convergence_delta",
+                                       "multiply_by_inputs", NULL},
     .run = run,
 };

@@ -1,5 +1,5 @@
-// integrated_gradients.c — gradients along the straight line from the baseline x' to the input x. Sundararajan, Taly and
-// Yan 2017, arXiv:1703.01365.
+// integrated_gradients.c — gradients along the straight line from the baseline x' to the input x.
+// Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
 //
 //   score[i,s,:] = (x[i,:] - x'[i,:]) * sum_k w_k df_s/dx[i,:] at x' + a_k (x - x')
 // n_steps forward and backward passes serve all steps s; source and target move together.
@@ -36,11 +36,22 @@ static bool run(Run *r, Err *e)
     Point *v = arena_new(r->work, Point, r->n * c.nodes.n);
     for (int64_t i = 0; i < r->n * c.nodes.n; i++) {
         int64_t p = i / c.nodes.n;
-        v[i] = (Point){.pair = p, .from = r->from[p], .to = r->to[p], .moves_x = r->sources != NULL, .moves_y = run_wants_target(r)};
+        v[i] = (Point){.pair = p,
+                       .from = r->from[p],
+                       .to = r->to[p],
+                       .moves_x = r->sources != NULL,
+                       .moves_y = run_wants_target(r)};
     }
     c.bx = bx, c.by = by, c.v = v;
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = v, .n = r->n * c.nodes.n, .most = c.nodes.most, .context = &c, .fill = fill, .gradient = add}, e))
+    if (!run_points(r,
+                    &(Points){.v = v,
+                              .n = r->n * c.nodes.n,
+                              .most = c.nodes.most,
+                              .context = &c,
+                              .fill = fill,
+                              .gradient = add},
+                    e))
         return false;
     if (times) path_times_difference(r, bx, by);
     return run_deltas(r, bx, by, e);

@@ -1,5 +1,5 @@
-// layer_deeplift.c — DeepLIFT from a layer's result on. Shrikumar, Greenside and Kundaje 2017, arXiv:1704.02685, at a layer as
-// Captum does it.
+// layer_deeplift.c — DeepLIFT from a layer's result on. Shrikumar, Greenside and Kundaje 2017,
+// arXiv:1704.02685, at a layer as Captum does it.
 //
 //   score[i,s,:] = (a[i,:] - a'[i,:]) * m      a, a': the layer's results at x and x'; m as in deeplift.c
 // The library's own result is zero, since its pass forgets the baseline (a defect).
@@ -17,7 +17,9 @@ typedef struct Lift {
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
 {
     (void)y;
-    if (i % 2) memcpy(x, ((Lift *)context)->bx + run_x_at(r, i / 2), (size_t)(r->pair[i / 2].source.n * r->width) * sizeof(float));
+    if (i % 2)
+        memcpy(x, ((Lift *)context)->bx + run_x_at(r, i / 2),
+               (size_t)(r->pair[i / 2].source.n * r->width) * sizeof(float));
 }
 
 static void keep(Run *r, void *context, int64_t i, float *rows) { (void)r, ((Lift *)context)->at[i] = rows; }
@@ -37,16 +39,29 @@ static bool run(Run *r, Err *e)
 {
     TargetLayer l;
     float *bx, *by;
-    Lift c = {.at = arena_new(r->work, float *, 2 * r->n), .times = arg_bool(r, "multiply_by_inputs", true, e)};
+    Lift c = {.at = arena_new(r->work, float *, 2 * r->n),
+              .times = arg_bool(r, "multiply_by_inputs", true, e)};
     if ((e && e->set) || !layer_find(r, &l, e) || !run_baseline(r, &bx, &by, e)) return false;
     if (!r->sources) return method_find("deeplift", NULL)->run(r, e); // a decoder alone: its embeddings
     Point *v = arena_new(r->work, Point, 2 * r->n);
     for (int64_t i = 0; i < 2 * r->n; i++)
-        v[i] = (Point){.pair = i / 2, .from = i % 2 ? r->to[i / 2] : r->from[i / 2], .to = r->to[i / 2], .moves_x = true};
+        v[i] = (Point){.pair = i / 2,
+                       .from = i % 2 ? r->to[i / 2] : r->from[i / 2],
+                       .to = r->to[i / 2],
+                       .moves_x = true};
     c.bx = bx, c.width = l.width;
     run_scores(r, 1, &l.width, OUT_GRANULAR);
-    return run_points(r, &(Points){.v = v, .n = 2 * r->n, .group = 2, .context = &c, .fill = fill, .prepare = deeplift_rescale,
-                                   .tap = l.weight, .at_layer = keep, .gradient = put}, e);
+    return run_points(r,
+                      &(Points){.v = v,
+                                .n = 2 * r->n,
+                                .group = 2,
+                                .context = &c,
+                                .fill = fill,
+                                .prepare = deeplift_rescale,
+                                .tap = l.weight,
+                                .at_layer = keep,
+                                .gradient = put},
+                      e);
 }
 
 const Method method_layer_deeplift = {

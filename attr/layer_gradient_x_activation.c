@@ -1,5 +1,5 @@
-// layer_gradient_x_activation.c — gradient times value at a layer's result. Captum's layer attribution, after Shrikumar et
-// al. 2016, arXiv:1605.01713.
+// layer_gradient_x_activation.c — gradient times value at a layer's result. Captum's layer attribution, after
+// Shrikumar et al. 2016, arXiv:1605.01713.
 //
 //   score[i,s,:] = a[i,:] * df_s/da[i,:]      a: the layer's result at token i; by default the embedding
 #include "run.h"
@@ -10,7 +10,10 @@ typedef struct Seen {
     bool times;
 } Seen;
 
-static void fill(Run *r, void *context, int64_t i, float *x, float *y) { (void)r, (void)context, (void)i, (void)x, (void)y; }
+static void fill(Run *r, void *context, int64_t i, float *x, float *y)
+{
+    (void)r, (void)context, (void)i, (void)x, (void)y;
+}
 static void keep(Run *r, void *context, int64_t i, float *rows) { (void)r, ((Seen *)context)->at[i] = rows; }
 
 static void put(Run *r, void *context, int64_t i, int64_t column, const float *dx, const float *dy)
@@ -29,12 +32,22 @@ static bool run(Run *r, Err *e)
     TargetLayer l;
     Seen c = {.at = arena_new(r->work, float *, r->n), .times = arg_bool(r, "multiply_by_inputs", true, e)};
     if ((e && e->set) || !layer_find(r, &l, e)) return false;
-    if (!r->sources) return method_find("input_x_gradient", NULL)->run(r, e); // a decoder alone: its embeddings
+    if (!r->sources)
+        return method_find("input_x_gradient", NULL)->run(r, e); // a decoder alone: its embeddings
     Point *v = arena_new(r->work, Point, r->n);
-    for (int64_t i = 0; i < r->n; i++) v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = true};
+    for (int64_t i = 0; i < r->n; i++)
+        v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = true};
     c.width = l.width;
     run_scores(r, 1, &l.width, OUT_GRANULAR);
-    return run_points(r, &(Points){.v = v, .n = r->n, .context = &c, .fill = fill, .tap = l.weight, .at_layer = keep, .gradient = put}, e);
+    return run_points(r,
+                      &(Points){.v = v,
+                                .n = r->n,
+                                .context = &c,
+                                .fill = fill,
+                                .tap = l.weight,
+                                .at_layer = keep,
+                                .gradient = put},
+                      e);
 }
 
 const Method method_layer_gradient_x_activation = {

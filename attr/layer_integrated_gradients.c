@@ -1,9 +1,9 @@
-// layer_integrated_gradients.c — integrated gradients between a layer's results at the baseline and at the input. Sundararajan
-// et al. 2017, arXiv:1703.01365, at a layer as Captum does it.
+// layer_integrated_gradients.c — integrated gradients between a layer's results at the baseline and at the
+// input. Sundararajan et al. 2017, arXiv:1703.01365, at a layer as Captum does it.
 //
 //   score[i,s,:] = (a[i,:] - a'[i,:]) * sum_k w_k df_s/da[i,:] at a' + a_k (a - a')
-// a and a' are the layer's results for x and x'; only they move, all else in the model stays at x. The library's own result
-// is zero, since its pass forgets the baseline (a defect).
+// a and a' are the layer's results for x and x'; only they move, all else in the model stays at x. The
+// library's own result is zero, since its pass forgets the baseline (a defect).
 #include "run.h"
 
 #include <string.h>
@@ -20,17 +20,25 @@ static void fill_ends(Run *r, void *context, int64_t i, float *x, float *y)
 {
     const Between *c = context;
     (void)y;
-    if (i % 2) memcpy(x, c->bx + run_x_at(r, i / 2), (size_t)(r->pair[i / 2].source.n * r->width) * sizeof(float));
+    if (i % 2)
+        memcpy(x, c->bx + run_x_at(r, i / 2), (size_t)(r->pair[i / 2].source.n * r->width) * sizeof(float));
 }
 
 static void keep_ends(Run *r, void *context, int64_t i, float *rows)
 {
     Between *c = context;
-    memcpy((i % 2 ? c->base : c->at)[i / 2], rows, (size_t)(r->pair[i / 2].source.n * c->width) * sizeof(float));
+    memcpy((i % 2 ? c->base : c->at)[i / 2], rows,
+           (size_t)(r->pair[i / 2].source.n * c->width) * sizeof(float));
 }
 
-static void nothing(Run *r, void *context, int64_t i, int64_t column, double f) { (void)r, (void)context, (void)i, (void)column, (void)f; }
-static void fill(Run *r, void *context, int64_t i, float *x, float *y) { (void)r, (void)context, (void)i, (void)x, (void)y; }
+static void nothing(Run *r, void *context, int64_t i, int64_t column, double f)
+{
+    (void)r, (void)context, (void)i, (void)column, (void)f;
+}
+static void fill(Run *r, void *context, int64_t i, float *x, float *y)
+{
+    (void)r, (void)context, (void)i, (void)x, (void)y;
+}
 
 static void move(Run *r, void *context, int64_t i, float *rows)
 {
@@ -67,8 +75,11 @@ static bool run(Run *r, Err *e)
     float *bx, *by;
     Between c = {.at = arena_new(r->work, float *, r->n), .base = arena_new(r->work, float *, r->n)};
     bool times = arg_bool(r, "multiply_by_inputs", true, e);
-    if ((e && e->set) || !layer_find(r, &l, e) || !path_nodes(r, &c.nodes, e) || !run_baseline(r, &bx, &by, e)) return false;
-    if (!r->sources) return method_find("integrated_gradients", NULL)->run(r, e); // a decoder alone: its embeddings
+    if ((e && e->set) || !layer_find(r, &l, e) || !path_nodes(r, &c.nodes, e) ||
+        !run_baseline(r, &bx, &by, e))
+        return false;
+    if (!r->sources)
+        return method_find("integrated_gradients", NULL)->run(r, e); // a decoder alone: its embeddings
     int64_t n = r->n * c.nodes.n;
     Point *ends = arena_new(r->work, Point, 2 * r->n), *v = arena_new(r->work, Point, n);
     for (int64_t i = 0; i < 2 * r->n; i++)
@@ -78,15 +89,30 @@ static bool run(Run *r, Err *e)
         v[i] = (Point){.pair = p, .from = r->from[p], .to = r->to[p], .moves_x = true};
     }
     for (int64_t p = 0; p < r->n; p++) {
-        c.at[p] = arena_new(r->work, float, r->pair[p].source.n * l.width);
-        c.base[p] = arena_new(r->work, float, r->pair[p].source.n * l.width);
+        c.at[p] = arena_new(r->work, float, r->pair[p].source.n *l.width);
+        c.base[p] = arena_new(r->work, float, r->pair[p].source.n *l.width);
     }
     c.bx = bx, c.v = v, c.width = l.width;
     run_scores(r, 1, &l.width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = ends, .n = 2 * r->n, .context = &c, .fill = fill_ends, .tap = l.weight, .at_layer = keep_ends,
-                                 .value = nothing}, e) ||
-        !run_points(r, &(Points){.v = v, .n = n, .most = c.nodes.most, .context = &c, .fill = fill, .tap = l.weight, .at_layer = move,
-                                 .gradient = add}, e))
+    if (!run_points(r,
+                    &(Points){.v = ends,
+                              .n = 2 * r->n,
+                              .context = &c,
+                              .fill = fill_ends,
+                              .tap = l.weight,
+                              .at_layer = keep_ends,
+                              .value = nothing},
+                    e) ||
+        !run_points(r,
+                    &(Points){.v = v,
+                              .n = n,
+                              .most = c.nodes.most,
+                              .context = &c,
+                              .fill = fill,
+                              .tap = l.weight,
+                              .at_layer = move,
+                              .gradient = add},
+                    e))
         return false;
     if (times) times_difference(r, &c);
     return true;
@@ -96,6 +122,7 @@ const Method method_layer_integrated_gradients = {
     .name = "layer_integrated_gradients",
     .summary = "integrated gradients at a layer of the encoder",
     .paper = "Sundararajan et al. 2017, arXiv:1703.01365",
-    .arguments = (const char *const[]){"target_layer", "n_steps", "method", "internal_batch_size", "multiply_by_inputs", NULL},
+    .arguments = (const char *const[]){"target_layer", "n_steps", "method", "internal_batch_size",
+                                       "multiply_by_inputs", NULL},
     .run = run,
 };

@@ -1,13 +1,15 @@
-// lime.c — coefficients of a linear model of what happens when random tokens are masked. Ribeiro, Singh and Guestrin 2016,
-// arXiv:1602.04938, as the library does it (semantics 3.9): a masked row holds the mask token's number in every
-// component; samples weigh as many as they have components of the original; ridge regression, alpha 1, with intercept.
+// lime.c — coefficients of a linear model of what happens when random tokens are masked. Ribeiro, Singh and
+// Guestrin 2016, arXiv:1602.04938, as the library does it (semantics 3.9): a masked row holds the mask
+// token's number in every component; samples weigh as many as they have components of the original; ridge
+// regression, alpha 1, with intercept.
 //
 //   score[j,s,:] = coefficients of row j       X_a = m_a x + (1 - m_a) c      m_a [rows] drawn: 0 with mask_prob
-// With p_j the weighted mean of m_aj a centred sample is (m_aj - p_j)(x_j - c), so the regression's dual needs only
+// With p_j the weighted mean of m_aj a centred sample is (m_aj - p_j)(x_j - c), so the regression's dual
+// needs only
 //   G[a,b] = sqrt(w_a w_b) sum_j (m_aj - p_j)(m_bj - p_j) |x_j - c|^2      (G + I) alpha = sqrt(w) (f - mean f)
 //   coefficient[j,:] = (x_j - c) sum_a alpha_a sqrt(w_a) (m_aj - p_j)
-// The library draws new masks for each step; here one draw serves all steps, a pass each. Recorded masks (argument masks:
-// for each step n_samples lists of a 0 or 1 for each token) bring back its numbers.
+// The library draws new masks for each step; here one draw serves all steps, a pass each. Recorded masks
+// (argument masks: for each step n_samples lists of a 0 or 1 for each token) bring back its numbers.
 #include "random.h"
 #include "run.h"
 
@@ -15,12 +17,12 @@ typedef struct Lime {
     const Point *v;
     int64_t samples, most;
     double mask_prob;
-    float number;           // the mask token's
+    float number; // the mask token's
     uint32_t seed;
-    const Json *masks;      // recorded ones, NULL: drawn
-    bool **keep;            // [pairs] [draws, rows]: source rows, then target rows
-    double *f;              // [steps, samples]
-    int64_t *first_point;   // [pairs]
+    const Json *masks;    // recorded ones, NULL: drawn
+    bool **keep;          // [pairs] [draws, rows]: source rows, then target rows
+    double *f;            // [steps, samples]
+    int64_t *first_point; // [pairs]
 } Lime;
 
 static int64_t source_rows(const Run *r, int64_t p) { return r->sources ? r->pair[p].source.n : 0; }
@@ -33,8 +35,10 @@ static int64_t all_rows(const Run *r, int64_t p)
 
 static bool bad_masks(const Run *r, int64_t p, Err *e)
 {
-    return err_set(e, "lime: argument masks must hold n_samples lists for each of the %" PRId64 " steps, each of %" PRId64
-                   " numbers 0 or 1", r->to[p] - r->from[p], all_rows(r, p));
+    return err_set(e,
+                   "lime: argument masks must hold n_samples lists for each of the %" PRId64
+                   " steps, each of %" PRId64 " numbers 0 or 1",
+                   r->to[p] - r->from[p], all_rows(r, p));
 }
 
 static bool read_masks(const Run *r, const Lime *c, int64_t p, bool *keep, Err *e)
@@ -57,10 +61,11 @@ static bool make_masks(Run *r, Lime *c, Err *e)
     c->keep = arena_new(r->work, bool *, r->n);
     for (int64_t p = 0; p < r->n; p++) {
         int64_t rows = all_rows(r, p), draws = c->samples * (c->masks ? r->to[p] - r->from[p] : 1);
-        bool *keep = c->keep[p] = arena_new(r->work, bool, draws * rows);
+        bool *keep = c->keep[p] = arena_new(r->work, bool, (draws * rows));
         random_seed(stream, c->seed);
         if (c->masks && !read_masks(r, c, p, keep, e)) return false;
-        for (int64_t i = 0; !c->masks && i < draws * rows; i++) keep[i] = random_uniform(stream) >= c->mask_prob;
+        for (int64_t i = 0; !c->masks && i < draws * rows; i++)
+            keep[i] = random_uniform(stream) >= c->mask_prob;
     }
     return true;
 }
@@ -110,12 +115,15 @@ static const float *row_of(const Run *r, int64_t p, int64_t j)
 }
 
 // One step: keep [samples, all rows], f [samples]; the first `rows` rows were there.
-static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t rows, const bool *keep, const double *f)
+static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t rows, const bool *keep,
+                    const double *f)
 {
     Arena *a = arena_create(r->work);
     int64_t n = c->samples, d = r->width, stride = all_rows(r, p), S = source_rows(r, p);
-    double *w = arena_new(a, double, n), *root = arena_new(a, double, n), *b = arena_new(a, double, n), *G = arena_new(a, double, n * n);
-    double *mean = arena_new(a, double, rows), *size = arena_new(a, double, rows), *same = arena_new(a, double, rows), sum = 0, mean_f = 0;
+    double *w = arena_new(a, double, n), *root = arena_new(a, double, n), *b = arena_new(a, double, n),
+           *G = arena_new(a, double, (n * n));
+    double *mean = arena_new(a, double, rows), *size = arena_new(a, double, rows),
+           *same = arena_new(a, double, rows), sum = 0, mean_f = 0;
     for (int64_t j = 0; j < rows; j++)
         for (int64_t k = 0; k < d; k++) {
             double off = (double)row_of(r, p, j)[k] - (double)c->number;
@@ -133,7 +141,8 @@ static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t ro
         for (int64_t k = 0; k <= i; k++) {
             double dot = 0;
             for (int64_t j = 0; j < rows; j++)
-                dot += ((double)keep[i * stride + j] - mean[j]) * ((double)keep[k * stride + j] - mean[j]) * size[j];
+                dot += ((double)keep[i * stride + j] - mean[j]) * ((double)keep[k * stride + j] - mean[j]) *
+                       size[j];
             G[i * n + k] = root[i] * root[k] * dot;
         }
     }
@@ -143,7 +152,8 @@ static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t ro
         double factor = 0;
         for (int64_t i = 0; i < n; i++) factor += b[i] * root[i] * ((double)keep[i * stride + j] - mean[j]);
         float *out = run_cell(s, j < S ? j : j - S, column);
-        for (int64_t k = 0; k < d; k++) out[k] = (float)(((double)row_of(r, p, j)[k] - (double)c->number) * factor);
+        for (int64_t k = 0; k < d; k++)
+            out[k] = (float)(((double)row_of(r, p, j)[k] - (double)c->number) * factor);
     }
     arena_free(a);
 }
@@ -151,13 +161,17 @@ static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t ro
 static bool run(Run *r, Err *e)
 {
     static const char *const tokens[] = {"unk", "pad"};
-    Lime c = {.samples = arg_int(r, "n_samples", 50, 1, 5000, e), .most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e),
-              .mask_prob = arg_real(r, "mask_prob", 0.3, 0, 1, e), .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
+    Lime c = {.samples = arg_int(r, "n_samples", 50, 1, 5000, e),
+              .most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e),
+              .mask_prob = arg_real(r, "mask_prob", 0.3, 0, 1, e),
+              .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
               .masks = attr_argument(r->o, "masks")};
     bool pad = arg_choice(r, "mask_token", 0, tokens, 2, e) == 1;
     if (e && e->set) return false;
     int32_t id = pad || r->o->unk < 0 ? r->f->pad : r->o->unk;
-    if (id < 0) return err_set(e, "lime: %s has no %s token; mask_token %s would do", r->f->name, tokens[pad], tokens[!pad]);
+    if (id < 0)
+        return err_set(e, "lime: %s has no %s token; mask_token %s would do", r->f->name, tokens[pad],
+                       tokens[!pad]);
     c.number = (float)id;
     if (!make_masks(r, &c, e)) return false;
     Point *v = arena_new(r->work, Point, (c.masks ? r->n_steps : r->n) * c.samples);
@@ -167,16 +181,22 @@ static bool run(Run *r, Err *e)
         c.first_point[p] = n;
         for (int64_t s = r->from[p]; s < (c.masks ? r->to[p] : r->from[p] + 1); s++)
             for (int64_t i = 0; i < c.samples; i++)
-                v[n++] = (Point){.pair = p, .from = s, .to = c.masks ? s + 1 : r->to[p], .moves_x = r->sources != NULL,
+                v[n++] = (Point){.pair = p,
+                                 .from = s,
+                                 .to = c.masks ? s + 1 : r->to[p],
+                                 .moves_x = r->sources != NULL,
                                  .moves_y = run_wants_target(r)};
     }
-    c.v = v, c.f = arena_new(r->work, double, r->n_steps * c.samples);
+    c.v = v, c.f = arena_new(r->work, double, r->n_steps *c.samples);
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = v, .n = n, .most = c.most, .context = &c, .fill = fill, .value = value}, e)) return false;
+    if (!run_points(r, &(Points){.v = v, .n = n, .most = c.most, .context = &c, .fill = fill, .value = value},
+                    e))
+        return false;
     for (int64_t k = 0; k < r->n_steps; k++) {
         int64_t p = r->step_pair[k], column = k - r->first_step[p], s = r->from[p] + column;
         const bool *keep = c.keep[p] + (c.masks ? column * c.samples * all_rows(r, p) : 0);
-        regress(r, &c, p, column, source_rows(r, p) + (run_wants_target(r) ? s : 0), keep, c.f + k * c.samples);
+        regress(r, &c, p, column, source_rows(r, p) + (run_wants_target(r) ? s : 0), keep,
+                c.f + k * c.samples);
     }
     return true;
 }
@@ -185,7 +205,8 @@ const Method method_lime = {
     .name = "lime",
     .summary = "linear model of what random masks do",
     .paper = "Ribeiro et al. 2016, arXiv:1602.04938",
-    .arguments = (const char *const[]){"n_samples", "perturbations_per_eval", "mask_prob", "mask_token", "seed", "masks", NULL},
+    .arguments = (const char *const[]){"n_samples", "perturbations_per_eval", "mask_prob", "mask_token",
+                                       "seed", "masks", NULL},
     .no_gradient = true,
     .run = run,
 };

@@ -30,7 +30,8 @@ const Method *method_find(const char *name, Err *e)
 size_t attr_method_list(const Entry **out)
 {
     static Entry list[N_METHODS];
-    for (size_t i = 0; i < N_METHODS; i++) list[i] = (Entry){methods[i]->name, methods[i]->summary, methods[i]->paper};
+    for (size_t i = 0; i < N_METHODS; i++)
+        list[i] = (Entry){methods[i]->name, methods[i]->summary, methods[i]->paper};
     *out = list;
     return N_METHODS;
 }
@@ -58,8 +59,8 @@ int64_t arg_int(const Run *r, const char *name, int64_t absent, int64_t least, i
     if (!j) return absent;
     if (j->kind == J_NUMBER && j->is_int && j->i >= least && j->i <= most) return j->i;
     Str found = j->kind == J_NUMBER ? j->text : str_of(json_kind_name(j));
-    err_set(e, "%s: argument %s is %.*s; it must be a whole number from %" PRId64 " to %" PRId64, r->o->method, name,
-            (int)found.n, found.s, least, most);
+    err_set(e, "%s: argument %s is %.*s; it must be a whole number from %" PRId64 " to %" PRId64,
+            r->o->method, name, (int)found.n, found.s, least, most);
     return absent;
 }
 
@@ -69,7 +70,8 @@ double arg_real(const Run *r, const char *name, double absent, double least, dou
     if (!j) return absent;
     if (j->kind == J_NUMBER && j->number >= least && j->number <= most) return j->number;
     Str found = j->kind == J_NUMBER ? j->text : str_of(json_kind_name(j));
-    err_set(e, "%s: argument %s is %.*s; it must be a number from %g to %g", r->o->method, name, (int)found.n, found.s, least, most);
+    err_set(e, "%s: argument %s is %.*s; it must be a number from %g to %g", r->o->method, name, (int)found.n,
+            found.s, least, most);
     return absent;
 }
 
@@ -81,7 +83,11 @@ size_t arg_choice(const Run *r, const char *name, size_t absent, const char *con
         if (str_is(j->text, allowed[i])) return i;
     char list[300] = "";
     for (size_t i = 0; i < n; i++)
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", allowed[i]);
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s",
+                 i == 0       ? ""
+                 : i + 1 == n ? " or "
+                              : ", ",
+                 allowed[i]);
     Str found = j->kind == J_STRING ? j->text : str_of(json_kind_name(j));
     err_set(e, "%s: argument %s is %.*s; it must be %s", r->o->method, name, (int)found.n, found.s, list);
     return absent;

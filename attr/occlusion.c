@@ -1,8 +1,10 @@
-// occlusion.c — what changes when a token is replaced by the baseline. Zeiler and Fergus 2014, arXiv:1311.2901.
+// occlusion.c — what changes when a token is replaced by the baseline. Zeiler and Fergus 2014,
+// arXiv:1311.2901.
 //
 //   score[i,s] = | f_s(x) - f_s(x with row i replaced by x'[i]) |
-// One forward pass of a changed row serves all steps s. With a window of w rows the signed differences of all windows that
-// cover a row are averaged before the sign goes. A row that is its own baseline changes nothing: 0 without a pass.
+// One forward pass of a changed row serves all steps s. With a window of w rows the signed differences of all
+// windows that cover a row are averaged before the sign goes. A row that is its own baseline changes nothing:
+// 0 without a pass.
 #include "run.h"
 
 #include <math.h>
@@ -40,21 +42,27 @@ static void value(Run *r, void *context, int64_t i, int64_t column, double f)
         *run_cell(w->target ? &q->target_attributions : &q->source_attributions, k, column) += change;
 }
 
-// The length of the window and its stride, from [w, -1] and [s, -1] or a number; the width must be taken whole.
+// The length of the window and its stride, from [w, -1] and [s, -1] or a number; the width must be taken
+// whole.
 static bool read_length(const Run *r, const char *name, int64_t *out, Err *e)
 {
     const Json *j = attr_argument(r->o, name), *first = j && j->kind == J_ARRAY ? j->child : j;
     if (!j) return true;
-    while (first && first->kind == J_ARRAY) first = first->child; // a list for each of the inputs: the first counts
+    while (first && first->kind == J_ARRAY)
+        first = first->child; // a list for each of the inputs: the first counts
     const Json *across = first != j && first ? first->next : NULL;
     if (!first || !first->is_int || first->i < 1 || first->i > INT32_MAX ||
         (across && (!across->is_int || (across->i > 0 && across->i != r->width && strcmp(name, "strides")))))
-        return err_set(e, "occlusion: argument %s must be a number of tokens from 1 on, or a list of that and -1 (the whole width)", name);
+        return err_set(e,
+                       "occlusion: argument %s must be a number of tokens from 1 on, or a list of that and "
+                       "-1 (the whole width)",
+                       name);
     *out = first->i;
     return true;
 }
 
-// Windows over rows 0..n-1 of one side: from every stride-th row, the last one moved so that it ends with them.
+// Windows over rows 0..n-1 of one side: from every stride-th row, the last one moved so that it ends with
+// them.
 static int64_t windows(Window *out, int64_t n, int64_t w, int64_t stride, bool target)
 {
     int64_t count = 0;
@@ -68,11 +76,14 @@ static int64_t windows(Window *out, int64_t n, int64_t w, int64_t stride, bool t
 
 static bool changes(const Run *r, const Occlude *c, int64_t p, const Window *w)
 {
-    const float *x = w->target ? run_y(r, p) : run_x(r, p), *b = w->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p);
-    return memcmp(x + w->first * r->width, b + w->first * r->width, (size_t)((w->end - w->first) * r->width) * sizeof(float));
+    const float *x = w->target ? run_y(r, p) : run_x(r, p),
+                *b = w->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p);
+    return memcmp(x + w->first * r->width, b + w->first * r->width,
+                  (size_t)((w->end - w->first) * r->width) * sizeof(float));
 }
 
-// Sums become means over the windows, without sign. Target row i has values from the column whose prefix holds it.
+// Sums become means over the windows, without sign. Target row i has values from the column whose prefix
+// holds it.
 static void finish(Run *r, int64_t p, const Window *w, int64_t n_windows, int64_t *covers)
 {
     for (int side = 0; side < 2; side++) {
@@ -97,14 +108,20 @@ static void zero(Scores *s)
 static bool run(Run *r, Err *e)
 {
     float *bx, *by;
-    int64_t w = 1, stride = 1, most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e), n = 0, total = 0, longest = 0;
-    if ((e && e->set) || !read_length(r, "sliding_window_shapes", &w, e) || !read_length(r, "strides", &stride, e) ||
-        !run_baseline(r, &bx, &by, e))
+    int64_t w = 1, stride = 1, most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e), n = 0,
+            total = 0, longest = 0;
+    if ((e && e->set) || !read_length(r, "sliding_window_shapes", &w, e) ||
+        !read_length(r, "strides", &stride, e) || !run_baseline(r, &bx, &by, e))
         return false;
-    if (stride > w) return err_set(e, "occlusion: strides %" PRId64 " is more than the window of %" PRId64 "; tokens would be left out", stride, w);
+    if (stride > w)
+        return err_set(e,
+                       "occlusion: strides %" PRId64 " is more than the window of %" PRId64
+                       "; tokens would be left out",
+                       stride, w);
     for (int64_t p = 0; p < r->n; p++) {
         total += r->pair[p].source.n + r->pair[p].target.n;
-        if (r->pair[p].source.n + r->pair[p].target.n > longest) longest = r->pair[p].source.n + r->pair[p].target.n;
+        if (r->pair[p].source.n + r->pair[p].target.n > longest)
+            longest = r->pair[p].source.n + r->pair[p].target.n;
     }
     Point *v = arena_new(r->work, Point, total);
     Window *window = arena_new(r->work, Window, total), *all = arena_new(r->work, Window, total);
@@ -119,14 +136,18 @@ static bool run(Run *r, Err *e)
         if (run_wants_target(r)) n_all[p] += windows(all + at + n_all[p], r->to[p] - 1, w, stride, true);
         for (int64_t k = 0; k < n_all[p]; k++) {
             Window *q = &all[at + k];
-            int64_t from = q->target && q->first + 1 > r->from[p] ? q->first + 1 : r->from[p]; // earlier steps don't see it
+            int64_t from = q->target && q->first + 1 > r->from[p] ? q->first + 1
+                                                                  : r->from[p]; // earlier steps don't see it
             if (!changes(r, &c, p, q)) continue;
             window[n] = *q;
-            v[n++] = (Point){.pair = p, .from = from, .to = r->to[p], .moves_x = !q->target, .moves_y = q->target};
+            v[n++] =
+                (Point){.pair = p, .from = from, .to = r->to[p], .moves_x = !q->target, .moves_y = q->target};
         }
         at += n_all[p];
     }
-    if (!run_points(r, &(Points){.v = v, .n = n, .most = most, .context = &c, .fill = fill, .value = value}, e)) return false;
+    if (!run_points(r, &(Points){.v = v, .n = n, .most = most, .context = &c, .fill = fill, .value = value},
+                    e))
+        return false;
     int64_t *covers = arena_new(r->work, int64_t, longest);
     for (int64_t p = 0, first = 0; p < r->n; first += n_all[p++]) finish(r, p, all + first, n_all[p], covers);
     return true;

@@ -1,8 +1,9 @@
-// path.c — what integrals over a path from the baseline to the input share: nodes and weights, and the sums of gradients.
+// path.c — what integrals over a path from the baseline to the input share: nodes and weights, and the sums
+// of gradients.
 //
-// Gauss-Legendre nodes are the roots of the Legendre polynomial P_n, found by Newton's method in double from Tricomi's
-// first guess (Press et al., Numerical Recipes, 4.6). Riemann sums have the library's points, peculiarity included: the
-// trapezoid's weights add up to 1 - 1/n (semantics 3.2).
+// Gauss-Legendre nodes are the roots of the Legendre polynomial P_n, found by Newton's method in double from
+// Tricomi's first guess (Press et al., Numerical Recipes, 4.6). Riemann sums have the library's points,
+// peculiarity included: the trapezoid's weights add up to 1 - 1/n (semantics 3.2).
 #include "run.h"
 
 static double cosine(double x) // of [0, pi/2]; a first guess needs no more
@@ -43,24 +44,30 @@ static void gauss_legendre(int64_t n, double *at, double *weight)
 
 bool path_nodes(Run *r, PathNodes *out, Err *e)
 {
-    static const char *const names[] = {"gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid"};
+    static const char *const names[] = {"gausslegendre", "riemann_left", "riemann_right", "riemann_middle",
+                                        "riemann_trapezoid"};
     size_t rule = arg_choice(r, "method", 0, names, 5, e);
     int64_t n = out->n = arg_int(r, "n_steps", 50, 1, 100000, e);
     out->most = arg_int(r, "internal_batch_size", 0, 1, INT32_MAX, e);
     if (e && e->set) return false;
-    if (rule == 4 && n < 2) return err_set(e, "%s: riemann_trapezoid needs n_steps of 2 or more", r->o->method);
-    double *at = out->at = arena_new(r->work, double, n), *weight = out->weight = arena_new(r->work, double, n);
+    if (rule == 4 && n < 2)
+        return err_set(e, "%s: riemann_trapezoid needs n_steps of 2 or more", r->o->method);
+    double *at = out->at = arena_new(r->work, double, n),
+           *weight = out->weight = arena_new(r->work, double, n);
     if (rule == 0) return gauss_legendre(n, at, weight), true;
     for (int64_t k = 0; k < n; k++) {
         double left = (double)k / (double)n;
-        at[k] = rule == 1 ? left : rule == 2 ? (double)(k + 1) / (double)n : rule == 3 ? left + 0.5 / (double)n
-                : (double)k / (double)(n - 1);
+        at[k] = rule == 1   ? left
+                : rule == 2 ? (double)(k + 1) / (double)n
+                : rule == 3 ? left + 0.5 / (double)n
+                            : (double)k / (double)(n - 1);
         weight[k] = rule == 4 && (k == 0 || k == n - 1) ? 0.5 / (double)n : 1 / (double)n;
     }
     return true;
 }
 
-void path_add(Run *r, int64_t pair, int64_t column, float weight, bool first, const float *dx, const float *dy)
+void path_add(Run *r, int64_t pair, int64_t column, float weight, bool first, const float *dx,
+              const float *dy)
 {
     const float *from[2] = {dx, dy};
     Scores *to[2] = {&r->out[pair].source_attributions, &r->out[pair].target_attributions};

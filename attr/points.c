@@ -1,8 +1,10 @@
-// points.c — many passes of the same pairs at other embeddings: the points of a path, or inputs with something taken away.
+// points.c — many passes of the same pairs at other embeddings: the points of a path, or inputs with
+// something taken away.
 //
-// A point is a pair once more, so a pass of many points is a Run of its own, as if each were another sentence. Sources
-// that don't move are encoded once for all points of the pass; targets are cut behind the last step that is wanted. A
-// foil whose own pass counts (contrast_force_inputs) moves with the source and the prefix that it shares with the target.
+// A point is a pair once more, so a pass of many points is a Run of its own, as if each were another
+// sentence. Sources that don't move are encoded once for all points of the pass; targets are cut behind the
+// last step that is wanted. A foil whose own pass counts (contrast_force_inputs) moves with the source and
+// the prefix that it shares with the target.
 #include "run.h"
 
 #include <string.h>
@@ -12,8 +14,8 @@ typedef struct Packed {
     Run *parent;
     const Points *p;
     int64_t first;
-    int32_t *shared;                // [sources of the parent] where an unmoved one stands in this pass; -1: not yet
-    int32_t *source, *target;       // [sequences] which of the parent's each is a copy of
+    int32_t *shared;          // [sources of the parent] where an unmoved one stands in this pass; -1: not yet
+    int32_t *source, *target; // [sequences] which of the parent's each is a copy of
     int64_t n_sources, n_targets;
     int64_t *source_len, *target_len;
 } Packed;
@@ -25,7 +27,8 @@ static double bytes_of(const Run *r, const Point *v, double each_row)
 {
     int32_t t = r->target_of[v->pair], f = r->foil_of[v->pair];
     double rows = (double)v->to + (r->sources ? (double)r->sources->len[r->source_of[t]] : 0);
-    if (f >= 0 && forced(r)) rows += (double)(r->targets->len[f] + (r->sources ? r->sources->len[r->source_of[f]] : 0));
+    if (f >= 0 && forced(r))
+        rows += (double)(r->targets->len[f] + (r->sources ? r->sources->len[r->source_of[f]] : 0));
     return rows * each_row;
 }
 
@@ -67,7 +70,8 @@ static void choose_sequences(Packed *k)
     int64_t n = v->n, sources = r->sources ? r->sources->n : 0;
     Pair *pair = arena_new(w, Pair, n);
     int32_t *source_of = arena_new(w, int32_t, 2 * n);
-    v->from = arena_new(w, int64_t, n), v->to = arena_new(w, int64_t, n), v->first_step = arena_new(w, int64_t, n);
+    v->from = arena_new(w, int64_t, n), v->to = arena_new(w, int64_t, n),
+    v->first_step = arena_new(w, int64_t, n);
     v->target_of = arena_new(w, int32_t, n), v->foil_of = arena_new(w, int32_t, n);
     k->shared = arena_new(w, int32_t, sources);
     k->source = arena_new(w, int32_t, 2 * n), k->source_len = arena_new(w, int64_t, 2 * n);
@@ -91,10 +95,12 @@ static void choose_sequences(Packed *k)
     v->targets = rows_make(w, k->n_targets, k->target_len);
 }
 
-static void copy_rows(float *to, const Rows *rows, const float *from, const Rows *of, const int32_t *which, int64_t d)
+static void copy_rows(float *to, const Rows *rows, const float *from, const Rows *of, const int32_t *which,
+                      int64_t d)
 {
     for (int64_t i = 0; i < rows->n; i++)
-        memcpy(to + rows->start[i] * d, from + of->start[which[i]] * d, (size_t)(rows->len[i] * d) * sizeof(float));
+        memcpy(to + rows->start[i] * d, from + of->start[which[i]] * d,
+               (size_t)(rows->len[i] * d) * sizeof(float));
 }
 
 // Tokens at the beginning that the pair's target and its foil have in common.
@@ -109,11 +115,11 @@ static void embed(Packed *k)
 {
     Run *v = &k->run, *r = k->parent;
     int64_t d = r->width, rows = v->targets->start[v->targets->n - 1] + v->targets->len[v->targets->n - 1];
-    v->y = arena_new_raw(v->work, float, rows * d);
+    v->y = arena_new_raw(v->work, float, rows *d);
     copy_rows(v->y, v->targets, r->y, r->targets, k->target, d);
     if (v->sources) {
         rows = v->sources->start[v->sources->n - 1] + v->sources->len[v->sources->n - 1];
-        v->x = arena_new_raw(v->work, float, rows * d);
+        v->x = arena_new_raw(v->work, float, rows *d);
         copy_rows(v->x, v->sources, r->x, r->sources, k->source, d);
     }
     for (int64_t i = 0; i < v->n; i++) {
@@ -122,8 +128,10 @@ static void embed(Packed *k)
         float *x = q->moves_x && v->sources ? v->x + v->sources->start[v->source_of[t]] * d : NULL;
         float *own = v->y + v->targets->start[t] * d;
         // all T-1 rows are filled, though the pass may need fewer
-        float *y = q->moves_y ? memcpy(arena_new_raw(v->work, float, (r->pair[q->pair].target.n - 1) * d), run_y(r, q->pair),
-                                       (size_t)((r->pair[q->pair].target.n - 1) * d) * sizeof(float)) : NULL;
+        float *y = q->moves_y ? memcpy(arena_new_raw(v->work, float, (r->pair[q->pair].target.n - 1) * d),
+                                       run_y(r, q->pair),
+                                       (size_t)((r->pair[q->pair].target.n - 1) * d) * sizeof(float))
+                              : NULL;
         if (x || y) k->p->fill(r, k->p->context, k->first + i, x, y);
         if (!y) continue;
         memcpy(own, y, (size_t)(v->targets->len[t] * d) * sizeof(float));
@@ -149,7 +157,8 @@ static void pass_values(Packed *k, Tensor *logits)
     run_values(v, logits, values);
     for (int64_t i = 0; i < v->n; i++)
         for (int64_t c = 0; c < v->to[i] - v->from[i]; c++)
-            k->p->value(k->parent, k->p->context, k->first + i, v->from[i] - k->parent->from[k->p->v[k->first + i].pair] + c,
+            k->p->value(k->parent, k->p->context, k->first + i,
+                        v->from[i] - k->parent->from[k->p->v[k->first + i].pair] + c,
                         values[v->first_step[i] + c]);
 }
 
@@ -158,7 +167,8 @@ static void show_layer(Packed *k, float *rows, int64_t width)
 {
     Run *v = &k->run;
     for (int64_t i = 0; i < v->n; i++)
-        k->p->at_layer(k->parent, k->p->context, k->first + i, rows + v->sources->start[v->source_of[v->target_of[i]]] * width);
+        k->p->at_layer(k->parent, k->p->context, k->first + i,
+                       rows + v->sources->start[v->source_of[v->target_of[i]]] * width);
 }
 
 static void edit_layer(Tensor *made, void *context)
@@ -173,7 +183,9 @@ static bool at_layer(Packed *k, Tape *tape, Err *e)
     Run *v = &k->run;
     Tensor *made = tape_tapped(tape);
     if (!made || made->seqs != v->sources)
-        return err_set(e, "%s: target_layer belongs to the decoder, where the rows are not the source's; name a layer of the encoder",
+        return err_set(e,
+                       "%s: target_layer belongs to the decoder, where the rows are not the source's; name a "
+                       "layer of the encoder",
                        v->o->method);
     v->pass.x = made, v->pass.y = NULL;
     return true;

@@ -1,7 +1,7 @@
 // random.c — numbers for methods that draw: the same on every machine, and for a seed the same as NumPy's.
 //
-// Mersenne Twister, Matsumoto and Nishimura 1998 (MT19937), seeded and read as NumPy's RandomState(seed) does: uniform() is
-// 53 bits of two outputs.
+// Mersenne Twister, Matsumoto and Nishimura 1998 (MT19937), seeded and read as NumPy's RandomState(seed)
+// does: uniform() is 53 bits of two outputs.
 #include "random.h"
 
 void random_seed(Random *r, uint32_t seed)

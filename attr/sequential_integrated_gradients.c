@@ -1,8 +1,9 @@
-// sequential_integrated_gradients.c — integrated gradients of one token at a time, the others as they are. Enguehard 2023,
-// arXiv:2305.15853.
+// sequential_integrated_gradients.c — integrated gradients of one token at a time, the others as they are.
+// Enguehard 2023, arXiv:2305.15853.
 //
 //   score[i,s,:] = (x[i,:] - x'[i,:]) * sum_k w_k df_s/dx[i,:] at x with row i at x'[i,:] + a_k (x[i,:] - x'[i,:])
-// n_steps passes for each row serve all steps; source and target rows alike. A row that is its own baseline scores 0.
+// n_steps passes for each row serve all steps; source and target rows alike. A row that is its own baseline
+// scores 0.
 #include "run.h"
 
 #include <string.h>
@@ -15,8 +16,8 @@ typedef struct Row {
 typedef struct Lines {
     const float *bx, *by;
     PathNodes nodes;
-    const Point *v;  // [rows * nodes]
-    const Row *row;  // [rows]
+    const Point *v; // [rows * nodes]
+    const Row *row; // [rows]
 } Lines;
 
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
@@ -24,7 +25,8 @@ static void fill(Run *r, void *context, int64_t i, float *x, float *y)
     const Lines *c = context;
     const Row *row = &c->row[i / c->nodes.n];
     int64_t p = c->v[i].pair, at = row->row * r->width;
-    path_point((row->target ? y : x) + at, (row->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p)) + at,
+    path_point((row->target ? y : x) + at,
+               (row->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p)) + at,
                (float)c->nodes.at[i % c->nodes.n], r->width);
 }
 
@@ -43,7 +45,8 @@ static void zero(Run *r, int64_t p)
     for (int t = 0; t < 2; t++)
         for (int64_t i = 0; side[t]->v && i < side[t]->dim[0]; i++)
             for (int64_t c = 0; c < side[t]->dim[1]; c++)
-                for (int64_t j = 0; (!t || i < r->from[p] + c) && j < r->width; j++) run_cell(side[t], i, c)[j] = 0;
+                for (int64_t j = 0; (!t || i < r->from[p] + c) && j < r->width; j++)
+                    run_cell(side[t], i, c)[j] = 0;
 }
 
 static bool run(Run *r, Err *e)
@@ -65,13 +68,23 @@ static bool run(Run *r, Err *e)
                 const float *b = (side ? by + run_y_at(r, p) : bx + run_x_at(r, p)) + i * d;
                 if (times && !memcmp(x, b, (size_t)d * sizeof(float))) continue;
                 for (int64_t k = 0; k < c.nodes.n; k++)
-                    v[rows * c.nodes.n + k] = (Point){.pair = p, .from = side && i + 1 > r->from[p] ? i + 1 : r->from[p],
-                                                      .to = r->to[p], .moves_x = !side, .moves_y = side};
+                    v[rows * c.nodes.n + k] = (Point){.pair = p,
+                                                      .from = side && i + 1 > r->from[p] ? i + 1 : r->from[p],
+                                                      .to = r->to[p],
+                                                      .moves_x = !side,
+                                                      .moves_y = side};
                 row[rows++] = (Row){i, side};
             }
     }
     c.bx = bx, c.by = by, c.v = v, c.row = row;
-    if (!run_points(r, &(Points){.v = v, .n = rows * c.nodes.n, .most = c.nodes.most, .context = &c, .fill = fill, .gradient = add}, e))
+    if (!run_points(r,
+                    &(Points){.v = v,
+                              .n = rows * c.nodes.n,
+                              .most = c.nodes.most,
+                              .context = &c,
+                              .fill = fill,
+                              .gradient = add},
+                    e))
         return false;
     if (times) path_times_difference(r, bx, by);
     return run_deltas(r, bx, by, e);

@@ -1,8 +1,9 @@
-// value_zeroing.c — how much a token's values matter to each other token's state, layer by layer. Mohebbi, Zuidema,
-// Chrupała and Alishahi 2023, arXiv:2301.12971.
+// value_zeroing.c — how much a token's values matter to each other token's state, layer by layer. Mohebbi,
+// Zuidema, Chrupała and Alishahi 2023, arXiv:2301.12971.
 //
 //   score[j,i,l] = 1 - cos(h_l[i], h_l[i] without the values of token j)     below 1e-5: 0; then divided by the sum over j
-// for the cross-attention (source j, query i: step i+1) and both self-attentions. A prefix token after i has none: NaN.
+// for the cross-attention (source j, query i: step i+1) and both self-attentions. A prefix token after i has
+// none: NaN.
 #include "run.h"
 
 #include <math.h>
@@ -16,9 +17,13 @@ typedef struct Zero {
     const Json *heads[3]; // arguments, by NnZero
 } Zero;
 
-static const char *const arguments[] = {"encoder_zeroed_units_indices", "decoder_zeroed_units_indices",
-                                        "cross_zeroed_units_indices", "similarity_metric", "output_decoder_self_scores",
-                                        "output_encoder_self_scores", NULL};
+static const char *const arguments[] = {"encoder_zeroed_units_indices",
+                                        "decoder_zeroed_units_indices",
+                                        "cross_zeroed_units_indices",
+                                        "similarity_metric",
+                                        "output_decoder_self_scores",
+                                        "output_encoder_self_scores",
+                                        NULL};
 
 // ------------------------------------------------------------------------------------------ which heads
 
@@ -28,7 +33,8 @@ static bool one_head(const Json *j, int64_t heads, bool *on)
     return on[j->i < 0 ? j->i + heads : j->i] = true;
 }
 
-// What an argument says about one layer: nothing (all), a head, or a list of them. *none: the layer is not touched.
+// What an argument says about one layer: nothing (all), a head, or a list of them. *none: the layer is not
+// touched.
 static bool heads_of(const Json *j, int64_t layer, int64_t heads, bool *on, bool *none)
 {
     *none = false;
@@ -61,8 +67,11 @@ static bool check_heads(const Zero *z, NnZero where, Err *e)
         ok &= known;
     }
     arena_free(a);
-    return ok || err_set(e, "value_zeroing: argument %s must be a head from 0 to %" PRId64 ", a list of heads, or an object that "
-                         "gives them for layers (\"0\" to \"%" PRId64 "\")", arguments[where], heads - 1, layers - 1);
+    return ok || err_set(e,
+                         "value_zeroing: argument %s must be a head from 0 to %" PRId64
+                         ", a list of heads, or an object that "
+                         "gives them for layers (\"0\" to \"%" PRId64 "\")",
+                         arguments[where], heads - 1, layers - 1);
 }
 
 // ------------------------------------------------------------------------------------------ scores
@@ -93,12 +102,13 @@ static void compare_key(int64_t k, void *context)
     const Compare *c = context;
     int64_t d = c->y->cols, from = c->ragged ? c->first + k : 0;
     for (int64_t i = from; i < c->queries; i++)
-        c->out[(c->first + k) * c->queries + i] = distance(c->clean + i * d, c->y->f + (c->y->seqs->start[k] + i - from) * d, d,
-                                                           c->z->euclidean);
+        c->out[(c->first + k) * c->queries + i] =
+            distance(c->clean + i * d, c->y->f + (c->y->seqs->start[k] + i - from) * d, d, c->z->euclidean);
 }
 
 // One layer: out [keys, queries], rows before a prefix token NaN, each query's scores divided by their sum.
-static void layer_scores(const Zero *z, NnZero where, int64_t layer, int64_t target, int64_t keys, int64_t queries, float *out)
+static void layer_scores(const Zero *z, NnZero where, int64_t layer, int64_t target, int64_t keys,
+                         int64_t queries, float *out)
 {
     Run *r = z->r;
     Arena *a = arena_create(r->work);
@@ -108,11 +118,13 @@ static void layer_scores(const Zero *z, NnZero where, int64_t layer, int64_t tar
     heads_of(z->heads[where], layer, heads, on, &none);
     for (int64_t j = 0; j < keys; j++)
         for (int64_t i = 0; i < queries; i++) out[j * queries + i] = where == ZERO_DECODER && i < j ? NAN : 0;
-    int64_t each = queries * r->width * 40 * (int64_t)sizeof(float), block = (int64_t)(r->o->max_memory / (size_t)each) + 1;
+    int64_t each = queries * r->width * 40 * (int64_t)sizeof(float),
+            block = (int64_t)(r->o->max_memory / (size_t)each) + 1;
     for (int64_t first = 0; !none && first < keys; first += block) {
         int64_t n = first + block < keys ? block : keys - first;
         Compare c = {.z = z, .out = out, .first = first, .queries = queries, .ragged = where == ZERO_DECODER};
-        c.y = nn_zero_values(r->m, r->tape, &r->pass, z->tape, where, layer, seq, r->sources ? r->source_of : NULL, first, n, on, &c.clean);
+        c.y = nn_zero_values(r->m, r->tape, &r->pass, z->tape, where, layer, seq,
+                             r->sources ? r->source_of : NULL, first, n, on, &c.clean);
         pool_run(n, compare_key, &c);
     }
     for (int64_t i = 0; i < queries; i++) {
@@ -128,10 +140,11 @@ static void layer_scores(const Zero *z, NnZero where, int64_t layer, int64_t tar
 }
 
 // All layers into a score [keys, columns, L]; column c is query first + c.
-static void scores(const Zero *z, NnZero where, int64_t target, int64_t keys, int64_t queries, int64_t first, Scores *to)
+static void scores(const Zero *z, NnZero where, int64_t target, int64_t keys, int64_t queries, int64_t first,
+                   Scores *to)
 {
     Arena *a = arena_create(z->r->work);
-    float *out = arena_new_raw(a, float, keys * queries);
+    float *out = arena_new_raw(a, float, keys *queries);
     for (int64_t l = 0; l < to->dim[2]; l++) {
         layer_scores(z, where, l, target, keys, queries, out);
         for (int64_t j = 0; j < keys && j < to->dim[0]; j++)
@@ -143,24 +156,31 @@ static void scores(const Zero *z, NnZero where, int64_t target, int64_t keys, in
 static bool run(Run *r, Err *e)
 {
     static const char *const metrics[] = {"cosine", "euclidean"};
-    Zero z = {.r = r, .tape = tape_create(r->work), .euclidean = arg_choice(r, "similarity_metric", 0, metrics, 2, e) == 1};
+    Zero z = {.r = r,
+              .tape = tape_create(r->work),
+              .euclidean = arg_choice(r, "similarity_metric", 0, metrics, 2, e) == 1};
     for (int i = 0; i < 3; i++) z.heads[i] = attr_argument(r->o, arguments[i]);
-    bool self = arg_bool(r, "output_decoder_self_scores", true, e), encoder = arg_bool(r, "output_encoder_self_scores", true, e);
+    bool self = arg_bool(r, "output_decoder_self_scores", true, e),
+         encoder = arg_bool(r, "output_encoder_self_scores", true, e);
     if ((e && e->set) || !check_heads(&z, ZERO_DECODER, e)) return false;
     if (r->sources && (!check_heads(&z, ZERO_ENCODER, e) || !check_heads(&z, ZERO_CROSS, e))) return false;
     int64_t L = r->f->decoder_layers;
     run_scores(r, 1, &L, OUT_MULTI);
     for (int64_t i = 0; i < r->n; i++) {
         Sequence *q = &r->out[i];
-        int64_t S = r->pair[i].source.n, T = r->pair[i].target.n - 1, t = r->target_of[i], first = r->from[i] - 1;
+        int64_t S = r->pair[i].source.n, T = r->pair[i].target.n - 1, t = r->target_of[i],
+                first = r->from[i] - 1;
         if (r->sources) scores(&z, ZERO_CROSS, t, S, T, first, &q->source_attributions);
         if (run_wants_target(r)) scores(&z, ZERO_DECODER, t, T, T, first, &q->target_attributions);
         else if (self)
-            scores(&z, ZERO_DECODER, t, T, T, 0, run_sequence_score(r, i, STR_LIT("decoder_self_scores"), 3, (int64_t[]){T, T, L}));
+            scores(&z, ZERO_DECODER, t, T, T, 0,
+                   run_sequence_score(r, i, STR_LIT("decoder_self_scores"), 3, (int64_t[]){T, T, L}));
         if (r->sources && encoder)
-            scores(&z, ZERO_ENCODER, t, S, S, 0, run_sequence_score(r, i, STR_LIT("encoder_self_scores"), 3,
-                                                                    (int64_t[]){S, S, r->f->encoder_layers}));
-        if (r->o->progress) r->o->progress(r->o->context, r->first_step[i] + r->to[i] - r->from[i], r->n_steps);
+            scores(&z, ZERO_ENCODER, t, S, S, 0,
+                   run_sequence_score(r, i, STR_LIT("encoder_self_scores"), 3,
+                                      (int64_t[]){S, S, r->f->encoder_layers}));
+        if (r->o->progress)
+            r->o->progress(r->o->context, r->first_step[i] + r->to[i] - r->from[i], r->n_steps);
     }
     return true;
 }

@@ -15,13 +15,15 @@ static void look(Search *s, const Tensor *w, int64_t width)
 {
     if (!w || !w->name || s->exact) return;
     size_t n = strlen(w->name), k = strlen(s->path);
-    bool exact = !strcmp(w->name, s->path), end = n > k && w->name[n - k - 1] == '.' && !strcmp(w->name + n - k, s->path);
+    bool exact = !strcmp(w->name, s->path),
+         end = n > k && w->name[n - k - 1] == '.' && !strcmp(w->name + n - k, s->path);
     if (exact || (end && !s->found)) s->found = w, s->width = width, s->exact = exact;
 }
 
 static void look_into(Search *s, const Layer *l)
 {
-    const Projection *p[] = {&l->q, &l->k, &l->v, &l->o, &l->cross_q, &l->cross_k, &l->cross_v, &l->cross_o, &l->up, &l->gate, &l->down};
+    const Projection *p[] = {&l->q,       &l->k,       &l->v,  &l->o,    &l->cross_q, &l->cross_k,
+                             &l->cross_v, &l->cross_o, &l->up, &l->gate, &l->down};
     const Norm *n[] = {&l->self_norm, &l->cross_norm, &l->ff_norm};
     for (size_t i = 0; i < sizeof p / sizeof *p; i++)
         if (p[i]->w) look(s, p[i]->w, p[i]->w->rows);
@@ -42,7 +44,9 @@ const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e)
     look(&s, m->encoder_norm.g, m->info.width), look(&s, m->decoder_norm.g, m->info.width);
     if (s.found) return *width = s.width, s.found;
     const Tensor *example = m->encoder ? m->encoder[0].up.w : m->decoder[0].up.w;
-    err_set(e, "%s has no layer \"%.*s\" with weights of its own; try one like %.*s", m->info.name, (int)path.n, path.s,
-            (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0), example && example->name ? example->name : "");
+    err_set(e, "%s has no layer \"%.*s\" with weights of its own; try one like %.*s", m->info.name,
+            (int)path.n, path.s,
+            (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0),
+            example && example->name ? example->name : "");
     return NULL;
 }

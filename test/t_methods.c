@@ -1,12 +1,14 @@
-// t_methods.c — attribution methods with many passes, by what must hold of them: sums, special cases, the same bits however
-// the work is cut, numbers that are drawn, arguments that can't be. The library's results are t_attribute.c's.
+// t_methods.c — attribution methods with many passes, by what must hold of them: sums, special cases, the
+// same bits however the work is cut, numbers that are drawn, arguments that can't be. The library's results
+// are t_attribute.c's.
 #include "../attr/random.h"
 #include "../attr/run.h"
 #include "lab.h"
 
 #include <math.h>
 
-static bool attribute(Arena *A, const Lab *l, const char *method, const char *args, bool target, const Pair *p, Sequence *out, Err *e)
+static bool attribute(Arena *A, const Lab *l, const char *method, const char *args, bool target,
+                      const Pair *p, Sequence *out, Err *e)
 {
     AttrOptions o = attr_defaults();
     o.method = method, o.attribute_target = target, o.unk = tok_unk(l->t), o.eos = tok_eos(l->t);
@@ -14,11 +16,13 @@ static bool attribute(Arena *A, const Lab *l, const char *method, const char *ar
     return attr_run(A, l->m, &o, p, 1, out, e);
 }
 
-static Sequence attributed(Arena *A, const Lab *l, const char *method, const char *args, bool target, const Pair *p)
+static Sequence attributed(Arena *A, const Lab *l, const char *method, const char *args, bool target,
+                           const Pair *p)
 {
     Err e = {0};
     Sequence s = {0};
-    if (!attribute(A, l, method, args, target, p, &s, &e)) FAIL("%s %s: %s", method, args ? args : "", e.text);
+    if (!attribute(A, l, method, args, target, p, &s, &e))
+        FAIL("%s %s: %s", method, args ? args : "", e.text);
     return s;
 }
 
@@ -36,7 +40,8 @@ static double column_sum(const Sequence *s, int64_t c)
     double sum = 0;
     const Scores *side[] = {&s->source_attributions, &s->target_attributions};
     for (int t = 0; t < 2; t++)
-        for (int64_t i = 0; side[t]->v && i < side[t]->dim[0]; i++) sum += isnan(row_sum(side[t], i, c)) ? 0 : row_sum(side[t], i, c);
+        for (int64_t i = 0; side[t]->v && i < side[t]->dim[0]; i++)
+            sum += isnan(row_sum(side[t], i, c)) ? 0 : row_sum(side[t], i, c);
     return sum;
 }
 
@@ -67,13 +72,17 @@ TEST(methods_completeness)
         if (!lab_open(A, models[k], &l)) continue;
         Pair p = lab_forced(A, &l, "The nurse went to the hospital.", "De verpleger ging.");
         double few, many, gauss;
-        Sequence s = attributed(A, &l, "integrated_gradients",
-                                "{\"n_steps\": 8, \"method\": \"riemann_middle\", \"return_convergence_delta\": true}", true, &p);
+        Sequence s = attributed(
+            A, &l, "integrated_gradients",
+            "{\"n_steps\": 8, \"method\": \"riemann_middle\", \"return_convergence_delta\": true}", true, &p);
         few = worst_delta(&s);
-        s = attributed(A, &l, "integrated_gradients",
-                       "{\"n_steps\": 256, \"method\": \"riemann_middle\", \"return_convergence_delta\": true}", true, &p);
+        s = attributed(
+            A, &l, "integrated_gradients",
+            "{\"n_steps\": 256, \"method\": \"riemann_middle\", \"return_convergence_delta\": true}", true,
+            &p);
         many = worst_delta(&s);
-        s = attributed(A, &l, "integrated_gradients", "{\"n_steps\": 96, \"return_convergence_delta\": true}", true, &p);
+        s = attributed(A, &l, "integrated_gradients", "{\"n_steps\": 96, \"return_convergence_delta\": true}",
+                       true, &p);
         gauss = worst_delta(&s);
         CHECK(many < few / 8 + 1e-5);
         CHECK_NEAR(many, 0, 2e-3);
@@ -89,7 +98,8 @@ TEST(methods_rows)
     Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit in de tas.");
     Sequence one = attributed(A, &l, "sequential_integrated_gradients", "{\"n_steps\": 60}", true, &p);
     Sequence gone = attributed(A, &l, "occlusion", NULL, true, &p);
-    Scores *of[2][2] = {{&one.source_attributions, &gone.source_attributions}, {&one.target_attributions, &gone.target_attributions}};
+    Scores *of[2][2] = {{&one.source_attributions, &gone.source_attributions},
+                        {&one.target_attributions, &gone.target_attributions}};
     for (int side = 0; side < 2; side++)
         for (int64_t i = 0; i < of[side][0]->dim[0]; i++)
             for (int64_t c = 0; c < of[side][0]->dim[1]; c++) {
@@ -108,10 +118,12 @@ static double *probabilities(Arena *A, const Lab *l, const Pair *p, const float 
     Pass pass;
     int64_t *rows = arena_new(A, int64_t, T);
     for (int64_t j = 0; j < T; j++) rows[j] = j;
-    nn_forward(l->m, t, tn_leaf(t, x, S, d, rows_make(A, 1, &S), false), tn_leaf(t, y, T, d, rows_make(A, 1, &T), false), NULL, &pass);
+    nn_forward(l->m, t, tn_leaf(t, x, S, d, rows_make(A, 1, &S), false),
+               tn_leaf(t, y, T, d, rows_make(A, 1, &T), false), NULL, &pass);
     Tensor *z = nn_logits(l->m, t, &pass, rows, rows_make(A, 1, &T));
     double *out = arena_new(A, double, T);
-    for (int64_t j = 0; j < T; j++) out[j] = num_exp((double)z->f[j * V + p->target.v[j + 1]] - num_log_sum_exp(z->f + j * V, V));
+    for (int64_t j = 0; j < T; j++)
+        out[j] = num_exp((double)z->f[j * V + p->target.v[j + 1]] - num_log_sum_exp(z->f + j * V, V));
     return out;
 }
 
@@ -125,7 +137,7 @@ TEST(methods_occlusion_by_definition)
         Pair p = lab_forced(A, &l, "Is 4 even?", "yes, it is");
         Sequence s = attributed(A, &l, "occlusion", NULL, true, &p);
         int64_t d = l.f->width, S = p.source.n, T = p.target.n - 1;
-        float *x = arena_new(A, float, S * d), *y = arena_new(A, float, T * d), *kept = arena_new(A, float, d);
+        float *x = arena_new(A, float, S *d), *y = arena_new(A, float, T *d), *kept = arena_new(A, float, d);
         int32_t unk = tok_unk(l.t);
         nn_embed(l.m, p.source, false, x), nn_embed(l.m, (Ids){p.target.v, T}, true, y);
         double *clean = probabilities(A, &l, &p, x, y);
@@ -137,8 +149,11 @@ TEST(methods_occlusion_by_definition)
             double *now = probabilities(A, &l, &p, x, y);
             for (int64_t c = i < S ? 0 : i - S; c < T; c++) {
                 float want = fabsf((float)(clean[c] - now[c]));
-                float got = *run_cell(i < S ? &s.source_attributions : &s.target_attributions, i < S ? i : i - S, c);
-                if (got != want) FAIL("row %" PRId64 ", column %" PRId64 ": got %.9g, want %.9g", i, c, (double)got, (double)want);
+                float got =
+                    *run_cell(i < S ? &s.source_attributions : &s.target_attributions, i < S ? i : i - S, c);
+                if (got != want)
+                    FAIL("row %" PRId64 ", column %" PRId64 ": got %.9g, want %.9g", i, c, (double)got,
+                         (double)want);
                 else test_count(1);
             }
             memcpy(row, kept, (size_t)d * sizeof(float));
@@ -153,12 +168,14 @@ TEST(methods_occlusion_windows)
     if (!lab_open(A, "marian-en-nl", &l)) return;
     Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit.");
     Sequence all = attributed(A, &l, "occlusion", "{\"sliding_window_shapes\": 100}", true, &p);
-    Sequence two = attributed(A, &l, "occlusion", "{\"sliding_window_shapes\": [2, -1], \"strides\": [2, -1]}", false, &p);
+    Sequence two = attributed(A, &l, "occlusion",
+                              "{\"sliding_window_shapes\": [2, -1], \"strides\": [2, -1]}", false, &p);
     const Scores *s = &all.source_attributions, *t = &two.source_attributions;
     for (int64_t c = 0; c < s->dim[1]; c++)
         for (int64_t i = 1; i < s->dim[0]; i++) CHECK(*run_cell(s, i, c) == *run_cell(s, 0, c));
     for (int64_t c = 0; c < t->dim[1]; c++)
-        for (int64_t i = 0; i + 1 < t->dim[0] && t->dim[0] % 2 == 0; i += 2) CHECK(*run_cell(t, i, c) == *run_cell(t, i + 1, c));
+        for (int64_t i = 0; i + 1 < t->dim[0] && t->dim[0] % 2 == 0; i += 2)
+            CHECK(*run_cell(t, i, c) == *run_cell(t, i + 1, c));
 }
 
 TEST(methods_attention_sums)
@@ -168,7 +185,8 @@ TEST(methods_attention_sums)
         Lab l;
         if (!lab_open(A, models[k], &l)) continue;
         Pair p = lab_forced(A, &l, "Is 4 even?", "yes, it is");
-        Sequence s = attributed(A, &l, "attention", NULL, true, &p), own = attributed(A, &l, "attention", NULL, false, &p);
+        Sequence s = attributed(A, &l, "attention", NULL, true, &p),
+                 own = attributed(A, &l, "attention", NULL, false, &p);
         const Scores *of[] = {&s.source_attributions, &s.target_attributions,
                               named(s.sequence_scores, s.n_sequence_scores, "encoder_self_attentions"),
                               named(own.sequence_scores, own.n_sequence_scores, "decoder_self_attentions")};
@@ -188,8 +206,9 @@ TEST(methods_attention_sums)
 
 // ------------------------------------------------------------------------------------------ value zeroing
 
-// The library of now can't do Marian; the older one, recorded, can. Its decoder scores without a target side have a shape of
-// their own, and its 1 - cos is a multiple of 2^-24 that is then divided by sums down to 1e-3.
+// The library of now can't do Marian; the older one, recorded, can. Its decoder scores without a target side
+// have a shape of their own, and its 1 - cos is a multiple of 2^-24 that is then divided by sums down to
+// 1e-3.
 TEST(methods_value_zeroing_older)
 {
     const Json *index = golden_json(A, "index.json");
@@ -200,7 +219,8 @@ TEST(methods_value_zeroing_older)
         Err e = {0};
         const char *why;
         Attribution got, want;
-        if (!str_is(json_get(entry, "method")->text, "value_zeroing") || !lab_case(A, entry, &c, &why)) continue;
+        if (!str_is(json_get(entry, "method")->text, "value_zeroing") || !lab_case(A, entry, &c, &why))
+            continue;
         if (!lab_open(A, str_zero(A, c.model), &l)) continue;
         const char *file = str_zero(A, json_get(entry, "raw_file")->text) + strlen("cases/");
         if (!lab_attribute(A, &l, &c, &got, &e)) FAIL("%s: %s", file, e.text);
@@ -222,9 +242,13 @@ TEST(methods_value_zeroing_heads)
     Pair p = lab_forced(A, &l, "Is 4 even?", "yes, it is");
     Sequence none = attributed(A, &l, "value_zeroing", "{\"cross_zeroed_units_indices\": {}}", true, &p);
     Sequence all = attributed(A, &l, "value_zeroing", NULL, true, &p);
-    Sequence listed = attributed(A, &l, "value_zeroing", "{\"cross_zeroed_units_indices\": [0, 1, -1]}", true, &p);
-    Sequence far = attributed(A, &l, "value_zeroing", "{\"similarity_metric\": \"euclidean\", \"output_encoder_self_scores\": false}", false, &p);
-    const Scores *s = &none.source_attributions, *t = &all.source_attributions, *u = &listed.source_attributions;
+    Sequence listed =
+        attributed(A, &l, "value_zeroing", "{\"cross_zeroed_units_indices\": [0, 1, -1]}", true, &p);
+    Sequence far = attributed(A, &l, "value_zeroing",
+                              "{\"similarity_metric\": \"euclidean\", \"output_encoder_self_scores\": false}",
+                              false, &p);
+    const Scores *s = &none.source_attributions, *t = &all.source_attributions,
+                 *u = &listed.source_attributions;
     CHECK_INT(far.n_sequence_scores, 1);
     for (int64_t i = 0; i < s->dim[0] * s->dim[1] * s->dim[2]; i++) CHECK(s->v[i] == 0 && t->v[i] == u->v[i]);
     for (int64_t c = 0; c < t->dim[1]; c++) {
@@ -247,30 +271,38 @@ static void same_scores(const char *what, const Scores *x, const Scores *y, doub
     for (int k = 0; k < x->rank; k++) CHECK_INT(x->dim[k], y->dim[k]), n *= x->dim[k];
     for (int64_t i = 0; i < n; i++)
         if (!(fabs((double)x->v[i] - (double)y->v[i]) <= tolerance))
-            return FAIL("%s: [%" PRId64 "] %.9g and %.9g", what, i, (double)x->v[i], (double)y->v[i]), (void)0;
+            return FAIL("%s: [%" PRId64 "] %.9g and %.9g", what, i, (double)x->v[i], (double)y->v[i]),
+                   (void)0;
     test_count(n);
 }
 
-// At the embeddings they are the methods without a layer; at the encoder's end, through which all goes, they are complete.
+// At the embeddings they are the methods without a layer; at the encoder's end, through which all goes, they
+// are complete.
 TEST(methods_layers)
 {
     static const char *const pairs[][2] = {{"layer_gradient_x_activation", "input_x_gradient"},
-                                           {"layer_integrated_gradients", "integrated_gradients"}, {"layer_deeplift", "deeplift"}};
+                                           {"layer_integrated_gradients", "integrated_gradients"},
+                                           {"layer_deeplift", "deeplift"}};
     Lab l;
     if (!lab_open(A, "t5-v10-relu", &l)) return;
     Pair p = lab_forced(A, &l, "The nurse went to the hospital.", "De verpleger ging.");
     for (int k = 0; k < 3; k++) {
-        Sequence x = attributed(A, &l, pairs[k][0], NULL, false, &p), y = attributed(A, &l, pairs[k][1], NULL, false, &p);
+        Sequence x = attributed(A, &l, pairs[k][0], NULL, false, &p),
+                 y = attributed(A, &l, pairs[k][1], NULL, false, &p);
         same_scores(pairs[k][0], &x.source_attributions, &y.source_attributions, 0);
         CHECK(!x.target_attributions.v);
     }
-    Sequence whole = attributed(A, &l, "integrated_gradients", "{\"n_steps\": 64, \"return_convergence_delta\": true}", false, &p);
-    Sequence last = attributed(A, &l, "layer_integrated_gradients",
-                               "{\"n_steps\": 64, \"target_layer\": \"encoder.final_layer_norm\"}", false, &p);
-    Sequence inner = attributed(A, &l, "layer_integrated_gradients", "{\"n_steps\": 4, \"target_layer\": \"encoder.block[1].layer[1].DenseReluDense.wi\"}",
-                                false, &p);
+    Sequence whole = attributed(A, &l, "integrated_gradients",
+                                "{\"n_steps\": 64, \"return_convergence_delta\": true}", false, &p);
+    Sequence last =
+        attributed(A, &l, "layer_integrated_gradients",
+                   "{\"n_steps\": 64, \"target_layer\": \"encoder.final_layer_norm\"}", false, &p);
+    Sequence inner = attributed(
+        A, &l, "layer_integrated_gradients",
+        "{\"n_steps\": 4, \"target_layer\": \"encoder.block[1].layer[1].DenseReluDense.wi\"}", false, &p);
     const Scores *d = named(whole.step_scores, whole.n_step_scores, "deltas");
-    for (int64_t c = 0; c < d->dim[0]; c++) CHECK_NEAR(column_sum(&last, c), column_sum(&whole, c) - (double)d->v[c], 2e-3);
+    for (int64_t c = 0; c < d->dim[0]; c++)
+        CHECK_NEAR(column_sum(&last, c), column_sum(&whole, c) - (double)d->v[c], 2e-3);
     CHECK(inner.source_attributions.dim[2] != l.f->width);
     CHECK(inner.source_attributions.v[0] != 0);
 }
@@ -288,7 +320,8 @@ TEST(methods_random_stream)
         Random *r = arena_new(A, Random, 1);
         random_seed(r, (uint32_t)json_get(entry, "seed")->i);
         for (const Json *d = draws->child; d; d = d->next)
-            for (const Json *u = json_get(d, "uniform")->child; u; u = u->next) CHECK(random_uniform(r) == u->number);
+            for (const Json *u = json_get(d, "uniform")->child; u; u = u->next)
+                CHECK(random_uniform(r) == u->number);
         run++;
     }
     CHECK(run >= 2);
@@ -310,17 +343,22 @@ TEST(methods_random_normal)
 
 TEST(methods_seeds)
 {
-    static const char *const first[] = {"{\"seed\": 1}", "{\"seed\": 1, \"stdevs\": 0.5}", "{\"seed\": 1, \"n_samples\": 9}"};
-    static const char *const other[] = {"{\"seed\": 2}", "{\"seed\": 2, \"stdevs\": 0.5}", "{\"seed\": 2, \"n_samples\": 9}"};
+    static const char *const first[] = {"{\"seed\": 1}", "{\"seed\": 1, \"stdevs\": 0.5}",
+                                        "{\"seed\": 1, \"n_samples\": 9}"};
+    static const char *const other[] = {"{\"seed\": 2}", "{\"seed\": 2, \"stdevs\": 0.5}",
+                                        "{\"seed\": 2, \"n_samples\": 9}"};
     static const char *const method[] = {"gradient_shap", "gradient_shap", "lime"};
     Lab l;
     if (!lab_open(A, "odd-marian", &l)) return;
     Pair p = lab_forced(A, &l, "Is 4 even?", "yes");
     for (int k = 0; k < 3; k++) {
-        Sequence a = attributed(A, &l, method[k], first[k], false, &p), again = attributed(A, &l, method[k], first[k], false, &p);
+        Sequence a = attributed(A, &l, method[k], first[k], false, &p),
+                 again = attributed(A, &l, method[k], first[k], false, &p);
         Sequence b = attributed(A, &l, method[k], other[k], false, &p);
         same_scores(method[k], &a.source_attributions, &again.source_attributions, 0);
-        int64_t n = a.source_attributions.dim[0] * a.source_attributions.dim[1] * a.source_attributions.dim[2], differ = 0;
+        int64_t n = a.source_attributions.dim[0] * a.source_attributions.dim[1] *
+                    a.source_attributions.dim[2],
+                differ = 0;
         for (int64_t i = 0; i < n; i++) differ += a.source_attributions.v[i] != b.source_attributions.v[i];
         CHECK(differ > n / 2);
     }
@@ -334,7 +372,8 @@ TEST(methods_lime)
     Pair p = lab_forced(A, &l, "Is 4 even?", "yes, it is");
     Sequence none = attributed(A, &l, "lime", "{\"mask_prob\": 0, \"n_samples\": 5}", false, &p);
     Sequence both = attributed(A, &l, "lime", "{\"n_samples\": 30, \"mask_token\": \"pad\"}", true, &p);
-    for (int64_t i = 0; i < none.source_attributions.dim[0] * none.source_attributions.dim[1] * l.f->width; i++)
+    for (int64_t i = 0; i < none.source_attributions.dim[0] * none.source_attributions.dim[1] * l.f->width;
+         i++)
         CHECK(none.source_attributions.v[i] == 0);
     const Scores *t = &both.target_attributions;
     for (int64_t i = 0; i < t->dim[0]; i++)
@@ -369,7 +408,8 @@ static void run_bits(Arena *A, Bits *b, int first, size_t n)
         Str got = bytes_of(a, &out[i]), *want = &b->want[first + (int)i];
         if (!want->n) *want = str_copy(A, got);
         else if (!str_eq(got, *want))
-            FAIL("%s, %s, %d threads, memory %zu: text %d has other bits", b->o.method, cpu_isa(), pool_threads(), b->o.max_memory, first + (int)i);
+            FAIL("%s, %s, %d threads, memory %zu: text %d has other bits", b->o.method, cpu_isa(),
+                 pool_threads(), b->o.max_memory, first + (int)i);
         else test_count(1);
     }
     arena_free(a);
@@ -377,9 +417,14 @@ static void run_bits(Arena *A, Bits *b, int first, size_t n)
 
 static void same_bits(Arena *A, const char *model, bool forced)
 {
-    static const char *const source[TEXTS] = {"The nurse went.", "It rains.", "No."}, *const into[TEXTS] = {"De verpleger.", "Het", "Nee, nee."};
-    const Json *args = json_parse(A, STR_LIT("{\"n_steps\": 3, \"n_samples\": 3, \"n_neighbors\": 5, \"stdevs\": 0.01, "
-                                             "\"return_convergence_delta\": true}"), "", NULL);
+    static const char *const source[TEXTS] = {"The nurse went.", "It rains.", "No."}, *const into[TEXTS] = {
+                                                                                          "De verpleger.",
+                                                                                          "Het", "Nee, nee."};
+    const Json *args =
+        json_parse(A,
+                   STR_LIT("{\"n_steps\": 3, \"n_samples\": 3, \"n_neighbors\": 5, \"stdevs\": 0.01, "
+                           "\"return_convergence_delta\": true}"),
+                   "", NULL);
     const Entry *method;
     Bits b = {.o = attr_defaults()};
     if (!lab_open(A, model, &b.l)) return;
@@ -440,7 +485,8 @@ static bool run_faulty(Arena *A, void *context, Err *e)
 {
     Faulty *f = context;
     Sequence out;
-    return attribute(A, &f->l, f->method, "{\"n_steps\": 2, \"n_samples\": 2, \"n_neighbors\": 3}", false, &f->p, &out, e);
+    return attribute(A, &f->l, f->method, "{\"n_steps\": 2, \"n_samples\": 2, \"n_neighbors\": 3}", false,
+                     &f->p, &out, e);
 }
 
 TEST(methods_faults)
@@ -463,24 +509,35 @@ TEST(methods_arguments)
         const char *method, *args, *says;
         bool target;
     } bad[] = {
-        {"integrated_gradients", "{\"n_steps\": 0}", "argument n_steps is 0; it must be a whole number from 1 to 100000", false},
+        {"integrated_gradients", "{\"n_steps\": 0}",
+         "argument n_steps is 0; it must be a whole number from 1 to 100000", false},
         {"integrated_gradients", "{\"n_steps\": 2.5}", "argument n_steps is 2.5", false},
         {"integrated_gradients", "{\"n_steps\": \"many\"}", "argument n_steps is a string", false},
-        {"integrated_gradients", "{\"n_steps\": 99999999999999999999}", "argument n_steps is 99999999999999999999", false},
-        {"integrated_gradients", "{\"method\": \"simpson\"}", "gausslegendre, riemann_left, riemann_right, riemann_middle or riemann_trapezoid", false},
+        {"integrated_gradients", "{\"n_steps\": 99999999999999999999}",
+         "argument n_steps is 99999999999999999999", false},
+        {"integrated_gradients", "{\"method\": \"simpson\"}",
+         "gausslegendre, riemann_left, riemann_right, riemann_middle or riemann_trapezoid", false},
         {"integrated_gradients", "{\"method\": 3}", "argument method is a number", false},
-        {"integrated_gradients", "{\"method\": \"riemann_trapezoid\", \"n_steps\": 1}", "n_steps of 2 or more", false},
+        {"integrated_gradients", "{\"method\": \"riemann_trapezoid\", \"n_steps\": 1}",
+         "n_steps of 2 or more", false},
         {"integrated_gradients", "{\"internal_batch_size\": 0}", "argument internal_batch_size is 0", false},
-        {"integrated_gradients", "{\"return_convergence_delta\": 1}", "argument return_convergence_delta is a number; it must be true or false", false},
-        {"integrated_gradients", "{\"multiply_by_inputs\": \"yes\"}", "argument multiply_by_inputs is a string", false},
-        {"deeplift", "{\"return_convergence_delta\": []}", "argument return_convergence_delta is an array", false},
+        {"integrated_gradients", "{\"return_convergence_delta\": 1}",
+         "argument return_convergence_delta is a number; it must be true or false", false},
+        {"integrated_gradients", "{\"multiply_by_inputs\": \"yes\"}",
+         "argument multiply_by_inputs is a string", false},
+        {"deeplift", "{\"return_convergence_delta\": []}", "argument return_convergence_delta is an array",
+         false},
         {"gradient_shap", "{\"n_samples\": 0}", "argument n_samples is 0", false},
         {"gradient_shap", "{\"stdevs\": -1}", "argument stdevs is -1; it must be a number from 0", false},
-        {"gradient_shap", "{\"seed\": 4294967296}", "argument seed is 4294967296; it must be a whole number from 0 to 4294967295", false},
-        {"discretized_integrated_gradients", "{\"n_steps\": 1}", "argument n_steps is 1; it must be a whole number from 2", false},
-        {"discretized_integrated_gradients", "{\"method\": \"gausslegendre\"}", "it must be greedy or maxcount", false},
+        {"gradient_shap", "{\"seed\": 4294967296}",
+         "argument seed is 4294967296; it must be a whole number from 0 to 4294967295", false},
+        {"discretized_integrated_gradients", "{\"n_steps\": 1}",
+         "argument n_steps is 1; it must be a whole number from 2", false},
+        {"discretized_integrated_gradients", "{\"method\": \"gausslegendre\"}",
+         "it must be greedy or maxcount", false},
         {"discretized_integrated_gradients", "{\"n_neighbors\": -5}", "argument n_neighbors is -5", false},
-        {"occlusion", "{\"sliding_window_shapes\": [0, -1]}", "argument sliding_window_shapes must be a number of tokens from 1 on", false},
+        {"occlusion", "{\"sliding_window_shapes\": [0, -1]}",
+         "argument sliding_window_shapes must be a number of tokens from 1 on", false},
         {"occlusion", "{\"sliding_window_shapes\": [2, 7]}", "argument sliding_window_shapes", false},
         {"occlusion", "{\"sliding_window_shapes\": {}}", "argument sliding_window_shapes", false},
         {"occlusion", "{\"sliding_window_shapes\": []}", "argument sliding_window_shapes", false},
@@ -489,13 +546,18 @@ TEST(methods_arguments)
         {"lime", "{\"mask_token\": \"mask\"}", "it must be unk or pad", false},
         {"lime", "{\"masks\": [[1]]}", "argument masks must hold n_samples lists", false},
         {"lime", "{\"n_samples\": 1, \"masks\": [7]}", "argument masks must hold n_samples lists", false},
-        {"value_zeroing", "{\"cross_zeroed_units_indices\": 17}", "argument cross_zeroed_units_indices must be a head from 0 to", false},
-        {"value_zeroing", "{\"encoder_zeroed_units_indices\": {\"99\": 0}}", "argument encoder_zeroed_units_indices", false},
-        {"value_zeroing", "{\"decoder_zeroed_units_indices\": [\"a\"]}", "argument decoder_zeroed_units_indices", false},
+        {"value_zeroing", "{\"cross_zeroed_units_indices\": 17}",
+         "argument cross_zeroed_units_indices must be a head from 0 to", false},
+        {"value_zeroing", "{\"encoder_zeroed_units_indices\": {\"99\": 0}}",
+         "argument encoder_zeroed_units_indices", false},
+        {"value_zeroing", "{\"decoder_zeroed_units_indices\": [\"a\"]}",
+         "argument decoder_zeroed_units_indices", false},
         {"value_zeroing", "{\"similarity_metric\": \"dot\"}", "it must be cosine or euclidean", false},
-        {"layer_gradient_x_activation", "{\"target_layer\": \"encoder.layers.99.fc1\"}", "no layer \"encoder.layers.99.fc1\"", false},
+        {"layer_gradient_x_activation", "{\"target_layer\": \"encoder.layers.99.fc1\"}",
+         "no layer \"encoder.layers.99.fc1\"", false},
         {"layer_gradient_x_activation", "{\"target_layer\": 3}", "argument target_layer is a number", false},
-        {"layer_gradient_x_activation", "{\"target_layer\": \"decoder.layers.0.fc1\"}", "belongs to the decoder", false},
+        {"layer_gradient_x_activation", "{\"target_layer\": \"decoder.layers.0.fc1\"}",
+         "belongs to the decoder", false},
         {"layer_deeplift", "{}", "attribute_target must be off", true},
     };
     Lab l;
@@ -505,7 +567,8 @@ TEST(methods_arguments)
         Err e = {0};
         Sequence s;
         Arena *a = arena_create(A);
-        if (attribute(a, &l, bad[i].method, bad[i].args, bad[i].target, &p, &s, &e)) FAIL("%s took %s", bad[i].method, bad[i].args);
+        if (attribute(a, &l, bad[i].method, bad[i].args, bad[i].target, &p, &s, &e))
+            FAIL("%s took %s", bad[i].method, bad[i].args);
         CHECK_HAS(e.text, bad[i].says);
         arena_free(a);
     }
