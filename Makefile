@@ -64,9 +64,9 @@ $(B)/%.o: %.c
 	$(cc) $(FLAGS) $(CFLAGS) -c -o $@ $<
 
 test: inseq                                # the tests run in the build whose n-th allocation or I/O call can fail
-	$(MAKE) FAULTS=1 tests
+	@$(MAKE) --no-print-directory FAULTS=1 tests
 tests: $(B)/run $(B)/inseq
-	INSEQ=$(B)/inseq $(B)/run
+	@INSEQ=$(B)/inseq $(B)/run
 
 check:
 	tools/check.sh
