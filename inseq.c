@@ -652,7 +652,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     if (!load(a, name, &l, &e) || !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
         !prepare_jobs(a, &l, x->skip_special_tokens, &job, &n, &e) || !add_foils(a, x, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
-    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok);
+    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok), o.bos = tok_bos(l.tok);
     Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .at_once = on(a, "progress"),
                .width = terminal_width(STDERR_FILENO), .start = wall_clock()};
     bool shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet");

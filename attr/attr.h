@@ -95,7 +95,7 @@ typedef struct AttrOptions {
     size_t n_step_scores;
     bool attribute_target;
     bool include_eos_baseline;   // the baseline of the end token is unk too, not itself
-    int32_t unk, eos;            // the tokenizer's, for baselines; -1: none
+    int32_t unk, eos, bos;       // the tokenizer's, for baselines and paths; -1: none
     bool has_start, has_end;
     int64_t start, end;          // attr_pos_start, attr_pos_end (exclusive); negative: from the end
     StepArgs step;

@@ -9,7 +9,7 @@
 AttrOptions attr_defaults(void)
 {
     return (AttrOptions){.method = "saliency", .attributed_fn = "probability", .max_memory = (size_t)64 << 20,
-                         .unk = -1, .eos = -1,
+                         .unk = -1, .eos = -1, .bos = -1,
                          .step = {.top_p = 1, .min_tokens_to_keep = 1, .n_mcd_steps = 5}};
 }
 

@@ -185,7 +185,8 @@ static void build(int64_t row, void *context)
 
 static bool is_special(const Run *r, int32_t id)
 {
-    return id == r->o->unk || id == r->o->eos || id == r->f->eos || id == r->f->pad || id == r->f->start;
+    return id == r->o->unk || id == r->o->eos || id == r->o->bos || id == r->f->eos || id == r->f->pad ||
+           id == r->f->start;
 }
 
 static float *find_paths(Run *r, bool target, int64_t n, int64_t neighbours, bool count)

@@ -301,7 +301,7 @@ bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err 
     }
     *out = (Attribution){.sequence = arena_new(A, Sequence, c->n), .n = c->n};
     AttrOptions o = c->o;
-    o.unk = tok_unk(l->t), o.eos = tok_eos(l->t);
+    o.unk = tok_unk(l->t), o.eos = tok_eos(l->t), o.bos = tok_bos(l->t);
     if (!attr_run(A, l->m, &o, pair, c->n, out->sequence, e)) return false;
     for (size_t i = 0; c->clean && i < c->n; i++) {
         clean(A, l, out->sequence[i].source, out->sequence[i].n_source);
