@@ -273,10 +273,10 @@ static bool add_start(const Args *args, const Loaded *l, Ids *ids, Err *e)
 
 // ------------------------------------------------------------------------------------------------ generating
 
-static void generation_progress(void *context, int64_t length)
+static bool go_on(void *context, int64_t length)
 {
     (void)context, (void)length;
-    if (interrupted) _exit(EXIT_INTERRUPTED);
+    return !interrupted;
 }
 
 static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job **job, size_t n, Generated **out, Err *e)
@@ -284,7 +284,7 @@ static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job 
     Ids *source = arena_new(args->a, Ids, n), *prefix = arena_new(args->a, Ids, n);
     for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
     *out = arena_new(args->a, Generated, n * (size_t)nn_generation_returns(g));
-    return nn_generate(args->a, l->model, g, (int64_t)n, source, prefix, *out, generation_progress, NULL, e);
+    return nn_generate(args->a, l->model, g, (int64_t)n, source, prefix, *out, go_on, NULL, e);
 }
 
 static bool decode(const Args *args, const Loaded *l, const Generated *g, Str *out, Err *e)

@@ -286,7 +286,7 @@ bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenCon
 }
 
 bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source, const Ids *prefix,
-                 Generated *out, void (*progress)(void *context, int64_t length), void *context, Err *e)
+                 Generated *out, bool (*progress)(void *context, int64_t length), void *context, Err *e)
 {
     if (g->undone) return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do", m->info.name,
                                   g->undone);
@@ -304,7 +304,7 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
         if (!advance(&s, length, e)) return arena_free(work), false;
         open = 0;
         for (int64_t i = 0; i < n; i++) open += s.sentence[i].open;
-        if (progress) progress(context, length + 1);
+        if (progress && !progress(context, length + 1)) return arena_free(work), err_set(e, "interrupted");
     }
     collect(a, &s, nn_generation_returns(g), out);
     arena_free(work);

@@ -99,9 +99,10 @@ typedef struct GenConfig GenConfig;
 bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenConfig **out, Err *e);
 int64_t nn_generation_returns(const GenConfig *g); // num_return_sequences
 // n sources at once, each as if it were alone. prefix[i]: ids after the start token that the output must begin with
-// (NULL: none). out [n * num_return_sequences]. progress (may be NULL) is called after each token.
+// (NULL: none). out [n * num_return_sequences]. progress (may be NULL) is called after each token;
+// if it returns false, nn_generate does too, with e "interrupted".
 bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source, const Ids *prefix,
-                 Generated *out, void (*progress)(void *context, int64_t length), void *context, Err *e);
+                 Generated *out, bool (*progress)(void *context, int64_t length), void *context, Err *e);
 
 // ------------------------------------------------------------------------------------------------ the families
 
