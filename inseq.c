@@ -627,19 +627,6 @@ static size_t run_batch(Args *a, const Loaded *l, const GenConfig *g, const Attr
     return done;
 }
 
-// The next model's texts after those before it, so that there is one for each sequence.
-static void join_texts(Arena *a, Attribution *t, const Attribution *own)
-{
-    for (size_t i = 0; i < t->n_info; i++) {
-        InfoField *f = &t->info[i];
-        Str more = own->info[i].json; // both were described by the same code: the same keys in the same order
-        if (!str_is(f->key, "input_texts") && !str_is(f->key, "generated_texts")) continue;
-        if (more.n > 2)
-            f->json = f->json.n > 2 ? str_of(arena_printf(a, "%.*s,%.*s", (int)f->json.n - 1, f->json.s, (int)more.n - 1, more.s + 1))
-                                    : more;
-    }
-}
-
 // All texts with one model; adds its sequences to t. The exit code.
 static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrRequest *x, Attribution *t)
 {
@@ -670,12 +657,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
         clean_tokens(a, &l, own.sequence[i].target, own.sequence[i].n_target);
     }
     describe(a, &l, &o, job, n, &own);
-    if (!t->info) t->info = own.info, t->n_info = own.n_info;
-    else join_texts(a->a, t, &own);
-    Sequence *all = arena_new(a->a, Sequence, t->n + own.n);
-    if (t->n) memcpy(all, t->sequence, t->n * sizeof *all);
-    if (own.n) memcpy(all + t->n, own.sequence, own.n * sizeof *all);
-    t->sequence = all, t->n += own.n;
+    attr_append(a->a, t, &own);
     return report_failures(job, n);
 }
 
@@ -724,7 +706,9 @@ static int cmd_attribute(Args *a)
 static bool read_result(Args *a, const char *path, Attribution *t, Err *e)
 {
     Str bytes;
-    return file_read(a->a, path, (size_t)1 << 32, &bytes, e) && attr_from_json(a->a, bytes, path, t, e);
+    if (!file_read(a->a, path, (size_t)1 << 32, &bytes, e) || !attr_from_json(a->a, bytes, path, t, e)) return false;
+    attr_take_titles(a->a, t);
+    return true;
 }
 
 static int cmd_show(Args *a)

@@ -44,7 +44,7 @@ typedef struct Sequence {
     NamedScores *sequence_scores;  // attention's [n, n, L, A] and the like
     size_t n_sequence_scores;
     OutputClass kind;
-    const char *title;             // the model, where several ran: shown with its tables; NULL: none. Not saved
+    const char *title;             // the model, where several ran: shown with its tables; NULL: none
     int64_t text;                  // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
 } Sequence;
 
@@ -119,6 +119,10 @@ typedef struct AttrTexts {
     const char *tokenizer_class;
 } AttrTexts;
 void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *o, const AttrTexts *x); // fills t->info
+
+// Adds the sequences of `more` to t (which may be empty) and what its info says of their texts and models.
+void attr_append(Arena *a, Attribution *t, const Attribution *more);
+void attr_take_titles(Arena *a, Attribution *t); // of a file just read: Sequence.title where several models ran
 
 // Attributes n pairs together, each exactly as if it were alone. out [n] on the arena a.
 bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out, Err *e);

@@ -1,6 +1,8 @@
 // describe.c — the `info` of a result file: which model, method, texts and arguments it was made with, under Inseq's keys.
 #include "run.h"
 
+#define SEQUENCE_MODELS "sequence_models" // ours: the model of each sequence, where several ran
+
 static void field(Arena *a, Attribution *t, const char *key, Str json)
 {
     t->info[t->n_info++] = (InfoField){.key = str_of(key), .json = str_copy(a, json)};
@@ -65,4 +67,47 @@ void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *
     field(a, t, "step_scores_args", STR_LIT("{}"));
     field_text(a, t, "tokenizer_class", x->tokenizer_class);
     field_text(a, t, "tokenizer_name", NULL);
+}
+
+// Two JSON lists end to end.
+static Str joined(Arena *a, Str first, Str more)
+{
+    if (first.n <= 2 || more.n <= 2) return first.n <= 2 ? more : first;
+    return str_of(arena_printf(a, "%.*s,%.*s", (int)first.n - 1, first.s, (int)more.n - 1, more.s + 1));
+}
+
+void attr_append(Arena *a, Attribution *t, const Attribution *more)
+{
+    Sequence *all = arena_new(a, Sequence, t->n + more->n);
+    for (size_t i = 0; i < t->n; i++) all[i] = t->sequence[i];
+    for (size_t i = 0; i < more->n; i++) all[t->n + i] = more->sequence[i];
+    t->sequence = all, t->n += more->n;
+    if (!t->n_info) t->info = more->info, t->n_info = more->n_info;
+    else // both were described by the same code: the same keys in the same order
+        for (size_t i = 0; i < more->n_info; i++)
+            if (str_is(more->info[i].key, "input_texts") || str_is(more->info[i].key, "generated_texts"))
+                t->info[i].json = joined(a, t->info[i].json, more->info[i].json);
+    Str *title = arena_new(a, Str, t->n);
+    for (size_t i = 0; i < t->n; i++) {
+        if (!all[i].title) return;
+        title[i] = str_of(all[i].title);
+    }
+    if (t->n_info && str_is(t->info[t->n_info - 1].key, SEQUENCE_MODELS)) t->n_info--;
+    field_list(a, t, SEQUENCE_MODELS, title, t->n);
+}
+
+// Gives each sequence the title that attr_append noted, where a file has them.
+void attr_take_titles(Arena *a, Attribution *t)
+{
+    for (size_t i = 0; i < t->n_info; i++) {
+        if (!str_is(t->info[i].key, SEQUENCE_MODELS)) continue;
+        const Json *list = json_parse(a, t->info[i].json, SEQUENCE_MODELS, NULL), *c = list ? list->child : NULL;
+        if (!list || list->kind != J_ARRAY || list->count != t->n) return;
+        for (size_t k = 0; k < t->n; k++, c = c->next) {
+            if (c->kind != J_STRING) return;
+            Sequence *s = &t->sequence[k];
+            s->title = str_zero(a, c->text);
+            s->text = k && str_is(c->text, s[-1].title) ? s[-1].text + 1 : 1;
+        }
+    }
 }

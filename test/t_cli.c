@@ -543,6 +543,10 @@ TEST(cli_several_models)
     const Json *info = json_get(json_get(json_parse(A, str_of(saved), json, NULL), "attributes"), "info"), *texts = json_get(info, "input_texts");
     CHECK(texts && texts->count == 2 && str_is(texts->child->next->text, "The cat."));
     CHECK_INT(json_get(info, "generated_texts")->count, 2);
+    Run shown = RUN("show", json); // the models' names are kept
+    check_ran("show", shown);
+    CHECK_HAS(shown.out, MODEL ":\n");
+    CHECK_HAS(shown.out, "probability by model\n");
 }
 
 // A result that the library compressed, from a file and through a pipe.
