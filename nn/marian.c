@@ -43,8 +43,8 @@ static bool bind_tables(Model *m, int64_t source_vocab, bool shared, bool tied, 
     const char *names[2] = {"model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"};
     int64_t rows[2] = {source_vocab, m->info.vocab};
     for (int side = 0; side < 2; side++) {
-        const char *name = shared && bind_has(m, "model.shared.weight") ? "model.shared.weight" : names[side];
-        if (!bind_has(m, name)) name = "model.shared.weight";
+        bool own = bind_has(m, names[side]) && !(shared && tied && bind_has(m, "model.shared.weight"));
+        const char *name = own ? names[side] : "model.shared.weight";
         if (!(m->embed[side] = bind_matrix(m, name, rows[side], m->info.width, e))) return false;
     }
     m->output = m->embed[1];

@@ -4,10 +4,12 @@
 // Pre-norm Transformer with root mean square norms and no biases: x = x + attention(norm(x)), x = x + ff(norm(x)), and a
 // norm at the end. Attention is not scaled; the first block's table of relative position biases serves all blocks.
 // T5 1.0 ties the output matrix to the embeddings and scales the last states by D^-0.5; the later ones do neither.
+// tie_word_embeddings says which it is, or scale_decoder_outputs where that is given (transformers 5 writes both, and
+// the former always true).
 #include "t5.h"
 
 // What config.json means when a key is absent.
-static const T5Defaults t5_defaults = {.heads = 8, .ff = 2048, .vocab = 32128, .layers = 6, .feed_forward = "relu", .tied = true};
+static const T5Defaults t5_defaults = {.heads = 8, .ff = 2048, .vocab = 32128, .layers = 6, .feed_forward = "relu", .scaled = true};
 
 enum { MOST_WIDTH = 1 << 16, MOST_LAYERS = 512, MOST_VOCAB = 1 << 24 };
 
@@ -83,14 +85,14 @@ static bool read_activation(Model *m, const char *absent, bool *gated, Err *e)
                    (int)s.n, s.s);
 }
 
-static bool bind_tables(Model *m, bool tied, Err *e)
+static bool bind_tables(Model *m, bool scaled, Err *e)
 {
     int64_t V = m->info.vocab, d = m->info.width;
     const char *shared = bind_has(m, "shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
     if (!(m->embed[0] = m->embed[1] = bind_matrix(m, shared, V, d, e))) return false;
     m->output = m->embed[0];
     if (bind_has(m, "lm_head.weight") && !(m->output = bind_matrix(m, "lm_head.weight", V, d, e))) return false;
-    m->logits_scale = tied ? 1 / __builtin_sqrtf((float)d) : 1;
+    m->logits_scale = scaled ? 1 / __builtin_sqrtf((float)d) : 1;
     return true;
 }
 
@@ -108,7 +110,8 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
     f->decoder_layers = cfg_int(c, "num_decoder_layers", f->encoder_layers, 1, MOST_LAYERS);
     f->heads = s.heads;
     m->eps = (float)cfg_real(c, "layer_norm_epsilon", 1e-6, 0, 1);
-    bool tied = cfg_bool(c, "tie_word_embeddings", true) && absent->tied;
+    bool tied = cfg_bool(c, "tie_word_embeddings", true);
+    bool scaled = cfg_bool(c, "scale_decoder_outputs", tied) && absent->scaled;
     float rate = (float)cfg_real(c, "dropout_rate", 0.1, 0, 0.999);
     m->dropout = (Noise){.rate = rate, .inputs = rate, .attention = rate, .activation = rate};
     if (e && e->set) return false;
@@ -117,7 +120,7 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
         return err_set(e, "%s: relative_attention_num_buckets %" PRId64 " must be a multiple of 4 and less than twice "
                        "relative_attention_max_distance %" PRId64, c->path, s.buckets, s.max_distance);
     m->cross_attention = (Attention){.heads = (int)s.heads, .scale = 1};
-    return bind_tables(m, tied, e) &&
+    return bind_tables(m, scaled, e) &&
            bind_stack(m, &s, false, &m->encoder, f->encoder_layers, &m->encoder_norm, e) &&
            bind_stack(m, &s, true, &m->decoder, f->decoder_layers, &m->decoder_norm, e);
 }

@@ -5,7 +5,7 @@
 typedef struct T5Defaults { // of the keys that config.json leaves out
     int64_t heads, ff, vocab, layers;
     const char *feed_forward;
-    bool tied; // tie_word_embeddings scales the last states; false: it never does
+    bool scaled; // the last states may be scaled; false: they never are
 } T5Defaults;
 
 bool t5_open(Model *m, const T5Defaults *absent, Err *e);

@@ -14,5 +14,6 @@ python=${PYTHON:-python3}
 [ $# -gt 0 ] || {
     "$python" make_tokenizer_cases.py
     "$python" checkpoints.py
+    "$python" shapes.py
     "$python" train.py
 }
