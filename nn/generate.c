@@ -290,6 +290,9 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
 {
     if (g->undone) return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do", m->info.name,
                                   g->undone);
+    if (g->num_return_sequences > g->num_beams)
+        return err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64, m->info.name,
+                       g->num_return_sequences, g->num_beams);
     Arena *work = arena_create(a);
     Search s = {.m = m, .g = g, .arena = work, .beams = g->num_beams, .n = n, .sentence = arena_new(work, Sentence, n),
                 .once = tape_create(work), .step = tape_create(work), .from = arena_new(work, int64_t, n * g->num_beams)};

@@ -233,6 +233,10 @@ TEST(generate_refusals)
         CHECK_HAS(e.text, bad[i].says);
     }
     if (!nn_generation(A, l.m, NULL, &g, &(Err){0})) FAIL("the model's own settings");
+    GenConfig many = *g; // as only a file can say: among arguments it is refused already
+    many.num_return_sequences = many.num_beams + 1, e = (Err){0};
+    CHECK(!nn_generate(A, l.m, &many, 1, &(Ids){fine, 2}, NULL, out, NULL, NULL, &e));
+    CHECK_HAS(e.text, "num_return_sequences is 7; it must be at most num_beams, 6");
     const struct {
         Ids source, prefix;
         const char *says;
