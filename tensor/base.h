@@ -176,6 +176,7 @@ void pool_run(int64_t n, void (*work)(int64_t i, void *context), void *context);
 void pool_start(int threads);
 void pool_stop(void);
 int pool_threads(void);
+void cpu_pause(void); // what a thread does between two looks at a word that another will change (cpu.c)
 
 // ---------------------------------------------------------------------------------------------------- options
 

@@ -49,15 +49,6 @@ static struct {
           .wake = PTHREAD_COND_INITIALIZER,
           .finished = PTHREAD_COND_INITIALIZER};
 
-static inline void pause_a_little(void)
-{
-#if defined __x86_64__ || defined __i386__
-    __builtin_ia32_pause();
-#elif defined __aarch64__
-    __asm__ volatile("yield");
-#endif
-}
-
 // ---------------------------------------------------------------------------------------------------- work
 
 static uint32_t open_items(void) { return (uint32_t)atomic_load(&pool.word); }
@@ -88,7 +79,7 @@ static void *worker(void *unused)
             pthread_cond_signal(&pool.finished);
             pthread_mutex_unlock(&pool.mutex);
         }
-        for (int i = 0; i < pool.spins && !open_items(); i++) pause_a_little();
+        for (int i = 0; i < pool.spins && !open_items(); i++) cpu_pause();
         if (open_items()) continue;
         pthread_mutex_lock(&pool.mutex);
         atomic_fetch_add(&pool.sleeping,
@@ -115,7 +106,7 @@ static bool finished(uint64_t items) { return atomic_load(&pool.done) == items; 
 
 static void wait_for_others(uint64_t items)
 {
-    for (int i = 0; i < pool.spins && !finished(items); i++) pause_a_little();
+    for (int i = 0; i < pool.spins && !finished(items); i++) cpu_pause();
     if (finished(items)) return;
     pthread_mutex_lock(&pool.mutex);
     atomic_store(&pool.waiting, true); // first this, then the look at `done`: the workers go the other way
