@@ -1,4 +1,4 @@
-// hub.c — MODEL, as users write it, to a folder on this machine. Never the network.
+// hub.c — MODEL, as users write it, to a folder on this machine or one inside the program. Never the network.
 //
 // The layout is that of huggingface_hub's cache (its guide "Understand caching"): CACHE/models--Org--name with
 // refs/REVISION (a file that holds a commit) and snapshots/COMMIT/FILE (mostly links into blobs/). Where CACHE is, and
@@ -159,7 +159,7 @@ const char *hub_folder(Arena *a, const char *model, const char *revision, const 
     if (*model && dir_exists(model)) return str_zero(a, str_of(model));
     if (*model == '~' && dir_exists(expand(a, model))) return expand(a, model);
     const char *inside = arena_printf(a, BUILTIN "%s", model);
-    if (*model && dir_exists(inside)) return inside;
+    if (file_exists(arena_printf(a, "%s/config.json", inside))) return inside;
     shown(text, str_of(model));
     if (!*model || strchr("./~", *model)) return err_set(e, "model '%s': no such folder", text), NULL;
     if (!repo_ok(str_of(model)))

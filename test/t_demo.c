@@ -37,6 +37,7 @@ TEST(names_lead_inside)
     const char *folder = hub_folder(A, "demo/en-nl", NULL, NULL, &e);
     CHECK_STR(str_of(folder ? folder : e.text), STR_LIT("builtin:demo/en-nl"));
     CHECK(!hub_folder(A, "demo/en", NULL, "/nonexistent", &e));
+    CHECK(!hub_folder(A, "demo", NULL, "/nonexistent", NULL));
     e = (Err){0};
     CHECK(hub_folder(A, "test/golden", NULL, NULL, &e) != NULL);
     CHECK(!e.set);
