@@ -198,7 +198,7 @@ static bool load(Args *a, const char *name, Loaded *l, Err *e)
     if (!model_kwargs(a, &o, e) || !(l->model = nn_open(a->a, name, o, e))) return false;
     l->info = nn_info(l->model);
     if (!(l->tok = tok_open(a->a, l->info->folder, e))) return false;
-    if ((int64_t)tok_size(l->tok) > l->info->vocab)
+    if ((int64_t)tok_size(l->tok) > nn_words(l->model, false))
         warn(a, "the tokenizer knows more tokens than the model has rows; such tokens will be refused");
     if (on(a, "verbose") || on(a, "very_verbose"))
         fprintf(stderr, "inseq: %s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s\n", l->info->folder, l->info->class_name,
@@ -236,10 +236,12 @@ static Str without_special(Arena *a, const Tokenizer *t, Str s)
     return s;
 }
 
-static Token *tokens_of(Arena *a, const Tokenizer *t, Ids ids)
+static Token *tokens_of(Arena *a, const Tokenizer *t, Ids ids, TokSide side)
 {
     Token *out = arena_new(a, Token, ids.n);
-    for (int64_t i = 0; i < ids.n; i++) out[i] = (Token){.id = ids.v[i], .text = tok_string(t, ids.v[i])};
+    for (int64_t i = 0; i < ids.n; i++)
+        out[i] = (Token){.id = ids.v[i],
+                         .text = side == TOK_SOURCE ? tok_source_string(t, ids.v[i]) : tok_string(t, ids.v[i])};
     return out;
 }
 
@@ -292,7 +294,7 @@ static bool decode(const Args *args, const Loaded *l, const Generated *g, Str *o
     int32_t *known = arena_new(args->a, int32_t, g->n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
     size_t n = 0;
     for (int64_t i = 0; i < g->n; i++)
-        if (g->ids[i] < (int32_t)tok_size(l->tok)) known[n++] = g->ids[i];
+        if (tok_string(l->tok, g->ids[i]).n) known[n++] = g->ids[i];
     return tok_decode(args->a, l->tok, known, n, (TokDecode){.skip_special = true, .cleanup = 0}, out, e);
 }
 
@@ -323,7 +325,7 @@ static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t
         if (!encode(a, l, j->source, TOK_SOURCE, plain, &j->source_ids, &j->err)) continue;
         if (prefix && !encode(a, l, j->target, TOK_TARGET, true, &j->prefix, &j->err)) continue;
         if (!nn_check_ids(l->model, j->source_ids, false, "source", &j->err)) continue;
-        j->source_tokens = tokens_of(a->a, l->tok, j->source_ids);
+        j->source_tokens = tokens_of(a->a, l->tok, j->source_ids, TOK_SOURCE);
     }
     return true;
 }
@@ -466,7 +468,8 @@ static bool make_foil(Args *a, const Loaded *l, bool plain, Job *j, Err *e)
     if (j->has_foil_target && (!encode(a, l, j->foil_target, TOK_TARGET, plain, &p->target, e) || !add_start(a, l, &p->target, e)))
         return false;
     if (p->target.n < 2 + !plain) return err_set(e, "the foil is empty; give it at least one word");
-    p->source_tokens = tokens_of(a->a, l->tok, p->source), p->target_tokens = tokens_of(a->a, l->tok, p->target);
+    p->source_tokens = tokens_of(a->a, l->tok, p->source, TOK_SOURCE);
+    p->target_tokens = tokens_of(a->a, l->tok, p->target, TOK_TARGET);
     return true;
 }
 
@@ -508,7 +511,7 @@ static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plai
         if (forced && !plain && j->target_ids.n < 2)
             err_set(&j->err, "the forced target is empty; give it at least one word");
         if (!add_start(a, l, &j->target_ids, &j->err)) continue;
-        j->target_tokens = tokens_of(a->a, l->tok, j->target_ids);
+        j->target_tokens = tokens_of(a->a, l->tok, j->target_ids, TOK_TARGET);
         make_foil(a, l, plain, j, &j->err);
     }
     return true;

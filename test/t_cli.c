@@ -528,6 +528,28 @@ TEST(cli_contrast_notes)
     check_refused("to weight by", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--weight_attributions", "logit"), 1, "--step_scores logit computes it");
 }
 
+// Marian with a vocabulary for each side: what is written is read by the target's, sources by their own.
+TEST(cli_two_vocabularies)
+{
+    const char *folder = "test/golden/shapes/marian-separate", *json = arena_printf(A, "%s/o.json", kit_folder(A));
+    const Json *all = json_parse(A, str_of(slurp(A, "test/golden/shapes/words.json", NULL)), "words.json", NULL);
+    for (const Json *c = all->child; c; c = c->next) {
+        const char *source = str_zero(A, json_get(c, "text")->text);
+        Run r = RUN("generate", "-m", folder, "-i", source, "--generation_kwargs", "{\"num_beams\": 2, \"max_length\": 12}");
+        check_ran("generate", r);
+        CHECK_STR(str_of(r.out), str_of(arena_printf(A, "%s\n", str_zero(A, json_get(c, "decoded")->text))));
+        check_ran("attribute", RUN("attribute", "-m", folder, "-i", source, "-g", "何とか", "--hide", "-o", json));
+        Attribution got;
+        Err e = {0};
+        if (!attr_from_json(A, str_of(slurp(A, json, NULL)), json, &got, &e)) FAIL("%s", e.text);
+        int64_t i = 0;
+        for (const Json *want = json_get(c, "source_tokens")->child; want && i < got.sequence->n_source; want = want->next, i++)
+            CHECK_STR(got.sequence->source[i].text, want->text);
+        CHECK_INT(i, json_get(c, "source_tokens")->count);
+    }
+    CHECK_INT(all->count, 2);
+}
+
 // A text that fails leaves the others in their places, with every model; texts stand beside their own results.
 TEST(cli_several_models)
 {

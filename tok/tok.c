@@ -366,13 +366,15 @@ int32_t tok_eos(const Tokenizer *t) { return t->eos; }
 int32_t tok_bos(const Tokenizer *t) { return t->bos; }
 int64_t tok_max_length(const Tokenizer *t) { return t->max_length; }
 
-Str tok_string(const Tokenizer *t, int32_t id)
+static Str string_of(const Tokenizer *t, const Vocab *v, int32_t id)
 {
     const Added *added = added_by_id(t, id);
     if (added) return added->text;
-    bool known = id >= 0 && (size_t)id < t->strings->n && t->strings->text[id].s;
-    return known ? t->strings->text[id] : (Str){"", 0};
+    return id >= 0 && (size_t)id < v->n && v->text[id].s ? v->text[id] : (Str){"", 0};
 }
+
+Str tok_string(const Tokenizer *t, int32_t id) { return string_of(t, t->strings, id); }
+Str tok_source_string(const Tokenizer *t, int32_t id) { return string_of(t, t->ids, id); }
 
 int32_t tok_id(const Tokenizer *t, Str token)
 {
