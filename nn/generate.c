@@ -39,16 +39,17 @@ typedef struct Search {
     Arena *arena;
     int64_t beams, n;
     Sentence *sentence;
-    Tape *once, *step;          // encoder states; one row per beam
+    Tape *once, *step; // encoder states; one row per beam
     Cache *cache;
-    int64_t *from;              // [n * beams] reordering of the cache
+    int64_t *from; // [n * beams] reordering of the cache
 } Search;
 
 // length^penalty without libm: exact for whole penalties.
 static double length_power(int64_t length, double penalty)
 {
     double whole = floor(penalty < 0 ? -penalty : penalty), x = 1;
-    if (whole != (penalty < 0 ? -penalty : penalty) || whole > 64) return num_exp(penalty * num_log((double)length));
+    if (whole != (penalty < 0 ? -penalty : penalty) || whole > 64)
+        return num_exp(penalty * num_log((double)length));
     for (int i = 0; i < (int)whole; i++) x *= (double)length;
     return penalty < 0 ? 1 / x : x;
 }
@@ -78,7 +79,8 @@ static void encode_sources(Search *s, const Ids *source, int64_t capacity)
     int64_t *len = arena_new(a, int64_t, s->n), total = 0;
     for (int64_t i = 0; i < s->n; i++) len[i] = source[i].n, total += len[i];
     Tensor *x = tn_new(s->once, total, m->info.width, rows_make(a, s->n, len));
-    for (int64_t i = 0; i < s->n; i++) nn_embed(m, source[i], false, x->f + x->seqs->start[i] * m->info.width);
+    for (int64_t i = 0; i < s->n; i++)
+        nn_embed(m, source[i], false, x->f + x->seqs->start[i] * m->info.width);
     Tensor *encoder = m->family->encode(m, s->once, x, NULL);
     s->cache = cache_make(a, m, s->n * s->beams, capacity);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) {
@@ -210,25 +212,38 @@ static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *
     const GenConfig *g = s->g;
     const ModelInfo *f = nn_info(s->m);
     if (f->start < 0)
-        return err_set(e, "%s: neither decoder_start_token_id nor bos_token_id is set; generation can't begin", f->name);
+        return err_set(
+            e, "%s: neither decoder_start_token_id nor bos_token_id is set; generation can't begin", f->name);
     if (source.n < 1) return err_set(e, "the source has no tokens");
     t->source = source;
     t->prompt = 1 + prefix.n;
-    t->limit = g->max_new_tokens ? t->prompt + g->max_new_tokens : g->max_length_given ? g->max_length : t->prompt + 20;
+    t->limit = g->max_new_tokens     ? t->prompt + g->max_new_tokens
+               : g->max_length_given ? g->max_length
+                                     : t->prompt + 20;
     if (!g->max_new_tokens && !g->max_length_given && f->max_positions && t->limit > f->max_positions)
         t->limit = f->max_positions; // transformers clips its own default only
     if (f->max_positions && t->limit > f->max_positions + 1)
-        return err_set(e, "generation is to run to %" PRId64 " tokens; %s has positions for %" PRId64 ": set max_length or "
-                       "max_new_tokens lower", t->limit, f->name, f->max_positions);
+        return err_set(e,
+                       "generation is to run to %" PRId64 " tokens; %s has positions for %" PRId64
+                       ": set max_length or "
+                       "max_new_tokens lower",
+                       t->limit, f->name, f->max_positions);
     if (t->prompt >= t->limit)
-        return err_set(e, "the target prefix has %" PRId64 " tokens with the start token, the length limit is %" PRId64
-                       ": nothing is left to generate; raise max_length", t->prompt, t->limit);
-    if (!nn_check_ids(s->m, prefix, true, "target prefix", e) || !nn_check_ids(s->m, source, false, "source", e)) return false;
+        return err_set(e,
+                       "the target prefix has %" PRId64
+                       " tokens with the start token, the length limit is %" PRId64
+                       ": nothing is left to generate; raise max_length",
+                       t->prompt, t->limit);
+    if (!nn_check_ids(s->m, prefix, true, "target prefix", e) ||
+        !nn_check_ids(s->m, source, false, "source", e))
+        return false;
     Beam **lists[] = {&t->running, &t->next, &t->pool};
     for (int i = 0; i < 3; i++) {
         Beam *list = *lists[i] = arena_new(s->arena, Beam, s->beams);
         for (int64_t b = 0; b < s->beams; b++) {
-            list[b] = (Beam){.ids = arena_new(s->arena, int32_t, t->limit), .score = i == 0 && b == 0 ? 0 : BAD, .n = t->prompt};
+            list[b] = (Beam){.ids = arena_new(s->arena, int32_t, t->limit),
+                             .score = i == 0 && b == 0 ? 0 : BAD,
+                             .n = t->prompt};
             list[b].ids[0] = f->start;
             for (int64_t j = 0; j < prefix.n; j++) list[b].ids[1 + j] = prefix.v[j];
         }
@@ -270,8 +285,10 @@ static void collect(Arena *a, const Search *s, int64_t returns, Generated *out)
         for (int64_t r = 0; r < returns; r++) {
             const Sentence *t = &s->sentence[i];
             const Beam *b = s->beams > 1 && t->pool[r].finished ? &t->pool[r] : &t->running[r];
-            *out++ = (Generated){.ids = memcpy(arena_new(a, int32_t, b->n), b->ids, (size_t)b->n * sizeof *b->ids),
-                                 .n = b->n, .score = (double)b->score};
+            *out++ =
+                (Generated){.ids = memcpy(arena_new(a, int32_t, b->n), b->ids, (size_t)b->n * sizeof *b->ids),
+                            .n = b->n,
+                            .score = (double)b->score};
         }
 }
 
@@ -285,21 +302,31 @@ bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenCon
     return !overrides || gen_config_override(a, overrides, m->info.vocab, g, e);
 }
 
-bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source, const Ids *prefix,
-                 Generated *out, bool (*progress)(void *context, int64_t length), void *context, Err *e)
+bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source,
+                 const Ids *prefix, Generated *out, bool (*progress)(void *context, int64_t length),
+                 void *context, Err *e)
 {
-    if (g->undone) return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do", m->info.name,
-                                  g->undone);
+    if (g->undone)
+        return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do",
+                       m->info.name, g->undone);
     if (g->num_return_sequences > g->num_beams)
-        return err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64, m->info.name,
-                       g->num_return_sequences, g->num_beams);
+        return err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64,
+                       m->info.name, g->num_return_sequences, g->num_beams);
     Arena *work = arena_create(a);
-    Search s = {.m = m, .g = g, .arena = work, .beams = g->num_beams, .n = n, .sentence = arena_new(work, Sentence, n),
-                .once = tape_create(work), .step = tape_create(work), .from = arena_new(work, int64_t, n * g->num_beams)};
+    Search s = {.m = m,
+                .g = g,
+                .arena = work,
+                .beams = g->num_beams,
+                .n = n,
+                .sentence = arena_new(work, Sentence, n),
+                .once = tape_create(work),
+                .step = tape_create(work),
+                .from = arena_new(work, int64_t, n * g->num_beams)};
     tape_record(s.once, false), tape_record(s.step, false);
     int64_t longest = 0;
     for (int64_t i = 0; i < n; i++) {
-        if (!start_sentence(&s, &s.sentence[i], source[i], prefix ? prefix[i] : (Ids){0}, e)) return arena_free(work), false;
+        if (!start_sentence(&s, &s.sentence[i], source[i], prefix ? prefix[i] : (Ids){0}, e))
+            return arena_free(work), false;
         longest = s.sentence[i].limit > longest ? s.sentence[i].limit : longest;
     }
     encode_sources(&s, source, longest);

@@ -30,7 +30,8 @@ Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n)
 Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
 {
     Tensor *u = apply_projection(t, x, &l->up);
-    Tensor *h = l->gate.w ? tn_mul(t, tn_act(t, apply_projection(t, x, &l->gate), m->act), u) : tn_act(t, u, m->act);
+    Tensor *h =
+        l->gate.w ? tn_mul(t, tn_act(t, apply_projection(t, x, &l->gate), m->act), u) : tn_act(t, u, m->act);
     if (m->noise && m->noise->activation > 0) h = tn_dropout(t, h, m->noise->activation, m->noise->seed++);
     return apply_dropout(m, t, apply_projection(t, h, &l->down));
 }
@@ -39,13 +40,16 @@ Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
 static void cache_add(const Cache *c, Tensor *cached, const Tensor *rows)
 {
     for (int64_t i = 0; i < c->n_active; i++)
-        memcpy(cached->f + (c->start[i] + c->length - 1) * c->width, rows->f + i * c->width, (size_t)c->width * sizeof(float));
+        memcpy(cached->f + (c->start[i] + c->length - 1) * c->width, rows->f + i * c->width,
+               (size_t)c->width * sizeof(float));
 }
 
-Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c, Tensor **result)
+Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c,
+                   Tensor **result)
 {
     if (result && *result) return apply_dropout(m, t, apply_projection(t, *result, &l->o));
-    Tensor *q = apply_projection(t, x, &l->q), *k = apply_projection(t, x, &l->k), *v = apply_projection(t, x, &l->v);
+    Tensor *q = apply_projection(t, x, &l->q), *k = apply_projection(t, x, &l->k),
+           *v = apply_projection(t, x, &l->v);
     if (c) {
         cache_add(c, &c->k[i], k), cache_add(c, &c->v[i], v);
         k = &c->k[i], v = &c->v[i];
@@ -56,8 +60,8 @@ Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i
     return apply_dropout(m, t, apply_projection(t, y, &l->o));
 }
 
-Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder, const int32_t *keys_of,
-                    Cache *c, Tensor **result)
+Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder,
+                    const int32_t *keys_of, Cache *c, Tensor **result)
 {
     if (result && *result) return apply_dropout(m, t, apply_projection(t, *result, &l->cross_o));
     Attention how = with_noise(m, m->cross_attention);
@@ -76,7 +80,9 @@ static Tensor *cache_rows(Arena *a, const Cache *c)
 {
     Tensor *x = arena_new(a, Tensor, c->layers);
     for (int64_t i = 0; i < c->layers; i++)
-        x[i] = (Tensor){.rows = c->slots * c->capacity, .cols = c->width, .seqs = &c->rows,
+        x[i] = (Tensor){.rows = c->slots * c->capacity,
+                        .cols = c->width,
+                        .seqs = &c->rows,
                         .f = arena_new_raw(a, float, c->slots * c->capacity * c->width)};
     return x;
 }
@@ -84,9 +90,14 @@ static Tensor *cache_rows(Arena *a, const Cache *c)
 Cache *cache_make(Arena *a, const Model *m, int64_t slots, int64_t capacity)
 {
     Cache *c = arena_new(a, Cache, 1);
-    *c = (Cache){.layers = m->info.decoder_layers, .slots = slots, .capacity = capacity, .width = m->decoder[0].k.w->rows,
-                 .slot = arena_new(a, int64_t, slots), .start = arena_new(a, int64_t, slots),
-                 .len = arena_new(a, int64_t, slots), .offset = arena_new(a, int64_t, slots)};
+    *c = (Cache){.layers = m->info.decoder_layers,
+                 .slots = slots,
+                 .capacity = capacity,
+                 .width = m->decoder[0].k.w->rows,
+                 .slot = arena_new(a, int64_t, slots),
+                 .start = arena_new(a, int64_t, slots),
+                 .len = arena_new(a, int64_t, slots),
+                 .offset = arena_new(a, int64_t, slots)};
     c->k = cache_rows(a, c), c->v = cache_rows(a, c);
     c->other_k = cache_rows(a, c), c->other_v = cache_rows(a, c);
     c->cross_k = arena_new(a, Tensor *, c->layers), c->cross_v = arena_new(a, Tensor *, c->layers);

@@ -30,23 +30,27 @@ static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols
 {
     const Stored *s = checkpoint_find(m->checkpoint, name);
     if (!s) {
-        err_set(e, "%s: no tensor \"%s\" among its %zu; is this a complete %s checkpoint?", m->checkpoint->files[0], name,
-                m->checkpoint->n, m->family->model_type);
+        err_set(e, "%s: no tensor \"%s\" among its %zu; is this a complete %s checkpoint?",
+                m->checkpoint->files[0], name, m->checkpoint->n, m->family->model_type);
         return NULL;
     }
     uint64_t elements = 1;
     for (int i = 0; i < s->rank; i++) elements *= (uint64_t)s->dim[i];
-    bool shaped = rows == 1 ? elements == (uint64_t)cols : s->rank == 2 && s->dim[0] == rows && s->dim[1] == cols;
+    bool shaped =
+        rows == 1 ? elements == (uint64_t)cols : s->rank == 2 && s->dim[0] == rows && s->dim[1] == cols;
     if (!shaped) {
         char found[200] = "";
         for (int i = 0; i < s->rank; i++)
-            snprintf(found + strlen(found), sizeof found - strlen(found), "%s%" PRId64, i ? ", " : "", s->dim[i]);
-        err_at(e, s->file, s->at, "tensor \"%s\" has shape [%s]; %s/config.json calls for [%" PRId64 ", %" PRId64 "]", name,
+            snprintf(found + strlen(found), sizeof found - strlen(found), "%s%" PRId64, i ? ", " : "",
+                     s->dim[i]);
+        err_at(e, s->file, s->at,
+               "tensor \"%s\" has shape [%s]; %s/config.json calls for [%" PRId64 ", %" PRId64 "]", name,
                found, m->checkpoint->folder, rows, cols);
         return NULL;
     }
     if (s->dtype != DT_F32 && s->dtype != DT_F16 && s->dtype != DT_BF16) {
-        err_at(e, s->file, s->at, "tensor \"%s\" is of type %s; weights must be F32, F16 or BF16", name, dtype_name(s->dtype));
+        err_at(e, s->file, s->at, "tensor \"%s\" is of type %s; weights must be F32, F16 or BF16", name,
+               dtype_name(s->dtype));
         return NULL;
     }
     *type = s->dtype == DT_F32 ? W_F32 : s->dtype == DT_F16 ? W_F16 : W_BF16;
@@ -99,9 +103,12 @@ static const Family *find_family(const Config *c, Err *e)
     for (size_t i = 0; i < N_FAMILIES; i++)
         if (str_is(type, families[i]->model_type)) return families[i];
     Buf known = {.arena = arena_create(NULL)};
-    for (size_t i = 0; i < N_FAMILIES; i++) buf_printf(&known, "%s%s", i ? ", " : "", families[i]->model_type);
+    for (size_t i = 0; i < N_FAMILIES; i++)
+        buf_printf(&known, "%s%s", i ? ", " : "", families[i]->model_type);
     if (!type.n) err_set(e, "%s: no \"model_type\"; one of %s is needed", c->path, known.s);
-    else err_set(e, "%s: model_type is \"%.*s\"; this program knows %s", c->path, (int)type.n, type.s, known.s);
+    else
+        err_set(e, "%s: model_type is \"%.*s\"; this program knows %s", c->path, (int)type.n, type.s,
+                known.s);
     arena_free(known.arena);
     return NULL;
 }
@@ -111,16 +118,20 @@ static double layer_cost(const Layer *l, bool with_cross, bool keys_of_cross)
     const Projection *self[] = {&l->q, &l->k, &l->v, &l->o, &l->up, &l->gate, &l->down};
     const Projection *cross[] = {&l->cross_q, &l->cross_o}, *keys[] = {&l->cross_k, &l->cross_v};
     double sum = 0;
-    for (size_t i = 0; i < 7; i++) sum += self[i]->w && !keys_of_cross ? (double)(self[i]->w->rows * self[i]->w->cols) : 0;
-    for (size_t i = 0; i < 2; i++) sum += with_cross && cross[i]->w ? (double)(cross[i]->w->rows * cross[i]->w->cols) : 0;
-    for (size_t i = 0; i < 2; i++) sum += keys_of_cross && keys[i]->w ? (double)(keys[i]->w->rows * keys[i]->w->cols) : 0;
+    for (size_t i = 0; i < 7; i++)
+        sum += self[i]->w && !keys_of_cross ? (double)(self[i]->w->rows * self[i]->w->cols) : 0;
+    for (size_t i = 0; i < 2; i++)
+        sum += with_cross && cross[i]->w ? (double)(cross[i]->w->rows * cross[i]->w->cols) : 0;
+    for (size_t i = 0; i < 2; i++)
+        sum += keys_of_cross && keys[i]->w ? (double)(keys[i]->w->rows * keys[i]->w->cols) : 0;
     return sum;
 }
 
 static void count_costs(Model *m)
 {
     ModelInfo *f = &m->info;
-    for (int64_t i = 0; i < f->encoder_layers; i++) f->flops_source += layer_cost(&m->encoder[i], false, false);
+    for (int64_t i = 0; i < f->encoder_layers; i++)
+        f->flops_source += layer_cost(&m->encoder[i], false, false);
     for (int64_t i = 0; i < f->decoder_layers; i++) {
         f->flops_target += layer_cost(&m->decoder[i], true, false);
         f->flops_source += layer_cost(&m->decoder[i], false, true);
@@ -144,9 +155,16 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     if (!(m->family = find_family(&m->config, e))) return NULL;
     if (!(m->checkpoint = checkpoint_open(a, folder, e))) return NULL;
     const Checkpoint *c = m->checkpoint;
-    m->info = (ModelInfo){.name = name, .folder = folder, .family = m->family->model_type, .class_name = m->family->class_name,
-                          .format = c->format, .encoder_decoder = m->family->encode != NULL, .bytes = c->bytes, .tensors = c->n};
-    for (size_t i = 0; i < c->n; i++) m->info.parameters += c->tensor[i].bytes / dtype_size(c->tensor[i].dtype);
+    m->info = (ModelInfo){.name = name,
+                          .folder = folder,
+                          .family = m->family->model_type,
+                          .class_name = m->family->class_name,
+                          .format = c->format,
+                          .encoder_decoder = m->family->encode != NULL,
+                          .bytes = c->bytes,
+                          .tensors = c->n};
+    for (size_t i = 0; i < c->n; i++)
+        m->info.parameters += c->tensor[i].bytes / dtype_size(c->tensor[i].dtype);
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
     if (!gen_config_load(a, folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
     m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;
@@ -165,11 +183,13 @@ bool nn_check_ids(const Model *m, Ids ids, bool target, const char *what, Err *e
     int64_t below = m->embed[target]->rows;
     for (int64_t i = 0; i < ids.n; i++)
         if (ids.v[i] < 0 || ids.v[i] >= below)
-            return err_set(e, "%s: token id %d at position %" PRId64 " is outside the vocabulary of %s (0 to %" PRId64 ")", what,
-                           ids.v[i], i, m->info.name, below - 1);
+            return err_set(e,
+                           "%s: token id %d at position %" PRId64
+                           " is outside the vocabulary of %s (0 to %" PRId64 ")",
+                           what, ids.v[i], i, m->info.name, below - 1);
     if (m->info.max_positions && ids.n > m->info.max_positions)
-        return err_set(e, "%s: %" PRId64 " tokens; %s has positions for %" PRId64 ". Split the text", what, ids.n, m->info.name,
-                       m->info.max_positions);
+        return err_set(e, "%s: %" PRId64 " tokens; %s has positions for %" PRId64 ". Split the text", what,
+                       ids.n, m->info.name, m->info.max_positions);
     return true;
 }
 
@@ -200,7 +220,8 @@ void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *ke
     out->states = m->family->decode(m, t, y, out->encoder, keys_of, NULL, out);
 }
 
-void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed, Pass *out)
+void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed,
+                      Pass *out)
 {
     Model noisy = *m;
     Noise noise = m->dropout;
@@ -224,9 +245,12 @@ bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e)
         WType type = s->dtype == DT_F32 ? W_F32 : s->dtype == DT_F16 ? W_F16 : W_BF16;
         if (!num_all_finite(s->data, type, (int64_t)(s->bytes / dtype_size(s->dtype)), &at))
             return err_at(e, s->file, s->at + (uint64_t)at * dtype_size(s->dtype),
-                          "tensor \"%.*s\" holds NaN or infinity at element %" PRId64 "; the checkpoint is damaged",
+                          "tensor \"%.*s\" holds NaN or infinity at element %" PRId64
+                          "; the checkpoint is damaged",
                           (int)s->name.n, s->name.s, at);
     }
-    return err_set(e, "%s: the model's output is not a finite number, though every weight is; its activations overflow float32",
+    return err_set(e,
+                   "%s: the model's output is not a finite number, though every weight is; its activations "
+                   "overflow float32",
                    m->info.name);
 }

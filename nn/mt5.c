@@ -1,7 +1,8 @@
 // mt5.c — multilingual T5. Xue et al. 2021, arXiv:2010.11934. T5 1.1's layers; other defaults, and logits never scaled.
 #include "t5.h"
 
-static const T5Defaults defaults = {.heads = 6, .ff = 1024, .vocab = 250112, .layers = 8, .feed_forward = "gated-gelu"};
+static const T5Defaults defaults = {
+    .heads = 6, .ff = 1024, .vocab = 250112, .layers = 8, .feed_forward = "gated-gelu"};
 
 static bool open(Model *m, Err *e) { return t5_open(m, &defaults, e); }
 

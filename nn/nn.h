@@ -8,7 +8,8 @@
 typedef struct Model Model;
 
 typedef struct NnOptions {
-    const char *revision, *cache_dir; // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
+    const char *revision,
+        *cache_dir; // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
 } NnOptions;
 
 // MODEL is a folder or the name of one in the local Hub cache. Never opens a socket, never runs code from a file.
@@ -18,19 +19,20 @@ Model *nn_open(Arena *a, const char *model, NnOptions o, Err *e);
 const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e);
 
 typedef struct ModelInfo {
-    const char *name;          // as it was asked for
+    const char *name; // as it was asked for
     const char *folder;
-    const char *family;        // config.json's model_type: "marian", "t5", ...
-    const char *class_name;    // transformers' class: "MarianMTModel", ...
-    const char *format;        // of the weights
+    const char *family;     // config.json's model_type: "marian", "t5", ...
+    const char *class_name; // transformers' class: "MarianMTModel", ...
+    const char *format;     // of the weights
     bool encoder_decoder;
-    int64_t width, vocab, max_positions; // D, V; max_positions 0: no limit
+    int64_t width, vocab, max_positions;                          // D, V; max_positions 0: no limit
     int64_t encoder_layers, decoder_layers, heads, encoder_heads; // heads: the decoder's
-    int32_t start, pad;        // decoder_start_token_id; -1: none
-    int32_t eos;               // the first one; -1: none
-    uint64_t parameters, bytes;// of the checkpoint
+    int32_t start, pad;                                           // decoder_start_token_id; -1: none
+    int32_t eos;                                                  // the first one; -1: none
+    uint64_t parameters, bytes;                                   // of the checkpoint
     size_t tensors;
-    double flops_source, flops_target, flops_word; // multiply-adds for a source row, a target row, a row of logits
+    double flops_source, flops_target,
+        flops_word; // multiply-adds for a source row, a target row, a row of logits
 } ModelInfo;
 
 const ModelInfo *nn_info(const Model *m);
@@ -56,11 +58,12 @@ const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e);
 
 // What one pass leaves. encoder and the attentions are NULL where the model has none.
 typedef struct Pass {
-    Tensor *x, *y;           // the embeddings given
-    Tensor *encoder;         // last encoder states [sum S, D]
-    Tensor *states;          // last decoder states [sum T, D]
-    Tensor **encoder_self, **decoder_self, **cross; // [layers] results of the attention op (tn_attention_weights)
-    Tensor **encoder_in, **decoder_in;              // [layers] what each layer was given
+    Tensor *x, *y;   // the embeddings given
+    Tensor *encoder; // last encoder states [sum S, D]
+    Tensor *states;  // last decoder states [sum T, D]
+    Tensor **encoder_self, **decoder_self,
+        **cross;                       // [layers] results of the attention op (tn_attention_weights)
+    Tensor **encoder_in, **decoder_in; // [layers] what each layer was given
 } Pass;
 
 // One teacher-forced pass: y holds the embeddings of target prefixes; row t of states predicts token t+1.
@@ -68,7 +71,8 @@ typedef struct Pass {
 // decoder-only models.
 void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, Pass *out);
 // The same with the model's dropout layers at work, as in training: another seed, another pass. Forward only.
-void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed, Pass *out);
+void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed,
+                      Pass *out);
 // Logits [rows picked, V] of some rows of pass->states, ascending within each sequence of `seqs`.
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs);
 // False if logits are not finite; then e says which weight holds NaN or infinity, or that the result overflowed.
@@ -82,15 +86,16 @@ typedef enum { ZERO_ENCODER, ZERO_DECODER, ZERO_CROSS } NnZero;
 // which alone see it. heads [heads]: those that lose it; NULL: all. After the last layer the stack's closing norm is
 // applied. t: another tape than the pass's, reset here. keys_of: as given to nn_forward. clean: the same rows unharmed,
 // [rows of the sequence, D], as long as the pass lives.
-Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, Tape *t, NnZero where, int64_t layer,
-                       int64_t seq, const int32_t *keys_of, int64_t first, int64_t n, const bool *heads, const float **clean);
+Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, Tape *t, NnZero where,
+                       int64_t layer, int64_t seq, const int32_t *keys_of, int64_t first, int64_t n,
+                       const bool *heads, const float **clean);
 
 // ------------------------------------------------------------------------------------------------ generation
 
 typedef struct Generated {
-    int32_t *ids;            // the start token (and a given prefix) first, the end token last if it was produced
+    int32_t *ids; // the start token (and a given prefix) first, the end token last if it was produced
     int64_t n;
-    double score;            // beam search: sum of log-probabilities / length^length_penalty; greedy: the plain sum
+    double score; // beam search: sum of log-probabilities / length^length_penalty; greedy: the plain sum
 } Generated;
 
 typedef struct GenConfig GenConfig;
@@ -101,8 +106,9 @@ int64_t nn_generation_returns(const GenConfig *g); // num_return_sequences
 // n sources at once, each as if it were alone. prefix[i]: ids after the start token that the output must begin with
 // (NULL: none). out [n * num_return_sequences]. progress (may be NULL) is called after each token;
 // if it returns false, nn_generate does too, with e "interrupted".
-bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source, const Ids *prefix,
-                 Generated *out, bool (*progress)(void *context, int64_t length), void *context, Err *e);
+bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source,
+                 const Ids *prefix, Generated *out, bool (*progress)(void *context, int64_t length),
+                 void *context, Err *e);
 
 // ------------------------------------------------------------------------------------------------ the families
 

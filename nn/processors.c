@@ -23,7 +23,8 @@ static void penalize(float *z, const int32_t *ids, int64_t n, double penalty)
 }
 
 // Bans every word that would complete an n-gram of `text` that begins with the last n-1 ids.
-static void ban_ngrams(float *z, const int32_t *ids, int64_t n, const int32_t *text, int64_t n_text, int64_t size)
+static void ban_ngrams(float *z, const int32_t *ids, int64_t n, const int32_t *text, int64_t n_text,
+                       int64_t size)
 {
     if (n + 1 < size) return;
     const int32_t *last = ids + n - (size - 1);
@@ -58,13 +59,15 @@ static void only(float *z, int64_t vocab, IdList list)
     for (size_t i = 0; i < list.n; i++) z[list.v[i]] = 0;
 }
 
-void processors_run(const GenConfig *g, Ids source, const int32_t *ids, int64_t n, int64_t prompt, int64_t limit, float *z,
-                    int64_t vocab)
+void processors_run(const GenConfig *g, Ids source, const int32_t *ids, int64_t n, int64_t prompt,
+                    int64_t limit, float *z, int64_t vocab)
 {
-    if (g->encoder_repetition_penalty != 1) penalize(z, source.v, source.n, 1 / g->encoder_repetition_penalty);
+    if (g->encoder_repetition_penalty != 1)
+        penalize(z, source.v, source.n, 1 / g->encoder_repetition_penalty);
     if (g->repetition_penalty != 1) penalize(z, ids, n, g->repetition_penalty);
     if (g->no_repeat_ngram_size) ban_ngrams(z, ids, n, ids, n, g->no_repeat_ngram_size);
-    if (g->encoder_no_repeat_ngram_size) ban_ngrams(z, ids, n, source.v, source.n, g->encoder_no_repeat_ngram_size);
+    if (g->encoder_no_repeat_ngram_size)
+        ban_ngrams(z, ids, n, source.v, source.n, g->encoder_no_repeat_ngram_size);
     ban_words(z, g, ids, n);
     if (n < g->min_length || n - prompt < g->min_new_tokens) ban(z, g->eos);
     if (g->forced_bos >= 0 && n == 1) only(z, vocab, (IdList){&g->forced_bos, 1});

@@ -9,7 +9,8 @@
 #include "t5.h"
 
 // What config.json means when a key is absent.
-static const T5Defaults t5_defaults = {.heads = 8, .ff = 2048, .vocab = 32128, .layers = 6, .feed_forward = "relu", .scaled = true};
+static const T5Defaults t5_defaults = {
+    .heads = 8, .ff = 2048, .vocab = 32128, .layers = 6, .feed_forward = "relu", .scaled = true};
 
 enum { MOST_WIDTH = 1 << 16, MOST_LAYERS = 512, MOST_VOCAB = 1 << 24 };
 
@@ -19,14 +20,15 @@ typedef struct Shape { // of config.json
 } Shape;
 
 // The four matrices of one attention; `prefix` ends with the module's name.
-static bool bind_attention(Model *m, const Shape *s, Projection *q, Projection *k, Projection *v, Projection *o,
-                           const char *prefix, Err *e)
+static bool bind_attention(Model *m, const Shape *s, Projection *q, Projection *k, Projection *v,
+                           Projection *o, const char *prefix, Err *e)
 {
     Projection *in[] = {q, k, v};
     static const char *const name[] = {"q", "k", "v"};
     int64_t inner = s->heads * s->d_kv, d = m->info.width;
     for (int i = 0; i < 3; i++)
-        if (!bind_projection(m, in[i], arena_printf(m->arena, "%s.%s", prefix, name[i]), inner, d, false, e)) return false;
+        if (!bind_projection(m, in[i], arena_printf(m->arena, "%s.%s", prefix, name[i]), inner, d, false, e))
+            return false;
     return bind_projection(m, o, arena_printf(m->arena, "%s.o", prefix), d, inner, false, e);
 }
 
@@ -44,7 +46,8 @@ static bool bind_block(Model *m, const Shape *s, Layer *l, const char *stack, in
 {
     const char *p = arena_printf(m->arena, "%s.block.%" PRId64 ".layer", stack, i);
     int64_t d = m->info.width;
-    if (!bind_attention(m, s, &l->q, &l->k, &l->v, &l->o, arena_printf(m->arena, "%s.0.SelfAttention", p), e) ||
+    if (!bind_attention(m, s, &l->q, &l->k, &l->v, &l->o, arena_printf(m->arena, "%s.0.SelfAttention", p),
+                        e) ||
         !bind_norm(m, &l->self_norm, arena_printf(m->arena, "%s.0.layer_norm", p), d, false, e))
         return false;
     if (cross && (!bind_attention(m, s, &l->cross_q, &l->cross_k, &l->cross_v, &l->cross_o,
@@ -63,13 +66,18 @@ static bool bind_stack(Model *m, const Shape *s, bool decoder, Layer **out, int6
     *out = arena_new(m->arena, Layer, n);
     for (int64_t i = 0; i < n; i++)
         if (!bind_block(m, s, &(*out)[i], stack, i, decoder, e)) return false;
-    const char *name = arena_printf(m->arena, "%s.block.0.layer.0.SelfAttention.relative_attention_bias.weight", stack);
+    const char *name =
+        arena_printf(m->arena, "%s.block.0.layer.0.SelfAttention.relative_attention_bias.weight", stack);
     Tensor *bias = bind_matrix(m, name, s->buckets, s->heads, e);
     if (!bias) return false;
     bias->f = arena_new_raw(m->arena, float, s->buckets * s->heads);
     num_widen(bias->f, bias->raw, bias->type, 0, s->buckets * s->heads);
-    m->self_attention[decoder] = (Attention){.heads = (int)s->heads, .scale = 1, .causal = decoder, .bias = bias,
-                                             .bidirectional = !decoder, .max_distance = s->max_distance};
+    m->self_attention[decoder] = (Attention){.heads = (int)s->heads,
+                                             .scale = 1,
+                                             .causal = decoder,
+                                             .bias = bias,
+                                             .bidirectional = !decoder,
+                                             .max_distance = s->max_distance};
     return bind_norm(m, last, arena_printf(m->arena, "%s.final_layer_norm", stack), m->info.width, false, e);
 }
 
@@ -81,8 +89,8 @@ static bool read_activation(Model *m, const char *absent, bool *gated, Err *e)
     if (*gated) act = (Str){s.s + 6, s.n - 6};
     if (str_is(s, "gated-gelu")) act = STR_LIT("gelu_new");
     return act_by_name(act, &m->act) ||
-           err_set(e, "%s: feed_forward_proj is \"%.*s\"; relu, gelu, gated-gelu and gated-silu are known", m->config.path,
-                   (int)s.n, s.s);
+           err_set(e, "%s: feed_forward_proj is \"%.*s\"; relu, gelu, gated-gelu and gated-silu are known",
+                   m->config.path, (int)s.n, s.s);
 }
 
 static bool bind_tables(Model *m, bool scaled, Err *e)
@@ -91,7 +99,8 @@ static bool bind_tables(Model *m, bool scaled, Err *e)
     const char *shared = bind_has(m, "shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
     if (!(m->embed[0] = m->embed[1] = bind_matrix(m, shared, V, d, e))) return false;
     m->output = m->embed[0];
-    if (bind_has(m, "lm_head.weight") && !(m->output = bind_matrix(m, "lm_head.weight", V, d, e))) return false;
+    if (bind_has(m, "lm_head.weight") && !(m->output = bind_matrix(m, "lm_head.weight", V, d, e)))
+        return false;
     m->logits_scale = scaled ? 1 / __builtin_sqrtf((float)d) : 1;
     return true;
 }
@@ -100,7 +109,8 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
 {
     const Config *c = &m->config;
     ModelInfo *f = &m->info;
-    Shape s = {.d_kv = cfg_int(c, "d_kv", 64, 1, MOST_WIDTH), .heads = cfg_int(c, "num_heads", absent->heads, 1, 1024),
+    Shape s = {.d_kv = cfg_int(c, "d_kv", 64, 1, MOST_WIDTH),
+               .heads = cfg_int(c, "num_heads", absent->heads, 1, 1024),
                .ff = cfg_int(c, "d_ff", absent->ff, 1, MOST_WIDTH * 4),
                .buckets = cfg_int(c, "relative_attention_num_buckets", 32, 4, 1 << 16),
                .max_distance = cfg_int(c, "relative_attention_max_distance", 128, 2, 1 << 20)};
@@ -117,8 +127,11 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
     if (e && e->set) return false;
     if (!read_activation(m, absent->feed_forward, &s.gated, e)) return false;
     if (s.buckets % 4 || s.max_distance <= s.buckets / 2)
-        return err_set(e, "%s: relative_attention_num_buckets %" PRId64 " must be a multiple of 4 and less than twice "
-                       "relative_attention_max_distance %" PRId64, c->path, s.buckets, s.max_distance);
+        return err_set(e,
+                       "%s: relative_attention_num_buckets %" PRId64
+                       " must be a multiple of 4 and less than twice "
+                       "relative_attention_max_distance %" PRId64,
+                       c->path, s.buckets, s.max_distance);
     m->cross_attention = (Attention){.heads = (int)s.heads, .scale = 1};
     return bind_tables(m, scaled, e) &&
            bind_stack(m, &s, false, &m->encoder, f->encoder_layers, &m->encoder_norm, e) &&
@@ -141,8 +154,8 @@ Tensor *t5_encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
     return apply_input_dropout(m, t, apply_norm(m, t, x, &m->encoder_norm));
 }
 
-Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
-                             Pass *pass)
+Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder,
+                         const int32_t *keys_of, Cache *c, Pass *pass)
 {
     const Layer *l = &m->decoder[i];
     if (pass) pass->decoder_in[i] = y;
@@ -153,16 +166,19 @@ Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *
     return tn_add(t, y, apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l));
 }
 
-Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass)
+Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,
+                  Pass *pass)
 {
     y = apply_input_dropout(m, t, y);
-    for (int64_t i = 0; i < m->info.decoder_layers; i++) y = t5_decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
+    for (int64_t i = 0; i < m->info.decoder_layers; i++)
+        y = t5_decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return apply_input_dropout(m, t, apply_norm(m, t, y, &m->decoder_norm));
 }
 
 Tensor *t5_logits(const Model *m, Tape *t, Tensor *states)
 {
-    return tn_linear(t, m->logits_scale == 1 ? states : tn_scale(t, states, m->logits_scale), m->output, NULL);
+    return tn_linear(t, m->logits_scale == 1 ? states : tn_scale(t, states, m->logits_scale), m->output,
+                     NULL);
 }
 
 static bool open(Model *m, Err *e) { return t5_open(m, &t5_defaults, e); }

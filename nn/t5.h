@@ -10,8 +10,9 @@ typedef struct T5Defaults { // of the keys that config.json leaves out
 
 bool t5_open(Model *m, const T5Defaults *absent, Err *e);
 Tensor *t5_encode(const Model *m, Tape *t, Tensor *x, Pass *pass);
-Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c, Pass *pass);
+Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,
+                  Pass *pass);
 Tensor *t5_logits(const Model *m, Tape *t, Tensor *states);
 Tensor *t5_encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass);
-Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder, const int32_t *keys_of, Cache *c,
-                         Pass *pass);
+Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder,
+                         const int32_t *keys_of, Cache *c, Pass *pass);

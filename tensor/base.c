@@ -84,7 +84,8 @@ void fault_arm_from_env(void)
     const char *text = getenv("INSEQ_FAULT");
     for (FaultKind k = 0; text && k < FAULT_KINDS; k++) {
         size_t n = strlen(names[k]);
-        if (!strncmp(text, names[k], n)) fault_arm(k, strtol(text + n, NULL, 10), text[strlen(text) - 1] == '+');
+        if (!strncmp(text, names[k], n))
+            fault_arm(k, strtol(text + n, NULL, 10), text[strlen(text) - 1] == '+');
     }
 }
 #else
@@ -100,9 +101,9 @@ enum { ALIGN = 64, FIRST_BLOCK = 16 << 10, LARGEST_STEP = 8 << 20 };
 
 typedef struct Block {
     struct Block *next;
-    size_t cap, used;   // bytes after the header
-    size_t mapped;      // bytes of a block mapped by itself; 0: from calloc
-    size_t dirty;       // bytes that may hold something: beyond it the block is still zero as it came
+    size_t cap, used; // bytes after the header
+    size_t mapped;    // bytes of a block mapped by itself; 0: from calloc
+    size_t dirty;     // bytes that may hold something: beyond it the block is still zero as it came
 } Block;
 
 typedef struct Clean {
@@ -136,8 +137,9 @@ enum { LARGE_PAGE = 2 << 20 };
 static Block *map_block(size_t bytes)
 {
     size_t mapped = (bytes + 2 * (size_t)LARGE_PAGE - 1) & ~(size_t)(LARGE_PAGE - 1);
-    char *p = fault_hit(FAULT_ALLOC) ? MAP_FAILED
-                                     : mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *p = fault_hit(FAULT_ALLOC)
+                  ? MAP_FAILED
+                  : mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED) no_memory(bytes);
     size_t before = (size_t)(-(uintptr_t)p & (LARGE_PAGE - 1));
     if (before) munmap(p, before);
@@ -168,7 +170,10 @@ Arena *arena_create(Arena *parent)
     return a;
 }
 
-static char *payload(Block *b) { return (char *)(((uintptr_t)(b + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1)); }
+static char *payload(Block *b)
+{
+    return (char *)(((uintptr_t)(b + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+}
 
 static void run_cleans(Arena *a)
 {
@@ -403,7 +408,8 @@ void buf_base64(Buf *b, const void *bytes, size_t n)
         if (i + 1 < n) w |= (uint32_t)p[i + 1] << 8;
         if (i + 2 < n) w |= p[i + 2];
         char four[4] = {base64_digits[w >> 18], base64_digits[w >> 12 & 63],
-                        i + 1 < n ? base64_digits[w >> 6 & 63] : '=', i + 2 < n ? base64_digits[w & 63] : '='};
+                        i + 1 < n ? base64_digits[w >> 6 & 63] : '=',
+                        i + 2 < n ? base64_digits[w & 63] : '='};
         buf_put(b, four, 4);
     }
 }

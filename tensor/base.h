@@ -26,7 +26,8 @@ bool err_at(Err *e, const char *path, uint64_t offset, const char *format, ...)
 
 // We are wrong, not the input: prints file and line, then aborts. No byte of any file may reach one.
 #define BUG(...) bug_at(__FILE__, __LINE__, __VA_ARGS__)
-_Noreturn void bug_at(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
+_Noreturn void bug_at(const char *file, int line, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 // What to do when the machine is short of memory (never returns: exits or long-jumps). Set once, by main or a test.
 void base_on_no_memory(void (*handler)(size_t wanted));
@@ -36,21 +37,27 @@ void base_on_no_memory(void (*handler)(size_t wanted));
 // Memory with one lifetime. Allocation never returns NULL: when memory is short the handler above is called.
 typedef struct Arena Arena;
 
-Arena *arena_create(Arena *parent);    // freed with its parent; NULL: a root, which whoever made it frees
-void arena_free(Arena *a);             // runs the clean-ups (last first), frees children and memory
-void arena_reset(Arena *a);            // forgets everything in it but keeps the memory for the next round
-size_t arena_used(const Arena *a);     // bytes handed out since the last reset, children not counted
+Arena *arena_create(Arena *parent); // freed with its parent; NULL: a root, which whoever made it frees
+void arena_free(Arena *a);          // runs the clean-ups (last first), frees children and memory
+void arena_reset(Arena *a);         // forgets everything in it but keeps the memory for the next round
+size_t arena_used(const Arena *a);  // bytes handed out since the last reset, children not counted
 void arena_on_free(Arena *a, void (*clean)(void *), void *object); // also runs at arena_reset
 
 void *arena_zeroed(Arena *a, size_t count, size_t size); // 64-byte aligned, zeroed; count*size is checked
 void *arena_raw(Arena *a, size_t count, size_t size);    // the same, not zeroed
-#define arena_new(a, T, n) ((T *)arena_zeroed((a), (size_t)(n), sizeof(T)))
+#define arena_new(a, T, n)     ((T *)arena_zeroed((a), (size_t)(n), sizeof(T)))
 #define arena_new_raw(a, T, n) ((T *)arena_raw((a), (size_t)(n), sizeof(T)))
 char *arena_printf(Arena *a, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 // Size arithmetic that cannot wrap: false (and *out untouched) on overflow.
-static inline bool mul_ok(uint64_t a, uint64_t b, uint64_t *out) { return !__builtin_mul_overflow(a, b, out); }
-static inline bool add_ok(uint64_t a, uint64_t b, uint64_t *out) { return !__builtin_add_overflow(a, b, out); }
+static inline bool mul_ok(uint64_t a, uint64_t b, uint64_t *out)
+{
+    return !__builtin_mul_overflow(a, b, out);
+}
+static inline bool add_ok(uint64_t a, uint64_t b, uint64_t *out)
+{
+    return !__builtin_add_overflow(a, b, out);
+}
 
 // ---------------------------------------------------------------------------------------------------- strings
 
@@ -66,9 +73,9 @@ bool str_eq(Str a, Str b);
 bool str_is(Str a, const char *b);
 bool str_starts(Str a, Str prefix);
 bool str_ends(Str a, Str suffix);
-Str str_copy(Arena *a, Str s);          // a copy that is also NUL-terminated at [n]
-char *str_zero(Arena *a, Str s);        // the same, as a C string (a NUL inside ends it early)
-int str_cmp(Str a, Str b);              // by bytes, then by length
+Str str_copy(Arena *a, Str s);   // a copy that is also NUL-terminated at [n]
+char *str_zero(Arena *a, Str s); // the same, as a C string (a NUL inside ends it early)
+int str_cmp(Str a, Str b);       // by bytes, then by length
 uint64_t str_hash(Str s, uint64_t seed);
 // The name nearest to `wrong` if within edit distance 2 (and less than half its length), else NULL.
 const char *str_nearest(Str wrong, const char *const *names, size_t n);
@@ -84,11 +91,11 @@ void buf_put(Buf *b, const void *bytes, size_t n);
 void buf_str(Buf *b, Str s);
 void buf_char(Buf *b, char c);
 void buf_printf(Buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_float(Buf *b, float x);        // fewest digits that read back as the same float; NaN "NaN", inf "Infinity"
-void buf_json(Buf *b, Str s);           // a JSON string with quotes; non-ASCII kept, invalid UTF-8 as U+FFFD
-void buf_json_ascii(Buf *b, Str s);     // the same with every non-ASCII character as \uXXXX (as Python writes)
+void buf_float(Buf *b, float x); // fewest digits that read back as the same float; NaN "NaN", inf "Infinity"
+void buf_json(Buf *b, Str s);    // a JSON string with quotes; non-ASCII kept, invalid UTF-8 as U+FFFD
+void buf_json_ascii(Buf *b, Str s); // the same with every non-ASCII character as \uXXXX (as Python writes)
 void buf_base64(Buf *b, const void *bytes, size_t n);
-bool base64_decode(Buf *b, Str text);   // strict RFC 4648 with padding; false, and b as it was, if malformed
+bool base64_decode(Buf *b, Str text); // strict RFC 4648 with padding; false, and b as it was, if malformed
 static inline Str buf_view(const Buf *b) { return (Str){b->s ? b->s : "", b->n}; }
 
 // ---------------------------------------------------------------------------------------------------- UTF-8
@@ -97,8 +104,8 @@ static inline Str buf_view(const Buf *b) { return (Str){b->s ? b->s : "", b->n};
 // Reads one character at s[0..n), n > 0: returns its length 1..4 and sets *cp; for invalid bytes returns 0 and
 // sets *cp to U+FFFD and *bad (may be NULL) to the length of the maximal invalid subpart (Unicode 15, ch. 3.9).
 int utf8_decode(const char *s, size_t n, uint32_t *cp, int *bad);
-int utf8_encode(uint32_t cp, char out[4]);       // length 1..4; cp must be a scalar value
-bool utf8_valid(Str s, size_t *bad_at);          // bad_at may be NULL
+int utf8_encode(uint32_t cp, char out[4]); // length 1..4; cp must be a scalar value
+bool utf8_valid(Str s, size_t *bad_at);    // bad_at may be NULL
 
 // ---------------------------------------------------------------------------------------------------- bytes
 
@@ -116,9 +123,10 @@ uint16_t rd_u16(Reader *r);
 uint32_t rd_u32(Reader *r);
 uint64_t rd_u64(Reader *r);
 float rd_f32(Reader *r);
-uint64_t rd_varint(Reader *r);               // protobuf base-128, at most ten bytes
-const uint8_t *rd_bytes(Reader *r, uint64_t n); // NULL (and bad) if fewer are left; n = 0 gives a valid pointer
-Reader rd_sub(Reader *r, uint64_t n);        // the next n bytes as a reader of their own; bad in both if too few
+uint64_t rd_varint(Reader *r); // protobuf base-128, at most ten bytes
+const uint8_t *rd_bytes(Reader *r,
+                        uint64_t n);  // NULL (and bad) if fewer are left; n = 0 gives a valid pointer
+Reader rd_sub(Reader *r, uint64_t n); // the next n bytes as a reader of their own; bad in both if too few
 
 // ---------------------------------------------------------------------------------------------------- JSON
 
@@ -127,13 +135,13 @@ typedef enum { J_NULL, J_FALSE, J_TRUE, J_NUMBER, J_STRING, J_ARRAY, J_OBJECT } 
 // One value. Children of an array or object are a list: for (const Json *c = j->child; c; c = c->next).
 typedef struct Json {
     JsonKind kind;
-    bool is_int;         // a number written without '.', 'e' and in the range of int64
-    int64_t i;           // its value, if is_int
-    double number;       // its value, always
-    Str text;            // a string's value (decoded; NUL may occur inside), or a number as it was written
-    size_t count;        // children
-    size_t at;           // byte offset in the text, for messages
-    Str key;             // if it is a member of an object
+    bool is_int;   // a number written without '.', 'e' and in the range of int64
+    int64_t i;     // its value, if is_int
+    double number; // its value, always
+    Str text;      // a string's value (decoded; NUL may occur inside), or a number as it was written
+    size_t count;  // children
+    size_t at;     // byte offset in the text, for messages
+    Str key;       // if it is a member of an object
     const struct Json *child, *next;
 } Json;
 
@@ -142,8 +150,9 @@ typedef struct Json {
 // of range are infinite or zero. Strings without escapes are views: the text must live as long as the values. NULL and
 // e ("path:+offset: line 2, column 6: found 'x'; expected ...") on error.
 const Json *json_parse(Arena *a, Str text, const char *path, Err *e);
-const Json *json_get(const Json *object, const char *key); // NULL if absent or not an object; the last duplicate wins
-const char *json_kind_name(const Json *j);                 // "a string", "null", ... for messages
+const Json *json_get(const Json *object,
+                     const char *key);     // NULL if absent or not an object; the last duplicate wins
+const char *json_kind_name(const Json *j); // "a string", "null", ... for messages
 
 // ---------------------------------------------------------------------------------------------------- files
 
@@ -155,7 +164,7 @@ bool file_exists(const char *path);
 bool dir_exists(const char *path);
 // Writes a temporary file beside path, syncs, renames: path is either the old file or all of the new one.
 bool file_write(const char *path, Str bytes, Err *e); // "-" is standard output
-bool out_write(int fd, Str bytes);                    // to a descriptor, all of it; false on error (errno says which)
+bool out_write(int fd, Str bytes); // to a descriptor, all of it; false on error (errno says which)
 
 // Files inside the program: file_map, file_read, file_exists and dir_exists find "builtin:PATH" in this table, which ends
 // with a NULL path and which some object file of the program defines (nn/demo.c); without one there are none.
@@ -187,23 +196,24 @@ typedef enum { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_INT, OPT_SIZE, OPT_JSON } Optio
 typedef struct Option {
     const char *name, *alias[2]; // "save_path" (hyphens work too), "-o"
     OptionKind kind;
-    unsigned commands;           // bit set of the commands that have it
+    unsigned commands; // bit set of the commands that have it
     const char *value, *help, *later;
 } Option;
 
 typedef struct OptionValue {
     bool given, flag;
-    const char **list;           // of texts and lists, all that were given in order
+    const char **list; // of texts and lists, all that were given in order
     size_t n;
-    int64_t number;              // of whole numbers and sizes
-    const Json *json;            // an object
+    int64_t number;   // of whole numbers and sizes
+    const Json *json; // an object
 } OptionValue;
 
 // value [n], zeroed by the caller, runs parallel to the table; rest: the words that belong to no option.
-bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv, OptionValue *value,
-                   const char ***rest, size_t *n_rest, Err *e);
+bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv,
+                   OptionValue *value, const char ***rest, size_t *n_rest, Err *e);
 void options_help(const Option *table, size_t n, unsigned command, Buf *out);
-void options_man(const Option *table, size_t n, unsigned command, Buf *out); // the same as a list of a man page (roff)
+void options_man(const Option *table, size_t n, unsigned command,
+                 Buf *out);           // the same as a list of a man page (roff)
 void man_text(Buf *b, const char *s); // a line of text of a man page: nothing in it is taken for a request
 bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M" and the like, above 0
 
@@ -212,19 +222,21 @@ bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Er
 
 // ---------------------------------------------------------------------------------------------------- the terminal
 
-double wall_clock(void);                       // seconds since some fixed moment
-int terminal_width(int fd);                    // COLUMNS, else what the terminal says, else 80
-int terminal_colors(int fd, const char *when); // 0, 16, 256 or 1 << 24; when: "always", "never", or NULL to find out
-bool terminal_utf8(void);                      // by the locale; true if none is set
+double wall_clock(void);    // seconds since some fixed moment
+int terminal_width(int fd); // COLUMNS, else what the terminal says, else 80
+int terminal_colors(int fd,
+                    const char *when); // 0, 16, 256 or 1 << 24; when: "always", "never", or NULL to find out
+bool terminal_utf8(void);              // by the locale; true if none is set
 
 // A progress bar. Zero but for title, total, width and start (wall_clock()).
 typedef struct Bar {
     const char *title;
-    bool at_once;                // draw even in the first half second
+    bool at_once; // draw even in the first half second
     int64_t initial, done, total, width;
     double start, drawn;
 } Bar;
-bool bar_text(Bar *b, int64_t done, Buf *out); // appends the line to draw, or returns false if it is too soon for one
+bool bar_text(Bar *b, int64_t done,
+              Buf *out); // appends the line to draw, or returns false if it is too soon for one
 
 // ---------------------------------------------------------------------------------------------------- faults
 
@@ -233,5 +245,5 @@ bool bar_text(Bar *b, int64_t done, Buf *out); // appends the line to draw, or r
 typedef enum { FAULT_ALLOC, FAULT_IO, FAULT_SHORT, FAULT_KINDS } FaultKind;
 void fault_arm(FaultKind kind, long nth, bool persistent); // nth counts from 1; 0 disarms
 long fault_count(FaultKind kind);                          // calls seen since arming
-void fault_arm_from_env(void);                             // INSEQ_FAULT=alloc:N, io:N or short:N; "N+" is persistent
-bool fault_hit(FaultKind kind);                            // used by base.c and file.c only; false without -DFAULTS
+void fault_arm_from_env(void);  // INSEQ_FAULT=alloc:N, io:N or short:N; "N+" is persistent
+bool fault_hit(FaultKind kind); // used by base.c and file.c only; false without -DFAULTS

@@ -59,7 +59,8 @@ bool cpu_select(const char *isa, Err *e)
         K = sets[i].kern;
         return true;
     }
-    return err_set(e, "INSEQ_ISA=%s: not one of avx512, avx2, neon, scalar that this program was built with", isa);
+    return err_set(e, "INSEQ_ISA=%s: not one of avx512, avx2, neon, scalar that this program was built with",
+                   isa);
 }
 
 const char *cpu_isa(void) { return K->isa; }

@@ -8,9 +8,9 @@
 #include "vec.h"
 
 #define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
-#define STR_(a) #a
-#define STR(a) STR_(a)
+#define CAT(a, b)  CAT_(a, b)
+#define STR_(a)    #a
+#define STR(a)     STR_(a)
 
 enum { F32, F16, BF16 }; // KEEP: wtype (WType in tensor.h)
 
@@ -25,11 +25,11 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
             __VA_ARGS__                                                                                      \
         }                                                                                                    \
         if (i < (n)) {                                                                                       \
-            const int64_t m = (n) - i;                                                                       \
+            const int64_t m = (n)-i;                                                                         \
             __VA_ARGS__                                                                                      \
         }                                                                                                    \
     } while (0)
-#define GET(p) (m == 16 ? v_load((p) + i) : v_load_n((p) + i, m))
+#define GET(p)    (m == 16 ? v_load((p) + i) : v_load_n((p) + i, m))
 #define PUT(p, x) (m == 16 ? v_store((p) + i, (x)) : v_store_n((p) + i, (x), m))
 
 // --------------------------------------------------------------------------------------- elementary functions
@@ -77,14 +77,17 @@ INLINE V16 v_tanh(V16 x)
 // erf: x + x p(x^2) below 1, 1 - e^(-x^2) q(1/x) above, 1 from 4 on.
 INLINE V16 v_erf(V16 x)
 {
-    static const float near[] = {-1.046911033e-07f, 1.530637316e-06f, -1.479503140e-05f, 1.204626127e-04f, -8.547933737e-04f,
-                                 5.223967194e-03f, -2.686616905e-02f, 1.128379166e-01f, -3.761263890e-01f, 1.283791671e-01f};
-    static const float far[] = {2.503254319e-02f, -1.478984446e-01f, 3.608618604e-01f, -4.298337486e-01f, 1.454773476e-01f,
-                                2.825897937e-01f, -3.948595879e-01f, 2.484752126e-02f, 5.612146380e-01f, 1.516556858e-04f};
+    static const float near[] = {-1.046911033e-07f, 1.530637316e-06f, -1.479503140e-05f, 1.204626127e-04f,
+                                 -8.547933737e-04f, 5.223967194e-03f, -2.686616905e-02f, 1.128379166e-01f,
+                                 -3.761263890e-01f, 1.283791671e-01f};
+    static const float far[] = {2.503254319e-02f, -1.478984446e-01f, 3.608618604e-01f,  -4.298337486e-01f,
+                                1.454773476e-01f, 2.825897937e-01f,  -3.948595879e-01f, 2.484752126e-02f,
+                                5.612146380e-01f, 1.516556858e-04f};
     V16 a = v_abs(x), t = v_mul(x, x), p = v_set(near[0]);
     for (int i = 1; i < 10; i++) p = v_fma(p, t, v_set(near[i]));
     V16 small = v_fma(x, p, x);
-    V16 b = v_if_gt(a, v_set(4.0f), v_set(4.0f), a), u = v_div(v_set(1.0f), v_max(b, v_set(1.0f))), q = v_set(far[0]);
+    V16 b = v_if_gt(a, v_set(4.0f), v_set(4.0f), a), u = v_div(v_set(1.0f), v_max(b, v_set(1.0f))),
+        q = v_set(far[0]);
     for (int i = 1; i < 10; i++) q = v_fma(q, u, v_set(far[i]));
     V16 large = v_sub(v_set(1.0f), v_mul(v_exp(v_sub(v_set(0.0f), v_mul(b, b))), q));
     large = v_if_gt(v_set(0.0f), x, v_sub(v_set(0.0f), large), large);
@@ -98,14 +101,29 @@ INLINE V16 v_sigmoid(V16 x)
     return v_div(v_if_gt(v_set(0.0f), x, e, v_set(1.0f)), d);
 }
 
-static void k_exp(float *y, const float *x, int64_t n) { EACH16(n, { PUT(y, v_exp(GET(x))); }); }
-static void k_tanh(float *y, const float *x, int64_t n) { EACH16(n, { PUT(y, v_tanh(GET(x))); }); }
-static void k_erf(float *y, const float *x, int64_t n) { EACH16(n, { PUT(y, v_erf(GET(x))); }); }
+static void k_exp(float *y, const float *x, int64_t n)
+{
+    EACH16(n, { PUT(y, v_exp(GET(x))); });
+}
+static void k_tanh(float *y, const float *x, int64_t n)
+{
+    EACH16(n, { PUT(y, v_tanh(GET(x))); });
+}
+static void k_erf(float *y, const float *x, int64_t n)
+{
+    EACH16(n, { PUT(y, v_erf(GET(x))); });
+}
 
 // --------------------------------------------------------------------------------------- elementwise
 
-static void k_add(float *y, const float *a, const float *b, int64_t n) { EACH16(n, { PUT(y, v_add(GET(a), GET(b))); }); }
-static void k_mul(float *y, const float *a, const float *b, int64_t n) { EACH16(n, { PUT(y, v_mul(GET(a), GET(b))); }); }
+static void k_add(float *y, const float *a, const float *b, int64_t n)
+{
+    EACH16(n, { PUT(y, v_add(GET(a), GET(b))); });
+}
+static void k_mul(float *y, const float *a, const float *b, int64_t n)
+{
+    EACH16(n, { PUT(y, v_mul(GET(a), GET(b))); });
+}
 
 static void k_axpy(float *y, float a, const float *x, int64_t n)
 {
@@ -165,7 +183,10 @@ INLINE V16 v_any(const void *row, int type, int64_t at, int64_t m)
     return type == F16 ? v_from_f16(p) : v_from_bf16(p);
 }
 
-static void k_widen(float *y, const void *x, int type, int64_t n) { EACH16(n, { PUT(y, v_any(x, type, i, m)); }); }
+static void k_widen(float *y, const void *x, int type, int64_t n)
+{
+    EACH16(n, { PUT(y, v_any(x, type, i, m)); });
+}
 
 // KEEP: act (Act in tensor.h). y and its derivative d, from x.
 static void k_act(float *y, float *d, const float *x, int64_t n, int kind)
@@ -173,7 +194,7 @@ static void k_act(float *y, float *d, const float *x, int64_t n, int kind)
     const V16 zero = v_set(0), one = v_set(1), half = v_set(0.5f);
     EACH16(n, {
         V16 u = GET(x), f, g;
-        if (kind == 0) { // relu
+        if (kind == 0) {        // relu
             f = v_max(zero, u); // in this order a NaN passes
             g = v_if_gt(u, zero, one, zero);
         } else if (kind == 1) { // silu: x s(x); s + x s (1 - s)
@@ -225,7 +246,8 @@ static void k_softmax_dx(float *dz, const float *dp, const float *p, int64_t n)
     EACH16(n, { PUT(dz, v_fma(GET(p), v_sub(GET(dp), mean), GET(dz))); });
 }
 
-static void k_layernorm(float *y, float *stat, const float *x, const float *g, const float *b, int64_t n, float eps)
+static void k_layernorm(float *y, float *stat, const float *x, const float *g, const float *b, int64_t n,
+                        float eps)
 {
     float mean = k_sum(x, n) / (float)n;
     V16 shift = v_set(mean), s = v_set(0);
@@ -245,7 +267,8 @@ static void k_layernorm(float *y, float *stat, const float *x, const float *g, c
 }
 
 // dx += r (g dy - mean(g dy) - u mean(g dy u)),  u = (x - mean) r
-static void k_layernorm_dx(float *dx, const float *dy, const float *x, const float *stat, const float *g, int64_t n)
+static void k_layernorm_dx(float *dx, const float *dy, const float *x, const float *stat, const float *g,
+                           int64_t n)
 {
     V16 shift = v_set(stat[0]), r = v_set(stat[1]), s = v_set(0), t = v_set(0);
     EACH16(n, {
@@ -261,7 +284,8 @@ static void k_layernorm_dx(float *dx, const float *dy, const float *x, const flo
     });
 }
 
-static void k_layernorm_dg(float *dg, float *db, const float *dy, const float *x, const float *stat, int64_t n)
+static void k_layernorm_dg(float *dg, float *db, const float *dy, const float *x, const float *stat,
+                           int64_t n)
 {
     V16 shift = v_set(stat[0]), r = v_set(stat[1]);
     EACH16(n, {
@@ -280,7 +304,8 @@ static void k_rmsnorm(float *y, float *stat, const float *x, const float *g, int
 }
 
 // dx += r (g dy - u mean(g dy u)),  u = x r
-static void k_rmsnorm_dx(float *dx, const float *dy, const float *x, const float *stat, const float *g, int64_t n)
+static void k_rmsnorm_dx(float *dx, const float *dy, const float *x, const float *stat, const float *g,
+                         int64_t n)
 {
     V16 r = v_set(stat[0]), t = v_set(0);
     EACH16(n, { t = v_fma(v_mul(GET(g), GET(dy)), v_mul(GET(x), r), t); });
@@ -308,13 +333,15 @@ static void k_rmsnorm_dg(float *dg, const float *dy, const float *x, const float
 
 enum { STRIP = 32, AHEAD = 32 };
 
-typedef struct Ahead { // cache lines to call for, one in every step of k: AHEAD of them `inner` bytes apart, then on by `outer`
+typedef struct
+    Ahead { // cache lines to call for, one in every step of k: AHEAD of them `inner` bytes apart, then on by `outer`
     const char *at;
     int64_t inner, outer;
 } Ahead;
 
 // out[i][v] = sum over k of a(i,k) * b[k][16 v ..]; M, V compile-time constants, so the sums live in registers.
-INLINE void tile(V16 out[][TILE_V], int M, int V, const float *a, int64_t ai, int64_t ak, const float *b, int64_t k, Ahead next)
+INLINE void tile(V16 out[][TILE_V], int M, int V, const float *a, int64_t ai, int64_t ak, const float *b,
+                 int64_t k, Ahead next)
 {
     V16 acc[TILE_M][TILE_V];
     UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_set(0);
@@ -335,8 +362,8 @@ INLINE void tile(V16 out[][TILE_V], int M, int V, const float *a, int64_t ai, in
 }
 
 // The tile for any m <= TILE_M and v <= TILE_V: one compiled copy for each size, and one for full packed ones.
-static void tile_any(V16 out[][TILE_V], int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak, const float *b, int64_t k,
-                     Ahead next)
+static void tile_any(V16 out[][TILE_V], int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak,
+                     const float *b, int64_t k, Ahead next)
 {
     if (m == TILE_M && v == TILE_V && ai == 1 && ak == PANEL) {
         tile(out, TILE_M, TILE_V, a, 1, PANEL, b, k, next);
@@ -380,7 +407,8 @@ INLINE void turn(V16 t[16], const char *from, int64_t row)
 }
 
 // The same for any type, n rows and m columns, the rest 0. Not inlined: it is the rare one, and large.
-static __attribute__((noinline)) void turn_any(V16 t[16], const Right *b, int64_t k, int64_t j, int64_t n, int64_t m)
+static __attribute__((noinline)) void turn_any(V16 t[16], const Right *b, int64_t k, int64_t j, int64_t n,
+                                               int64_t m)
 {
     const char *from = right_at(b, k, j);
     for (int64_t i = 0; i < 16; i++) t[i] = i < n ? v_any(from + i * b->row, b->type, 0, m) : v_set(0);
@@ -405,11 +433,13 @@ static void fill_turned(float *panel, const Right *b, int64_t k0, int64_t j, int
 
 static Ahead ahead_of(const Right *b, int64_t k, int64_t j)
 {
-    return b->turned ? (Ahead){right_at(b, k, j), 64, b->row} : (Ahead){right_at(b, k, j), b->row, AHEAD * b->row};
+    return b->turned ? (Ahead){right_at(b, k, j), 64, b->row}
+                     : (Ahead){right_at(b, k, j), b->row, AHEAD * b->row};
 }
 
 // Lays rows r0 .. r1 of a(i,k) out in the order in which the tiles read them: per block of k, per PANEL rows, [k][PANEL].
-static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t rows, int64_t k, int64_t r0, int64_t r1)
+static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t rows, int64_t k, int64_t r0,
+                   int64_t r1)
 {
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK)
         for (int64_t r = r0; r < r1; r += PANEL) {
@@ -422,7 +452,8 @@ static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t r
                     V16 t[16];
                     int64_t m = least(16, kn - p);
                     turn_any(t, &source, p, 0, n, m);
-                    for (int64_t i = 0; i < 12; i++) __builtin_prefetch(to + 32 * PANEL + 16 * i, 1); // to has not been in the cache
+                    for (int64_t i = 0; i < 12; i++)
+                        __builtin_prefetch(to + 32 * PANEL + 16 * i, 1); // to has not been in the cache
                     for (int64_t i = 0; i < m; i++, to += PANEL) v_store_n(to, t[i], PANEL);
                 }
             else
@@ -442,8 +473,8 @@ static void put(float *c, int64_t ldc, V16 out[][TILE_V], int64_t m, int64_t w, 
         }
 }
 
-static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b, int64_t j0,
-                    int64_t j1, int64_t k, bool add)
+static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b,
+                    int64_t j0, int64_t j1, int64_t k, bool add)
 {
     float panel[K_BLOCK * STRIP] __attribute__((aligned(64)));
     if (!k && !add)
@@ -469,7 +500,8 @@ static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t a
                     V16 out[TILE_M][TILE_V];
                     float *to = c + r * ldc + j + v;
                     int64_t w = least(16 * TILE_V, n - v), vs = (w + 15) / 16;
-                    for (int64_t i = 0; i < m; i++) __builtin_prefetch(to + i * ldc), __builtin_prefetch(to + i * ldc + w - 1);
+                    for (int64_t i = 0; i < m; i++)
+                        __builtin_prefetch(to + i * ldc), __builtin_prefetch(to + i * ldc + w - 1);
                     tile_any(out, m, vs, from, ai ? ai : 1, ai ? ak : PANEL, panel + v, kn, next);
                     put(to, ldc, out, m, w, more);
                     next.at += b.turned ? 16 * b.row : 64; // two calls reach all of the next strip
@@ -481,8 +513,8 @@ static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t a
 }
 
 // Few rows (decoding) run at the speed of memory: sixteen rows of weights are turned in registers and used at once.
-INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const Right *w, int64_t j, int64_t n, int64_t k,
-                bool add)
+INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const Right *w, int64_t j,
+                int64_t n, int64_t k, bool add)
 {
     V16 total[FEW];
     UNROLL for (int r = 0; r < R; r++) total[r] = add ? v_load_n(c + r * ldc + j, n) : v_set(0);
@@ -498,8 +530,8 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const
             if (n == 16 && m == 16 && w->type == F32) {
                 V16 t[16];
                 turn(t, right_at(w, k0 + p, j), w->row);
-                UNROLL for (int64_t i = 0; i < 16; i++)
-                    UNROLL for (int r = 0; r < R; r++) acc[r] = v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
+                UNROLL for (int64_t i = 0; i < 16; i++) UNROLL for (int r = 0; r < R; r++) acc[r] =
+                    v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
             } else {
                 V16 t[16];
                 turn_any(t, w, k0 + p, j, n, m);
@@ -512,8 +544,8 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const
     UNROLL for (int r = 0; r < R; r++) v_store_n(c + r * ldc + j, total[r], n);
 }
 
-static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const void *w, int type, int64_t ldw,
-                      int64_t j0, int64_t j1, int64_t k, bool add)
+static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const void *w,
+                      int type, int64_t ldw, int64_t j0, int64_t j1, int64_t k, bool add)
 {
     int64_t element = type == F32 ? 4 : 2;
     Right b = {w, ldw * element, element, type, true};
@@ -524,20 +556,36 @@ static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_
     for (int64_t j = j0; j < j1; j += 16) {
         int64_t n = least(16, j1 - j);
         switch (rows) {
-        case 1: few(c, ldc, x, ldx, 1, &b, j, n, k, add); break;
-        case 2: few(c, ldc, x, ldx, 2, &b, j, n, k, add); break;
-        case 3: few(c, ldc, x, ldx, 3, &b, j, n, k, add); break;
-        case 4: few(c, ldc, x, ldx, 4, &b, j, n, k, add); break;
-        case 5: few(c, ldc, x, ldx, 5, &b, j, n, k, add); break;
-        case 6: few(c, ldc, x, ldx, 6, &b, j, n, k, add); break;
-        case 7: few(c, ldc, x, ldx, 7, &b, j, n, k, add); break;
-        case 8: few(c, ldc, x, ldx, 8, &b, j, n, k, add); break;
+        case 1:
+            few(c, ldc, x, ldx, 1, &b, j, n, k, add);
+            break;
+        case 2:
+            few(c, ldc, x, ldx, 2, &b, j, n, k, add);
+            break;
+        case 3:
+            few(c, ldc, x, ldx, 3, &b, j, n, k, add);
+            break;
+        case 4:
+            few(c, ldc, x, ldx, 4, &b, j, n, k, add);
+            break;
+        case 5:
+            few(c, ldc, x, ldx, 5, &b, j, n, k, add);
+            break;
+        case 6:
+            few(c, ldc, x, ldx, 6, &b, j, n, k, add);
+            break;
+        case 7:
+            few(c, ldc, x, ldx, 7, &b, j, n, k, add);
+            break;
+        case 8:
+            few(c, ldc, x, ldx, 8, &b, j, n, k, add);
+            break;
         }
     }
 }
 
-static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b, int type,
-                      int64_t ldb, int64_t j0, int64_t j1, int64_t k, bool add)
+static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows,
+                      const void *b, int type, int64_t ldb, int64_t j0, int64_t j1, int64_t k, bool add)
 {
     int64_t element = type == F32 ? 4 : 2;
     product(c, ldc, a, ai, ak, rows, (Right){b, ldb * element, element, type, false}, j0, j1, k, add);
@@ -549,9 +597,11 @@ static float k_spin_fma(int64_t rounds)
 {
     enum { M = TILE_M };
     V16 acc[M][TILE_V], x = v_set(0.999f), y = v_set(1e-9f);
-    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] = v_set((float)(i * TILE_V + v));
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] =
+        v_set((float)(i * TILE_V + v));
     for (int64_t r = 0; r < rounds * 24; r += M * TILE_V)
-        UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] = v_fma(acc[i][v], x, y);
+        UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] =
+            v_fma(acc[i][v], x, y);
     V16 s = v_set(0);
     UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) s = v_add(s, acc[i][v]);
     return v_sum(s);
@@ -561,7 +611,8 @@ static float k_spin_read(const float *x, int64_t n)
 {
     V16 s[4] = {v_set(0), v_set(0), v_set(0), v_set(0)};
     for (int64_t i = 0; i + 64 <= n; i += 64)
-        UNROLL for (int v = 0; v < 4; v++) __builtin_prefetch(x + i + 2048 + 16 * v, 0, 2), s[v] = v_add(s[v], v_load(x + i + 16 * v));
+        UNROLL for (int v = 0; v < 4; v++) __builtin_prefetch(x + i + 2048 + 16 * v, 0, 2),
+            s[v] = v_add(s[v], v_load(x + i + 16 * v));
     return v_sum(v_add(v_add(s[0], s[1]), v_add(s[2], s[3])));
 }
 

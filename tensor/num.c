@@ -33,7 +33,8 @@ double num_log(double x)
     if (x > 1.4142135623730951) x *= 0.5, e++;
     double f = x - 1, s = f / (2 + f), s2 = s * s, sum = 0, half = 0.5 * f * f;
     for (int k = 21; k >= 3; k -= 2) sum = (sum + 1.0 / k) * s2;
-    return e * 6.93147180369123816490e-01 + (f - (half - (s * (half + 2 * sum) + e * 1.90821492927058770002e-10)));
+    return e * 6.93147180369123816490e-01 +
+           (f - (half - (s * (half + 2 * sum) + e * 1.90821492927058770002e-10)));
 }
 
 // e^x = 2^n e^r, |r| <= ln 2 / 2; e^r by its series to r^17. At most 1 last place, subnormal results too.
@@ -103,8 +104,8 @@ bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at)
 // x in [-pi/4, pi/4]: Taylor series to x^17 / x^18, remainder below 1e-18.
 static double small_sin(double x)
 {
-    static const double c[] = {1.0 / 355687428096000, -1.0 / 1307674368000, 1.0 / 6227020800, -1.0 / 39916800, 1.0 / 362880,
-                               -1.0 / 5040, 1.0 / 120, -1.0 / 6};
+    static const double c[] = {1.0 / 355687428096000, -1.0 / 1307674368000, 1.0 / 6227020800, -1.0 / 39916800,
+                               1.0 / 362880,          -1.0 / 5040,          1.0 / 120,        -1.0 / 6};
     double t = x * x, s = c[0];
     for (int k = 1; k < 8; k++) s = s * t + c[k];
     return x + x * t * s;
@@ -112,8 +113,15 @@ static double small_sin(double x)
 
 static double small_cos(double x)
 {
-    static const double c[] = {-1.0 / 6402373705728000, 1.0 / 20922789888000, -1.0 / 87178291200, 1.0 / 479001600,
-                               -1.0 / 3628800, 1.0 / 40320, -1.0 / 720, 1.0 / 24, -1.0 / 2};
+    static const double c[] = {-1.0 / 6402373705728000,
+                               1.0 / 20922789888000,
+                               -1.0 / 87178291200,
+                               1.0 / 479001600,
+                               -1.0 / 3628800,
+                               1.0 / 40320,
+                               -1.0 / 720,
+                               1.0 / 24,
+                               -1.0 / 2};
     double t = x * x, s = c[0];
     for (int k = 1; k < 9; k++) s = s * t + c[k];
     return 1 + t * s;

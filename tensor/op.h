@@ -21,8 +21,8 @@ typedef struct Op {
 struct Node {
     const Op *op;
     Tensor *in[4], *out;
-    float *kept;             // what forward leaves for backward
-    float number;            // eps or factor
+    float *kept;  // what forward leaves for backward
+    float number; // eps or factor
     Act act;
     Attention how;
     const int64_t *index;
@@ -32,15 +32,16 @@ struct Node {
     const float *table;
 };
 
-Tensor *tape_run(Tape *t, Node n);                       // shape, forward, record; returns the output
-Node *tape_node(Tape *t, int64_t i);                     // the i-th recorded, NULL behind the last
-const Node *tape_maker(const Tape *t, const Tensor *out);  // the node that made it, NULL if not recorded
-void shape_of_first(Node *n, Tape *t);                   // an output like the first input
-float *tape_scratch(Tape *t, int64_t n);                 // floats that live until the op returns
-void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n, const Layout *like); // widen cotangent k's rows
+Tensor *tape_run(Tape *t, Node n);                        // shape, forward, record; returns the output
+Node *tape_node(Tape *t, int64_t i);                      // the i-th recorded, NULL behind the last
+const Node *tape_maker(const Tape *t, const Tensor *out); // the node that made it, NULL if not recorded
+void shape_of_first(Node *n, Tape *t);                    // an output like the first input
+float *tape_scratch(Tape *t, int64_t n);                  // floats that live until the op returns
+void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n,
+                const Layout *like); // widen cotangent k's rows
 // Before the first tape_reach of an input whose sequences are not the output's: cotangent k is one of keys_of[its sequence].
 void tape_reach_keys(Tape *t, Tensor *in, const Layout *like, const int32_t *keys_of);
-void tape_reach_rows(Node *n, Tape *t);                  // the default: each activation input like the output
+void tape_reach_rows(Node *n, Tape *t); // the default: each activation input like the output
 
 // Where row i of a packed gradient (layout `out`) stands in a wider layout of the same rows.
 static inline int64_t layout_place(const Layout *in, const Layout *out, int64_t i)
@@ -54,6 +55,7 @@ void each_rows(Node *n, int64_t rows, int64_t cols, void (*part)(Node *n, int64_
 
 // c [rows, N] (=, or += if add) x w^T (+ bias), and c = a b as in kern.def, on all threads. Both take
 // packed_size(rows, k) floats of scratch.
-void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w, const float *bias, bool add);
-void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b,
-                WType type, int64_t ldb, int64_t n, int64_t k, bool add);
+void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w,
+                const float *bias, bool add);
+void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows,
+                const void *b, WType type, int64_t ldb, int64_t n, int64_t k, bool add);

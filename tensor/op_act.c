@@ -11,7 +11,8 @@ static void shape(Node *n, Tape *t)
 static void rows_forward(Node *n, int64_t from, int64_t to)
 {
     int64_t at = from * n->out->cols;
-    K->act(n->out->f + at, n->kept ? n->kept + at : NULL, n->in[0]->f + at, (to - from) * n->out->cols, (int)n->act);
+    K->act(n->out->f + at, n->kept ? n->kept + at : NULL, n->in[0]->f + at, (to - from) * n->out->cols,
+           (int)n->act);
 }
 
 static void forward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->rows, n->out->cols, rows_forward); }
@@ -25,17 +26,25 @@ static void rows_backward(Node *n, int64_t from, int64_t to)
                    n->kept + l->row[i] * cols, cols);
 }
 
-static void backward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward); }
+static void backward(Node *n, Tape *t)
+{
+    (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward);
+}
 
 const Op op_act = {.name = "act", .shape = shape, .forward = forward, .backward = backward};
 
-Tensor *tn_act(Tape *t, Tensor *x, Act kind) { return tape_run(t, (Node){.op = &op_act, .in = {x}, .act = kind}); }
+Tensor *tn_act(Tape *t, Tensor *x, Act kind)
+{
+    return tape_run(t, (Node){.op = &op_act, .in = {x}, .act = kind});
+}
 
 void tn_rescale(Tape *t, const Rows *rows, const int32_t *partner)
 {
     Node *n;
     for (int64_t i = 0; (n = tape_node(t, i)); i++) {
-        if (n->op != &op_act || !n->kept || n->out->seqs != rows || (n->act != ACT_RELU && n->act != ACT_TANH)) continue;
+        if (n->op != &op_act || !n->kept || n->out->seqs != rows ||
+            (n->act != ACT_RELU && n->act != ACT_TANH))
+            continue;
         const float *x = n->in[0]->f, *y = n->out->f;
         for (int64_t s = 0; s < rows->n; s++) {
             if (partner[s] < 0) continue;
@@ -53,9 +62,10 @@ bool act_by_name(Str name, Act *out) // KEEP: act
     static const struct {
         const char *name;
         Act act;
-    } known[] = {{"relu", ACT_RELU}, {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU},
-                 {"gelu_new", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH},
-                 {"tanh", ACT_TANH}};
+    } known[] = {{"relu", ACT_RELU},           {"silu", ACT_SILU},
+                 {"swish", ACT_SILU},          {"gelu", ACT_GELU},
+                 {"gelu_new", ACT_GELU_TANH},  {"gelu_pytorch_tanh", ACT_GELU_TANH},
+                 {"gelu_fast", ACT_GELU_TANH}, {"tanh", ACT_TANH}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (str_is(name, known[i].name)) return *out = known[i].act, true;
     return false;

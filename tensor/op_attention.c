@@ -15,13 +15,16 @@
 typedef struct Kept { // what forward leaves
     int64_t *at;      // [sequences] where p of each begins
     float *p;
-    int32_t *bucket;  // of relative position key - query, from -limit to limit
+    int32_t *bucket; // of relative position key - query, from -limit to limit
     int64_t limit;
 } Kept;
 
 static Kept *kept(const Node *n) { return (Kept *)(void *)n->kept; }
 
-static int32_t keys_of(const Node *n, int64_t seq) { return n->how.keys_of ? n->how.keys_of[seq] : (int32_t)seq; }
+static int32_t keys_of(const Node *n, int64_t seq)
+{
+    return n->how.keys_of ? n->how.keys_of[seq] : (int32_t)seq;
+}
 
 // T5's bucket of a relative position: exact for small distances, logarithmic beyond, in float32 as PyTorch does it.
 static int32_t bucket(int64_t relative, bool bidirectional, int64_t buckets, int64_t max_distance)
@@ -34,7 +37,8 @@ static int32_t bucket(int64_t relative, bool bidirectional, int64_t buckets, int
     } else distance = relative < 0 ? -relative : 0;
     int64_t exact = buckets / 2;
     if (distance < exact) return (int32_t)(base + distance);
-    if (exact < 1 || max_distance <= exact) return (int32_t)(base + (buckets > 1 ? buckets - 1 : 0)); // no sense in it
+    if (exact < 1 || max_distance <= exact)
+        return (int32_t)(base + (buckets > 1 ? buckets - 1 : 0)); // no sense in it
     float ratio = (float)num_log((double)((float)distance / (float)exact)) /
                   (float)num_log((double)max_distance / (double)exact);
     int64_t far = exact + (int64_t)(ratio * (float)(buckets - exact));
@@ -44,7 +48,8 @@ static int32_t bucket(int64_t relative, bool bidirectional, int64_t buckets, int
 static void shape(Node *n, Tape *t)
 {
     const Tensor *q = n->in[0], *k = n->in[1], *v = n->in[2];
-    if (q->cols != k->cols || q->cols % n->how.heads || v->cols % n->how.heads) BUG("attention: shapes do not match");
+    if (q->cols != k->cols || q->cols % n->how.heads || v->cols % n->how.heads)
+        BUG("attention: shapes do not match");
     n->out = tn_new(t, q->rows, v->cols, q->seqs);
     Kept *s = arena_new(tape_arena(t), Kept, 1);
     s->at = arena_new(tape_arena(t), int64_t, q->seqs->n);
@@ -73,18 +78,24 @@ static void shape(Node *n, Tape *t)
 typedef struct Job {
     const Node *n;
     float *scratch, *sums; // sums: [items, buckets] of bias_back, or NULL
-    int64_t each, items, step; // floats of scratch for each part; heads x sequences (or cotangents); items a part
+    int64_t each, items,
+        step; // floats of scratch for each part; heads x sequences (or cotangents); items a part
 } Job;
 
 // How many keys query row i (of nq) sees.
-static int64_t visible(const Node *n, int64_t i, int64_t nq, int64_t nk) { return n->how.causal ? nk - nq + i + 1 : nk; }
+static int64_t visible(const Node *n, int64_t i, int64_t nq, int64_t nk)
+{
+    return n->how.causal ? nk - nq + i + 1 : nk;
+}
 
 static void one_head(const Node *n, int64_t seq, int64_t h)
 {
     const Tensor *q = n->in[0], *k = n->in[1], *v = n->in[2];
     int32_t ks = keys_of(n, seq);
-    int64_t nq = q->seqs->len[seq], nk = k->seqs->len[ks], d = q->cols / n->how.heads, dv = v->cols / n->how.heads;
-    const float *qh = q->f + q->seqs->start[seq] * q->cols + h * d, *kh = k->f + k->seqs->start[ks] * k->cols + h * d;
+    int64_t nq = q->seqs->len[seq], nk = k->seqs->len[ks], d = q->cols / n->how.heads,
+            dv = v->cols / n->how.heads;
+    const float *qh = q->f + q->seqs->start[seq] * q->cols + h * d,
+                *kh = k->f + k->seqs->start[ks] * k->cols + h * d;
     float *p = kept(n)->p + kept(n)->at[seq] + h * nq * nk;
     K->gemm_nt(p, nk, qh, q->cols, nq, kh, W_F32, k->cols, 0, nk, d, false);
     for (int64_t i = 0; i < nq; i++, p += nk) {
@@ -92,7 +103,8 @@ static void one_head(const Node *n, int64_t seq, int64_t h)
         K->scale(p, n->how.scale, p, seen);
         if (n->how.bias)
             for (int64_t j = 0; j < seen; j++)
-                p[j] += n->how.bias->f[kept(n)->bucket[kept(n)->limit + j - (nk - nq + i)] * n->how.heads + h];
+                p[j] +=
+                    n->how.bias->f[kept(n)->bucket[kept(n)->limit + j - (nk - nq + i)] * n->how.heads + h];
         K->softmax(p, p, seen, NULL, NULL);
         for (int64_t j = 0; n->how.dropout > 0 && j < seen; j++) {
             uint64_t draw = num_random(n->how.seed, (uint64_t)(p + j - kept(n)->p));
@@ -156,11 +168,13 @@ static float *grad_row(const Tensor *x, int64_t k, int64_t row)
 }
 
 // A training's: each head of a cotangent sums dz by buckets into its own [buckets], so that threads do not meet.
-static void bias_back(const Node *n, float *sums, const float *dz, int64_t rows, int64_t first, int64_t seen, int64_t past)
+static void bias_back(const Node *n, float *sums, const float *dz, int64_t rows, int64_t first, int64_t seen,
+                      int64_t past)
 {
     memset(sums, 0, (size_t)n->how.bias->rows * sizeof(float));
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0, end = n->how.causal && past + first + i + 1 < seen ? past + first + i + 1 : seen; j < end; j++)
+        for (int64_t j = 0, end = n->how.causal && past + first + i + 1 < seen ? past + first + i + 1 : seen;
+             j < end; j++)
             sums[kept(n)->bucket[kept(n)->limit + j - (past + first + i)]] += dz[i * seen + j];
 }
 
@@ -170,11 +184,14 @@ static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch, f
     const Layout *l = y->layout;
     if (!l->n[k]) return;
     int32_t seq = l->seq[k], ks = keys_of(n, seq);
-    int64_t nq = q->seqs->len[seq], nk = key->seqs->len[ks], rows = l->n[k], first = l->row0[k] - q->seqs->start[seq];
-    int64_t seen = visible(n, first + rows - 1, nq, nk), d = q->cols / n->how.heads, dv = v->cols / n->how.heads;
+    int64_t nq = q->seqs->len[seq], nk = key->seqs->len[ks], rows = l->n[k],
+            first = l->row0[k] - q->seqs->start[seq];
+    int64_t seen = visible(n, first + rows - 1, nq, nk), d = q->cols / n->how.heads,
+            dv = v->cols / n->how.heads;
     const float *p = kept(n)->p + kept(n)->at[seq] + (h * nq + first) * nk;
     const float *dy = y->grad + l->at[k] * y->cols + h * dv;
-    const float *qh = q->f + l->row0[k] * q->cols + h * d, *kh = key->f + key->seqs->start[ks] * key->cols + h * d;
+    const float *qh = q->f + l->row0[k] * q->cols + h * d,
+                *kh = key->f + key->seqs->start[ks] * key->cols + h * d;
     const float *vh = v->f + v->seqs->start[ks] * v->cols + h * dv;
     float *dp = scratch, *dz = dp + rows * seen;
     float *dq = grad_row(q, k, l->row0[k]), *dk = grad_row(key, k, key->seqs->start[ks]);
@@ -204,8 +221,7 @@ static Job back_job(const Node *n)
     const Layout *l = n->out->layout;
     int64_t rows = 0;
     for (int64_t k = 0; k < l->K; k++) rows = l->n[k] > rows ? l->n[k] : rows;
-    return (Job){.n = n, .each = 2 * rows * kept(n)->limit,
-                 .items = l->K * n->how.heads};
+    return (Job){.n = n, .each = 2 * rows * kept(n)->limit, .items = l->K * n->how.heads};
 }
 
 static bool trained_bias(const Node *n) { return n->how.bias && n->how.bias->wanted; }
@@ -227,15 +243,20 @@ static void backward(Node *n, Tape *t)
             n->how.bias->grad[b * heads + i % heads] += j.sums[i * buckets + b];
 }
 
-const Op op_attention = {
-    .name = "attention", .shape = shape, .forward = forward, .reach = reach, .backward = backward, .scratch = scratch};
+const Op op_attention = {.name = "attention",
+                         .shape = shape,
+                         .forward = forward,
+                         .reach = reach,
+                         .backward = backward,
+                         .scratch = scratch};
 
 Tensor *tn_attention(Tape *t, Tensor *q, Tensor *k, Tensor *v, const Attention *how)
 {
     return tape_run(t, (Node){.op = &op_attention, .in = {q, k, v, how->bias}, .how = *how});
 }
 
-const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys)
+const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries,
+                                  int64_t *n_keys)
 {
     const Node *n = tape_maker(t, out);
     if (!n || n->op != &op_attention) BUG("attention weights of something else");

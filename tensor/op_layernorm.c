@@ -16,7 +16,8 @@ static void rows_forward(Node *n, int64_t from, int64_t to)
 {
     int64_t cols = n->out->cols;
     for (int64_t i = from; i < to; i++)
-        K->layernorm(n->out->f + i * cols, n->kept + 2 * i, n->in[0]->f + i * cols, n->in[1]->f, n->in[2]->f, cols, n->number);
+        K->layernorm(n->out->f + i * cols, n->kept + 2 * i, n->in[0]->f + i * cols, n->in[1]->f, n->in[2]->f,
+                     cols, n->number);
 }
 
 static void forward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->rows, n->out->cols, rows_forward); }

@@ -9,7 +9,8 @@
 static void shape(Node *n, Tape *t)
 {
     const Tensor *x = n->in[0], *w = n->in[1];
-    if (x->cols != w->cols) BUG("linear: x has %" PRId64 " columns, %s has %" PRId64, x->cols, w->name, w->cols);
+    if (x->cols != w->cols)
+        BUG("linear: x has %" PRId64 " columns, %s has %" PRId64, x->cols, w->name, w->cols);
     if (n->in[2] && !n->in[2]->f) BUG("linear: a bias must be float32");
     n->out = tn_new(t, x->rows, w->rows, x->seqs);
 }
@@ -46,14 +47,16 @@ static void backward(Node *n, Tape *t)
         bool apart = x->layout != l;
         n->kept = apart ? tape_scratch(t, l->total * x->cols) : x->grad;
         if (apart) each_rows(n, l->total, x->cols, take_rows);
-        product_nn(t, n->kept, x->cols, y->grad, y->cols, 1, l->total, w->raw ? w->raw : w->f, w->type, w->cols, x->cols,
-                   y->cols, true);
+        product_nn(t, n->kept, x->cols, y->grad, y->cols, 1, l->total, w->raw ? w->raw : w->f, w->type,
+                   w->cols, x->cols, y->cols, true);
         if (apart) each_rows(n, l->total, x->cols, put_rows);
     }
     if (w->wanted) {
         float *rows = tape_scratch(t, l->total * x->cols);
-        for (int64_t i = 0; i < l->total; i++) K->scale(rows + i * x->cols, 1, x->f + l->row[i] * x->cols, x->cols);
-        product_nn(t, w->grad, w->cols, y->grad, 1, y->cols, w->rows, rows, W_F32, x->cols, x->cols, l->total, true);
+        for (int64_t i = 0; i < l->total; i++)
+            K->scale(rows + i * x->cols, 1, x->f + l->row[i] * x->cols, x->cols);
+        product_nn(t, w->grad, w->cols, y->grad, 1, y->cols, w->rows, rows, W_F32, x->cols, x->cols, l->total,
+                   true);
     }
     if (b && b->wanted)
         for (int64_t i = 0; i < l->total; i++) K->add(b->grad, b->grad, y->grad + i * y->cols, y->cols);
@@ -63,11 +66,13 @@ static int64_t scratch(const Node *n)
 {
     const Tensor *x = n->in[0], *w = n->in[1];
     int64_t rows = n->out->layout->total, floats = rows * x->cols;
-    return (x->wanted ? packed_size(rows, w->rows) : 0) + (x->wanted && x->layout != n->out->layout ? floats : 0) +
+    return (x->wanted ? packed_size(rows, w->rows) : 0) +
+           (x->wanted && x->layout != n->out->layout ? floats : 0) +
            (w->wanted ? floats + packed_size(w->rows, rows) : 0);
 }
 
-const Op op_linear = {.name = "linear", .shape = shape, .forward = forward, .backward = backward, .scratch = scratch};
+const Op op_linear = {
+    .name = "linear", .shape = shape, .forward = forward, .backward = backward, .scratch = scratch};
 
 Tensor *tn_linear(Tape *t, Tensor *x, Tensor *w, Tensor *b)
 {

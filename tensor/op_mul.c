@@ -24,7 +24,10 @@ static void rows_backward(Node *n, int64_t from, int64_t to)
                        n->in[1 - j]->f + l->row[i] * cols, cols);
 }
 
-static void backward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward); }
+static void backward(Node *n, Tape *t)
+{
+    (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward);
+}
 
 const Op op_mul = {.name = "mul", .shape = shape_of_first, .forward = forward, .backward = backward};
 

@@ -26,7 +26,8 @@ static void reach(Node *n, Tape *t)
 {
     const Layout *l = n->out->layout;
     for (int64_t k = 0; n->in[0]->wanted && k < l->K; k++) {
-        int64_t first = l->n[k] ? n->index[l->row0[k]] : 0, last = l->n[k] ? n->index[l->row0[k] + l->n[k] - 1] : -1;
+        int64_t first = l->n[k] ? n->index[l->row0[k]] : 0,
+                last = l->n[k] ? n->index[l->row0[k] + l->n[k] - 1] : -1;
         tape_reach(t, n->in[0], k, first, last - first + 1, l);
     }
 }

@@ -37,7 +37,8 @@ static void backward(Node *n, Tape *t)
     const Tensor *x = n->in[0], *g = n->in[1];
     if (x->wanted) each_rows(n, l->total, x->cols, rows_backward);
     for (int64_t i = 0; g->wanted && i < l->total; i++)
-        K->rmsnorm_dg(g->grad, n->out->grad + i * x->cols, x->f + l->row[i] * x->cols, n->kept + l->row[i], x->cols);
+        K->rmsnorm_dg(g->grad, n->out->grad + i * x->cols, x->f + l->row[i] * x->cols, n->kept + l->row[i],
+                      x->cols);
 }
 
 const Op op_rmsnorm = {.name = "rmsnorm", .shape = shape, .forward = forward, .backward = backward};

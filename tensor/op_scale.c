@@ -17,8 +17,14 @@ static void rows_backward(Node *n, int64_t from, int64_t to)
                 n->out->grad + i * cols, cols);
 }
 
-static void backward(Node *n, Tape *t) { (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward); }
+static void backward(Node *n, Tape *t)
+{
+    (void)t, each_rows(n, n->out->layout->total, n->out->cols, rows_backward);
+}
 
 const Op op_scale = {.name = "scale", .shape = shape_of_first, .forward = forward, .backward = backward};
 
-Tensor *tn_scale(Tape *t, Tensor *x, float c) { return tape_run(t, (Node){.op = &op_scale, .in = {x}, .number = c}); }
+Tensor *tn_scale(Tape *t, Tensor *x, float c)
+{
+    return tape_run(t, (Node){.op = &op_scale, .in = {x}, .number = c});
+}

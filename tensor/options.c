@@ -52,7 +52,8 @@ static bool looks_like_option(const char *word)
 
 static bool truth(const char *word, bool *out)
 {
-    static const char *const yes[] = {"true", "yes", "t", "y", "1"}, *const no[] = {"false", "no", "f", "n", "0"};
+    static const char *const yes[] = {"true", "yes", "t", "y", "1"}, *const no[] = {"false", "no", "f", "n",
+                                                                                    "0"};
     for (int i = 0; i < 5; i++) {
         if (!strcmp(word, yes[i])) return *out = true, true;
         if (!strcmp(word, no[i])) return *out = false, true;
@@ -86,9 +87,10 @@ static bool check_value(const Parse *p, const Option *o, OptionValue *v)
         return err_set(p->e, "--%s: '%s' is not a size such as 512M", o->name, last);
     if (o->kind != OPT_JSON) return true;
     v->json = json_parse(p->a, str_of(last), arena_printf(p->a, "--%s", o->name), p->e);
-    return v->json && (v->json->kind == J_OBJECT ||
-                       err_set(p->e, "--%s: %s was given; it must be one JSON object, such as '{\"num_beams\": 1}'", o->name,
-                               json_kind_name(v->json)));
+    return v->json &&
+           (v->json->kind == J_OBJECT ||
+            err_set(p->e, "--%s: %s was given; it must be one JSON object, such as '{\"num_beams\": 1}'",
+                    o->name, json_kind_name(v->json)));
 }
 
 // Takes the option's values from the words that follow; returns how many words it used.
@@ -100,7 +102,8 @@ static int take(const Parse *p, int i, int argc, char **argv, const char *attach
     v->given = true;
     if (o->kind == OPT_FLAG) {
         v->flag = true;
-        if (attached && !truth(attached, &v->flag)) err_set(p->e, "--%s: '%s' is neither true nor false", o->name, attached);
+        if (attached && !truth(attached, &v->flag))
+            err_set(p->e, "--%s: '%s' is neither true nor false", o->name, attached);
         return !attached && argc && truth(argv[0], &v->flag);
     }
     size_t most = o->kind == OPT_LIST ? (size_t)argc + 1 : 1, before = v->n;
@@ -108,7 +111,8 @@ static int take(const Parse *p, int i, int argc, char **argv, const char *attach
     if (v->n) memcpy(list, v->list, v->n * sizeof *list);
     v->list = list;
     if (attached) v->list[v->n++] = attached;
-    while (used < argc && v->n - before < most && (!attached || o->kind == OPT_LIST) && !looks_like_option(argv[used]))
+    while (used < argc && v->n - before < most && (!attached || o->kind == OPT_LIST) &&
+           !looks_like_option(argv[used]))
         v->list[v->n++] = argv[used++];
     if (v->n == before) err_set(p->e, "--%s needs a value: %s", o->name, o->value);
     else check_value(p, o, v);
@@ -125,8 +129,8 @@ static bool switched_off(const Parse *p, const char *word) // --no_NAME of a fla
     return true;
 }
 
-bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv, OptionValue *value,
-                   const char ***rest, size_t *n_rest, Err *e)
+bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv,
+                   OptionValue *value, const char ***rest, size_t *n_rest, Err *e)
 {
     Parse p = {a, table, n, command, value, e};
     *rest = arena_new(a, const char *, argc + 1), *n_rest = 0;
@@ -163,7 +167,8 @@ void options_help(const Option *table, size_t n, unsigned command, Buf *out)
         put_names(&names, o);
         buf_printf(out, "  %-40s %s\n", names.s, o->help);
     }
-    buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false; a long name may be cut "
+    buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false; a "
+                         "long name may be cut "
                          "to a unique\nbeginning.\n"));
 }
 

@@ -25,7 +25,7 @@ struct Tape {
     Layout *shared[SHARED]; // of this backward
     int64_t n_shared;
     bool recording;
-    const Tensor *tap;      // tape_tap
+    const Tensor *tap; // tape_tap
     TapeEdit *edit;
     void *edit_context;
     Tensor *tapped;
@@ -100,7 +100,7 @@ Rows *rows_make(Arena *a, int64_t n, const int64_t *len)
 Tensor *tn_new(Tape *t, int64_t rows, int64_t cols, const Rows *seqs)
 {
     Tensor *x = arena_new(t->values, Tensor, 1);
-    *x = (Tensor){.rows = rows, .cols = cols, .seqs = seqs, .f = arena_new_raw(t->values, float, rows * cols)};
+    *x = (Tensor){.rows = rows, .cols = cols, .seqs = seqs, .f = arena_new_raw(t->values, float, rows *cols)};
     return x;
 }
 
@@ -227,10 +227,22 @@ static float *pack(Tape *t, const float *a, int64_t ai, int64_t ak, int64_t rows
     return p.out;
 }
 
-void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w, const float *bias, bool add)
+void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, const Tensor *w,
+                const float *bias, bool add)
 {
-    Product p = {.c = c, .ldc = ldc, .a = x, .ai = w->cols, .rows = rows, .b = w->raw ? w->raw : w->f, .type = (int)w->type,
-                 .ldb = w->cols, .n = w->rows, .k = w->cols, .bias = bias, .add = add, .cols = piece(w->rows, 32)};
+    Product p = {.c = c,
+                 .ldc = ldc,
+                 .a = x,
+                 .ai = w->cols,
+                 .rows = rows,
+                 .b = w->raw ? w->raw : w->f,
+                 .type = (int)w->type,
+                 .ldb = w->cols,
+                 .n = w->rows,
+                 .k = w->cols,
+                 .bias = bias,
+                 .add = add,
+                 .cols = piece(w->rows, 32)};
     if (rows > FEW && w->cols) p.a = pack(t, x, w->cols, 1, rows, w->cols), p.ai = 0;
     pool_run((p.n + p.cols - 1) / p.cols, part_nt, &p);
 }
@@ -242,10 +254,18 @@ static void part_nn(int64_t i, void *context)
     K->gemm_nn(p->c, p->ldc, p->a, p->ai, p->ak, p->rows, p->b, p->type, p->ldb, j0, j1, p->k, p->add);
 }
 
-void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, const void *b,
-                WType type, int64_t ldb, int64_t n, int64_t k, bool add)
+void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows,
+                const void *b, WType type, int64_t ldb, int64_t n, int64_t k, bool add)
 {
-    Product p = {.c = c, .ldc = ldc, .rows = rows, .b = b, .type = (int)type, .ldb = ldb, .n = n, .k = k, .add = add,
+    Product p = {.c = c,
+                 .ldc = ldc,
+                 .rows = rows,
+                 .b = b,
+                 .type = (int)type,
+                 .ldb = ldb,
+                 .n = n,
+                 .k = k,
+                 .add = add,
                  .cols = piece(n, 32)};
     if (!rows) return;
     p.a = k ? pack(t, a, ai, ak, rows, k) : a;
@@ -268,7 +288,10 @@ static void fill_layout(Arena *a, Layout *l)
 static Layout *empty_layout(Arena *a, int64_t K_, const int32_t *seq)
 {
     Layout *l = arena_new(a, Layout, 1);
-    *l = (Layout){.K = K_, .seq = seq, .row0 = arena_new(a, int64_t, K_), .n = arena_new(a, int64_t, K_),
+    *l = (Layout){.K = K_,
+                  .seq = seq,
+                  .row0 = arena_new(a, int64_t, K_),
+                  .n = arena_new(a, int64_t, K_),
                   .at = arena_new(a, int64_t, K_ + 1)};
     return l;
 }
@@ -371,7 +394,8 @@ static void find_layouts(Tape *t, Tensor *out, const Layout *seed)
     int32_t *seq = arena_new(t->back, int32_t, seed->K);
     for (int64_t k = 0; k < seed->K; k++) seq[k] = seed->seq[k];
     out->layout = empty_layout(t->back, seed->K, seq);
-    for (int64_t k = 0; k < seed->K; k++) out->layout->row0[k] = seed->n[k] ? seed->row0[k] : 0, out->layout->n[k] = seed->n[k];
+    for (int64_t k = 0; k < seed->K; k++)
+        out->layout->row0[k] = seed->n[k] ? seed->row0[k] : 0, out->layout->n[k] = seed->n[k];
     out->layout = settle(t, out->layout);
     for (int64_t i = t->n_nodes - 1; i >= 0; i--) {
         Node *n = &t->node[i];
@@ -393,7 +417,8 @@ static void go_back(Tape *t, Tensor *out)
             x->grad = gradient(t, x->layout->total * x->cols);
         }
         if (t->planning) {
-            size_t bytes = n->op->scratch ? (size_t)n->op->scratch(n) * sizeof(float) + 256 : 0; // and alignment
+            size_t bytes =
+                n->op->scratch ? (size_t)n->op->scratch(n) * sizeof(float) + 256 : 0; // and alignment
             if (bytes > t->planned_scratch) t->planned_scratch = bytes;
         } else {
             double start = clock_now(t);

@@ -10,9 +10,9 @@
 
 // Where the sequences of a batch lie among a tensor's rows.
 typedef struct Rows {
-    int64_t n;              // sequences
-    const int64_t *start;   // [n] first row
-    const int64_t *len;     // [n] rows
+    int64_t n;            // sequences
+    const int64_t *start; // [n] first row
+    const int64_t *len;   // [n] rows
 } Rows;
 
 Rows *rows_make(Arena *a, int64_t n, const int64_t *len); // end to end
@@ -35,11 +35,11 @@ typedef struct Tensor {
     float *f;
     const void *raw;
     WType type;
-    bool wanted;            // a gradient is asked for: set on leaves, inherited by results
-    const Rows *seqs;       // NULL for weights
-    Layout *layout;         // during backward
-    float *grad;            // activations [layout->total, cols]; weights [rows, cols], summed over cotangents
-    const char *name;       // weights: as in the checkpoint, for messages
+    bool wanted;      // a gradient is asked for: set on leaves, inherited by results
+    const Rows *seqs; // NULL for weights
+    Layout *layout;   // during backward
+    float *grad;      // activations [layout->total, cols]; weights [rows, cols], summed over cotangents
+    const char *name; // weights: as in the checkpoint, for messages
 } Tensor;
 
 // ------------------------------------------------------------------------------------------------ the tape
@@ -47,14 +47,14 @@ typedef struct Tensor {
 typedef struct Tape Tape;
 
 Tape *tape_create(Arena *a);
-void tape_reset(Tape *t);                     // forgets all nodes and values, keeps the memory
+void tape_reset(Tape *t); // forgets all nodes and values, keeps the memory
 // Makes the result of the op that uses this weight (as second input) a leaf whose gradient is wanted: what came before is
 // not gone back to. edit (may be NULL) may read and change its values when it is made. Holds until the next call; weight
 // NULL ends it.
 typedef void TapeEdit(Tensor *made, void *context);
 void tape_tap(Tape *t, const Tensor *weight, TapeEdit *edit, void *context);
 Tensor *tape_tapped(const Tape *t); // the leaf made since the last reset; NULL: none
-void tape_record(Tape *t, bool on);           // off: forward only, nothing kept for the way back
+void tape_record(Tape *t, bool on); // off: forward only, nothing kept for the way back
 
 // Where the time goes: seconds by operation, in the order of ops.def; NULL names end the list.
 enum { PROFILE_OPS = 32 };
@@ -62,12 +62,13 @@ typedef struct ProfileOp {
     const char *name;
     double forward, backward;
 } ProfileOp;
-void tape_profile(Tape *t, ProfileOp *ops);   // [PROFILE_OPS], added to; NULL: off
-Arena *tape_arena(Tape *t);                   // for values that live as long as the nodes
-size_t tape_peak(const Tape *t);              // bytes of values and gradients at most so far
+void tape_profile(Tape *t, ProfileOp *ops); // [PROFILE_OPS], added to; NULL: off
+Arena *tape_arena(Tape *t);                 // for values that live as long as the nodes
+size_t tape_peak(const Tape *t);            // bytes of values and gradients at most so far
 
-Tensor *tn_new(Tape *t, int64_t rows, int64_t cols, const Rows *seqs);              // zeroed
-Tensor *tn_leaf(Tape *t, const float *f, int64_t rows, int64_t cols, const Rows *seqs, bool wanted); // copies f
+Tensor *tn_new(Tape *t, int64_t rows, int64_t cols, const Rows *seqs); // zeroed
+Tensor *tn_leaf(Tape *t, const float *f, int64_t rows, int64_t cols, const Rows *seqs,
+                bool wanted); // copies f
 Tensor *tn_weight(Arena *a, const void *raw, WType type, int64_t rows, int64_t cols, const char *name);
 
 // The gradients of K scalars with respect to every wanted leaf. seed: the K cotangents of `out`, packed as `at` says
@@ -85,18 +86,19 @@ Layout *layout_make(Arena *a, int64_t K, const int32_t *seq, const int64_t *row0
 // ------------------------------------------------------------------------------------------------ the operations
 
 typedef enum { ACT_RELU, ACT_SILU, ACT_GELU, ACT_GELU_TANH, ACT_TANH } Act;
-bool act_by_name(Str name, Act *out); // transformers' ACT2FN names: "relu", "swish", "silu", "gelu", "gelu_new", ...
+bool act_by_name(Str name,
+                 Act *out); // transformers' ACT2FN names: "relu", "swish", "silu", "gelu", "gelu_new", ...
 
 // Scaled dot-product attention. Query row i of a sequence sees key rows 0 .. n_keys - n_queries + i if causal, else all.
 typedef struct Attention {
     int heads;
-    float scale;            // of the dot products: 1/sqrt(head width) for most, 1 for T5
+    float scale; // of the dot products: 1/sqrt(head width) for most, 1 for T5
     bool causal;
     const int32_t *keys_of; // sequence of keys for each sequence of queries; NULL: the same number
     float dropout;          // of the weights, by num_random(seed, place): forward passes only; 0: none
     uint64_t seed;
-    Tensor *bias;           // [buckets, heads] relative position table, or NULL (T5)
-    bool bidirectional;     // of the buckets
+    Tensor *bias;       // [buckets, heads] relative position table, or NULL (T5)
+    bool bidirectional; // of the buckets
     int64_t max_distance;
 } Attention;
 
@@ -106,7 +108,8 @@ typedef struct Attention {
 
 // The softmax weights of the attention that made `out`, [heads][n_queries][n_keys] of one sequence of queries; lives
 // as long as the tape's values. Record must be on.
-const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries, int64_t *n_keys);
+const float *tn_attention_weights(const Tape *t, const Tensor *out, int64_t seq, int64_t *n_queries,
+                                  int64_t *n_keys);
 const Tensor *tn_attention_values(const Tape *t, const Tensor *out); // the values it weighed
 
 // DeepLIFT's rescale rule for the way back through recorded ReLU and tanh on these rows: where sequence i has a partner
@@ -116,22 +119,25 @@ void tn_rescale(Tape *t, const Rows *rows, const int32_t *partner);
 // ------------------------------------------------------------------------------------------------ numbers
 
 // On rows of plain floats; same bits on every instruction set.
-void num_softmax(float *p, const float *z, int64_t n);                 // p = softmax(z)
+void num_softmax(float *p, const float *z, int64_t n); // p = softmax(z)
 double num_log_sum_exp(const float *z, int64_t n);
-double num_log(double x);                                              // not libm's: the same everywhere
+double num_log(double x); // not libm's: the same everywhere
 double num_exp(double x);
-uint64_t num_random(uint64_t seed, uint64_t counter);                  // splitmix64: well mixed bits of the two
-int64_t num_argmax(const float *z, int64_t n);                         // first among equals
-void num_axpy(float *y, float a, const float *x, int64_t n);           // y += a x
+uint64_t num_random(uint64_t seed, uint64_t counter);        // splitmix64: well mixed bits of the two
+int64_t num_argmax(const float *z, int64_t n);               // first among equals
+void num_axpy(float *y, float a, const float *x, int64_t n); // y += a x
 float num_dot(const float *x, const float *y, int64_t n);
-void num_widen(float *out, const void *raw, WType type, int64_t at, int64_t n); // elements at .. at+n-1 as float32
+void num_widen(float *out, const void *raw, WType type, int64_t at,
+               int64_t n); // elements at .. at+n-1 as float32
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
-void num_sinusoids(float *table, int64_t from, int64_t to, int64_t width); // Marian's positions, rows from..to-1 of a table
+void num_sinusoids(float *table, int64_t from, int64_t to,
+                   int64_t width); // Marian's positions, rows from..to-1 of a table
 
 // ------------------------------------------------------------------------------------------------ the machine
 
-bool cpu_select(const char *isa, Err *e);  // NULL: INSEQ_ISA, else the best this machine has. Call once, first.
+bool cpu_select(const char *isa,
+                Err *e); // NULL: INSEQ_ISA, else the best this machine has. Call once, first.
 const char *cpu_isa(void);
-size_t cpu_isas(const char *out[4]);       // those that this machine can run
-double cpu_peak(int threads);              // measured FMA peak, floating-point operations per second
-double cpu_bandwidth(int threads);         // measured read bandwidth, bytes per second
+size_t cpu_isas(const char *out[4]); // those that this machine can run
+double cpu_peak(int threads);        // measured FMA peak, floating-point operations per second
+double cpu_bandwidth(int threads);   // measured read bandwidth, bytes per second

@@ -65,7 +65,8 @@ static void put_clock(Buf *out, double s)
 bool bar_text(Bar *b, int64_t done, Buf *out)
 {
     static const char *const eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
-    double now = wall_clock(), passed = now - b->start, rate = passed > 0 ? (double)(done - b->initial) / passed : 0;
+    double now = wall_clock(), passed = now - b->start,
+           rate = passed > 0 ? (double)(done - b->initial) / passed : 0;
     bool last = done >= b->total, ended = b->drawn > 0 && b->done >= b->total;
     b->done = done;
     if (last && ended) return false;
@@ -80,7 +81,8 @@ bool bar_text(Bar *b, int64_t done, Buf *out)
     buf_printf(out, "\r%s: %3d%%|", b->title, b->total ? (int)(100 * done / b->total) : 100);
     int64_t cells = b->width - (int64_t)(out->n - before - 1) - (int64_t)tail.n;
     int64_t eighth = b->total ? cells * 8 * done / b->total : cells * 8;
-    for (int64_t i = 0; i < cells; i++, eighth -= 8) buf_str(out, str_of(eighths[eighth > 8 ? 8 : eighth < 0 ? 0 : eighth]));
+    for (int64_t i = 0; i < cells; i++, eighth -= 8)
+        buf_str(out, str_of(eighths[eighth > 8 ? 8 : eighth < 0 ? 0 : eighth]));
     buf_str(out, buf_view(&tail));
     if (last) buf_char(out, '\n');
     return true;

@@ -46,7 +46,8 @@ INLINE V16 v_if_gt(V16 a, V16 b, V16 yes, V16 no)
 }
 INLINE V16 v_pow2(V16 n)
 {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
+    return _mm512_castsi512_ps(
+        _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
 }
 INLINE V16 v_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 INLINE V16 v_from_bf16(const void *p)
@@ -62,15 +63,18 @@ INLINE void v_transpose(V16 r[16])
     }
     for (int i = 0; i < 16; i += 4) { // r[i+c]: column 4q+c of the four rows i.., q the 128-bit lane
         r[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44), r[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xee);
-        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44), r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+        r[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44),
+              r[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
     for (int c = 0; c < 4; c++) {
-        t[c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88), t[4 + c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
+        t[c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88),
+        t[4 + c] = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xdd);
         t[8 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
         t[12 + c] = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xdd);
     }
     for (int c = 0; c < 4; c++) {
-        r[c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0x88), r[8 + c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0xdd);
+        r[c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0x88),
+        r[8 + c] = _mm512_shuffle_f32x4(t[c], t[8 + c], 0xdd);
         r[4 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0x88);
         r[12 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
     }
@@ -123,12 +127,14 @@ INLINE V16 v_if_gt(V16 x, V16 y, V16 yes, V16 no)
 }
 INLINE __m256 pow2_half(__m256 n)
 {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
 }
 INLINE V16 v_pow2(V16 n) { return (V16){pow2_half(n.a), pow2_half(n.b)}; }
 INLINE V16 v_from_f16(const void *p)
 {
-    return (V16){_mm256_cvtph_ps(_mm_loadu_si128(p)), _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
+    return (V16){_mm256_cvtph_ps(_mm_loadu_si128(p)),
+                 _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1))};
 }
 INLINE __m256 bf16_half(const void *p)
 {
@@ -144,7 +150,8 @@ INLINE void transpose8(__m256 r[8])
     }
     for (int i = 0; i < 8; i += 4) {
         u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44), u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44),
+              u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
     }
     for (int c = 0; c < 4; c++) {
         r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
@@ -154,7 +161,8 @@ INLINE void transpose8(__m256 r[8])
 INLINE void v_transpose(V16 r[16])
 {
     __m256 q[4][8]; // top left, top right, bottom left, bottom right
-    for (int i = 0; i < 8; i++) q[0][i] = r[i].a, q[1][i] = r[i].b, q[2][i] = r[8 + i].a, q[3][i] = r[8 + i].b;
+    for (int i = 0; i < 8; i++)
+        q[0][i] = r[i].a, q[1][i] = r[i].b, q[2][i] = r[8 + i].a, q[3][i] = r[8 + i].b;
     for (int k = 0; k < 4; k++) transpose8(q[k]);
     for (int i = 0; i < 8; i++) r[i] = (V16){q[0][i], q[2][i]}, r[8 + i] = (V16){q[1][i], q[3][i]};
 }
@@ -171,10 +179,7 @@ enum { TILE_M = 6, TILE_V = 1 };
     for (int i = 0; i < 4; i++) out.q[i] = (expression);                                                     \
     return out
 
-INLINE V16 v_load(const void *p)
-{
-    EACH(vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)p + 16 * i)));
-}
+INLINE V16 v_load(const void *p) { EACH(vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)p + 16 * i))); }
 INLINE void v_store(void *p, V16 x)
 {
     for (int i = 0; i < 4; i++) vst1q_u8((uint8_t *)p + 16 * i, vreinterpretq_u8_f32(x.q[i]));

@@ -44,7 +44,8 @@ static inline void kit_write(const char *folder, const char *name, Str bytes) //
     mkdir(folder, 0777);
     for (char *p = path + strlen(folder) + 1; (p = strchr(p, '/')); *p++ = '/') *p = 0, mkdir(path, 0777);
     FILE *f = fopen(path, "wb");
-    if (!f || (bytes.n && fwrite(bytes.s, 1, bytes.n, f) != bytes.n) || fclose(f) != 0) BUG("cannot write %s", path);
+    if (!f || (bytes.n && fwrite(bytes.s, 1, bytes.n, f) != bytes.n) || fclose(f) != 0)
+        BUG("cannot write %s", path);
 }
 
 // ---------------------------------------------------------------------------------------------------- numbers

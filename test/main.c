@@ -47,7 +47,8 @@ void check_str(const char *file, int line, const char *what, Str got, Str want)
 {
     if (str_eq(got, want)) test_count(1);
     else
-        test_fail(file, line, "%s is \"%.*s\", expected \"%.*s\"", what, (int)got.n, got.s, (int)want.n, want.s);
+        test_fail(file, line, "%s is \"%.*s\", expected \"%.*s\"", what, (int)got.n, got.s, (int)want.n,
+                  want.s);
 }
 
 void check_has(const char *file, int line, const char *text, const char *part)

@@ -11,8 +11,8 @@ typedef struct Texts {
     const char *source, *target, *foil, *longer;
 } Texts;
 static const Texts texts[MODELS] = {
-    {"The nurse went to the hospital.", "De verpleger ging naar het ziekenhuis.", "De verpleegster ging naar het ziekenhuis.",
-     "De oude verpleegster ging gisteren naar het ziekenhuis."},
+    {"The nurse went to the hospital.", "De verpleger ging naar het ziekenhuis.",
+     "De verpleegster ging naar het ziekenhuis.", "De oude verpleegster ging gisteren naar het ziekenhuis."},
     {"Does 3 + 3 equal 6?", "yes", "no", "no no no"},
 };
 
@@ -29,12 +29,16 @@ static AttrOptions scores_of(const char *const *steps, size_t n)
     return o;
 }
 
-static float score(const Sequence *s, size_t which, int64_t column) { return s->step_scores[which].scores.v[column]; }
+static float score(const Sequence *s, size_t which, int64_t column)
+{
+    return s->step_scores[which].scores.v[column];
+}
 
 // Step by step from the right end: the score is the token's probability minus the foil's, each in its own run.
 TEST(contrast_is_the_difference_of_two_runs)
 {
-    static const char *const both[] = {"contrast_prob_diff", "contrast_logits_diff", "pcxmi", "in_context_pvi"};
+    static const char *const both[] = {"contrast_prob_diff", "contrast_logits_diff", "pcxmi",
+                                       "in_context_pvi"};
     static const char *const plain[] = {"probability", "logit", "crossentropy"};
     for (int m = 0; m < MODELS; m++)
         for (int k = 0; k < 2; k++) {
@@ -44,15 +48,16 @@ TEST(contrast_is_the_difference_of_two_runs)
             Pair foil = lab_forced(A, &l, texts[m].source, k ? texts[m].longer : texts[m].foil), with = p;
             Sequence c, a, b;
             with.contrast = &foil;
-            if (!run(A, &l, scores_of(both, 4), &with, 1, &c) || !run(A, &l, scores_of(plain, 3), &p, 1, &a) ||
-                !run(A, &l, scores_of(plain, 3), &foil, 1, &b))
+            if (!run(A, &l, scores_of(both, 4), &with, 1, &c) ||
+                !run(A, &l, scores_of(plain, 3), &p, 1, &a) || !run(A, &l, scores_of(plain, 3), &foil, 1, &b))
                 return;
             int64_t n = p.target.n - 1, nf = foil.target.n - 1;
             for (int64_t i = 1; i <= n && i <= nf; i++) { // the i-th from the right
                 int64_t s = n - i, q = nf - i;
                 CHECK_NEAR(score(&c, 0, s), (double)score(&a, 0, s) - (double)score(&b, 0, q), 2e-7);
                 CHECK_NEAR(score(&c, 1, s), (double)score(&a, 1, s) - (double)score(&b, 1, q), 4e-6);
-                CHECK_NEAR(score(&c, 2, s), ((double)score(&a, 2, s) - (double)score(&b, 2, q)) / log(2), 4e-6);
+                CHECK_NEAR(score(&c, 2, s), ((double)score(&a, 2, s) - (double)score(&b, 2, q)) / log(2),
+                           4e-6);
                 CHECK_NEAR(score(&c, 3, s), (double)score(&a, 2, s) - (double)score(&b, 2, q), 4e-6);
             }
         }
@@ -65,7 +70,8 @@ TEST(contrast_gradients_subtract)
     for (int m = 0; m < MODELS; m++) {
         Lab l;
         if (!lab_open(A, models[m], &l)) return;
-        Pair p = lab_forced(A, &l, texts[m].source, texts[m].target), foil = lab_forced(A, &l, texts[m].source, texts[m].foil);
+        Pair p = lab_forced(A, &l, texts[m].source, texts[m].target),
+             foil = lab_forced(A, &l, texts[m].source, texts[m].foil);
         p.contrast = &foil;
         Sequence s[3];
         for (int k = 0; k < 3; k++) {
@@ -98,7 +104,8 @@ TEST(contrast_foils_do_not_meet)
             o.method = "saliency", o.attribute_target = true, o.step.contrast_force_inputs = forced;
             o.attributed_fn = forced ? "kl_divergence" : "contrast_prob_diff";
             o.step_scores = steps, o.n_step_scores = 2;
-            Pair foil[3] = {lab_forced(A, &l, texts[m].source, texts[m].foil), lab_forced(A, &l, texts[m].source, texts[m].longer),
+            Pair foil[3] = {lab_forced(A, &l, texts[m].source, texts[m].foil),
+                            lab_forced(A, &l, texts[m].source, texts[m].longer),
                             lab_forced(A, &l, "The teacher lost his keys.", texts[m].target)};
             Pair p[3];
             Sequence alone[3], together[3];
@@ -129,7 +136,8 @@ TEST(contrast_weighted_columns_sum_to_the_score)
     for (int m = 0; m < MODELS; m++) {
         Lab l;
         if (!lab_open(A, models[m], &l)) return;
-        Pair p = lab_forced(A, &l, texts[m].source, texts[m].target), foil = lab_forced(A, &l, texts[m].source, texts[m].foil);
+        Pair p = lab_forced(A, &l, texts[m].source, texts[m].target),
+             foil = lab_forced(A, &l, texts[m].source, texts[m].foil);
         p.contrast = &foil;
         AttrOptions o = attr_defaults();
         o.method = "input_x_gradient", o.attributed_fn = "contrast_prob_diff", o.attribute_target = true;
@@ -141,7 +149,8 @@ TEST(contrast_weighted_columns_sum_to_the_score)
         int64_t columns = s.attr_pos_end - s.attr_pos_start;
         for (int64_t c = 0; !e.set && c < columns; c++) {
             double sum = 0, total = 0;
-            for (int64_t i = 0; i < w.source_attributions.dim[0]; i++) sum += (double)w.source_attributions.v[i * columns + c];
+            for (int64_t i = 0; i < w.source_attributions.dim[0]; i++)
+                sum += (double)w.source_attributions.v[i * columns + c];
             for (int64_t i = 0; i < w.target_attributions.dim[0]; i++) {
                 float v = w.target_attributions.v[i * columns + c];
                 total += isnan(v) ? 0 : (double)v;
@@ -194,7 +203,8 @@ TEST(contrast_alignments)
         CHECK_HAS(e.text, bad[i].part);
     }
     Err e = {0};
-    const char *good = "{\"contrast_targets_alignments\": [[[1, 2], [2, 1]], [[1, 1]]], \"contrast_targets\": \"x\", \"other\": 1}";
+    const char *good = "{\"contrast_targets_alignments\": [[[1, 2], [2, 1]], [[1, 1]]], "
+                       "\"contrast_targets\": \"x\", \"other\": 1}";
     CHECK(attr_kwargs(A, json_parse(A, str_of(good), "test", &e), &o, &r, &e));
     CHECK_INT(r.n_alignments, 2);
     CHECK_INT(r.alignments[0].v[1].to, 1);
@@ -204,14 +214,15 @@ TEST(contrast_alignments)
     static const char *const plain[] = {"probability"};
     Lab l;
     if (!lab_open(A, "marian-en-nl", &l)) return;
-    Pair p = lab_forced(A, &l, texts[0].source, texts[0].target), foil = lab_forced(A, &l, texts[0].source, texts[0].longer);
+    Pair p = lab_forced(A, &l, texts[0].source, texts[0].target),
+         foil = lab_forced(A, &l, texts[0].source, texts[0].longer);
     Span pairs[] = {{1, 3}, {2, 99}, {3, 0}, {4, 3}};
     Sequence s, f;
     p.contrast = &foil, p.alignment = pairs, p.n_alignment = 4;
     if (!run(A, &l, scores_of(steps, 1), &p, 1, &s) || !run(A, &l, scores_of(plain, 1), &foil, 1, &f)) return;
     int64_t T = p.target.n, F = foil.target.n;
-    CHECK(score(&s, 0, 0) == score(&f, 0, 2));                 // as given
-    CHECK(score(&s, 0, 1) == score(&f, 0, F - (T - 2) - 1));   // 99 is none: from the right
-    CHECK(score(&s, 0, 2) == score(&f, 0, F - (T - 3) - 1));   // nor is the start token
-    CHECK(score(&s, 0, 3) == score(&f, 0, 2));                 // taken, but the only one given
+    CHECK(score(&s, 0, 0) == score(&f, 0, 2));               // as given
+    CHECK(score(&s, 0, 1) == score(&f, 0, F - (T - 2) - 1)); // 99 is none: from the right
+    CHECK(score(&s, 0, 2) == score(&f, 0, F - (T - 3) - 1)); // nor is the start token
+    CHECK(score(&s, 0, 3) == score(&f, 0, 2));               // taken, but the only one given
 }

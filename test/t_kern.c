@@ -420,7 +420,9 @@ static void run_product(Arena *A, const Product *p, float *c)
         a = out, ai = 0;
     }
     if (p->nt) K->gemm_nt(c, p->ldc, a, ai, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
-    else K->gemm_nn(c, p->ldc, a, ai, p->lda_k, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k, p->add);
+    else
+        K->gemm_nn(c, p->ldc, a, ai, p->lda_k, p->rows, p->w.raw, p->w.type, p->ldw, p->j0, p->j1, p->k,
+                   p->add);
 }
 
 static void check_product(Arena *A, uint64_t seed)

@@ -14,7 +14,8 @@ static bool noisy(Arena *A, const Lab *l, const Pair *p, size_t n, int64_t passe
     o.step.n_mcd_steps = passes, o.step.seed = seed;
     if (!attr_run(A, l->m, &o, p, n, s, &e)) return FAIL("%s", e.text), false;
     for (size_t i = 0; i < n; i++)
-        for (int64_t k = 0; k < s[i].attr_pos_end - s[i].attr_pos_start; k++) *out++ = s[i].step_scores[0].scores.v[k];
+        for (int64_t k = 0; k < s[i].attr_pos_end - s[i].attr_pos_start; k++)
+            *out++ = s[i].step_scores[0].scores.v[k];
     return true;
 }
 
@@ -24,13 +25,15 @@ TEST(noise_seeded_and_alone)
     for (int m = 0; m < 2; m++) {
         Lab l;
         if (!lab_open(A, models[m], &l)) return;
-        Pair p[2] = {lab_forced(A, &l, "The nurse went to the hospital.", m ? "yes" : "De verpleger ging naar het ziekenhuis."),
+        Pair p[2] = {lab_forced(A, &l, "The nurse went to the hospital.",
+                                m ? "yes" : "De verpleger ging naar het ziekenhuis."),
                      lab_forced(A, &l, "Does 3 + 3 equal 6?", m ? "no" : "Ik zie de hond.")};
         int64_t n = p[0].target.n - 1, both = n + p[1].target.n - 1;
-        float *one = arena_new(A, float, both), *again = arena_new(A, float, both), *batch = arena_new(A, float, both);
+        float *one = arena_new(A, float, both), *again = arena_new(A, float, both),
+              *batch = arena_new(A, float, both);
         float *other = arena_new(A, float, both);
-        if (!noisy(A, &l, p, 1, 6, 3, one) || !noisy(A, &l, p, 1, 6, 3, again) || !noisy(A, &l, p, 2, 6, 3, batch) ||
-            !noisy(A, &l, p, 1, 6, 4, other))
+        if (!noisy(A, &l, p, 1, 6, 3, one) || !noisy(A, &l, p, 1, 6, 3, again) ||
+            !noisy(A, &l, p, 2, 6, 3, batch) || !noisy(A, &l, p, 1, 6, 4, other))
             return;
         CHECK(!memcmp(one, again, (size_t)n * sizeof(float)));
         CHECK(!memcmp(one, batch, (size_t)n * sizeof(float)));

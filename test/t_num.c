@@ -312,9 +312,12 @@ TEST(positions_of_other_widths)
     static const struct {
         int64_t rows, width;
         uint64_t hash;
-    } tables[] = {{512, 512, 0x22df393f39c365b7}, {1024, 1024, 0xfdae5160f743f2a6}, {512, 256, 0x8f91152d33f39fb0}, {300, 7, 0x7e5a092f0ce8fe68}};
+    } tables[] = {{512, 512, 0x22df393f39c365b7},
+                  {1024, 1024, 0xfdae5160f743f2a6},
+                  {512, 256, 0x8f91152d33f39fb0},
+                  {300, 7, 0x7e5a092f0ce8fe68}};
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        float *table = arena_new(A, float, tables[i].rows * tables[i].width);
+        float *table = arena_new(A, float, tables[i].rows *tables[i].width);
         num_sinusoids(table, 0, tables[i].rows, tables[i].width);
         uint64_t hash = 0xcbf29ce484222325u;
         for (int64_t p = 0; p < tables[i].rows; p++) {

@@ -30,7 +30,8 @@ static void check_logits(Arena *A, const Model *m, const Json *c, const char *na
     Tape *t = tape_create(A);
     Pass pass;
     Ids target = ids_of(A, json_get(c, "sequences")->child, 1);
-    Tensor *x = embedded(A, t, m, ids_of(A, json_get(c, "source"), 0), false), *y = embedded(A, t, m, target, true);
+    Tensor *x = embedded(A, t, m, ids_of(A, json_get(c, "source"), 0), false),
+           *y = embedded(A, t, m, target, true);
     nn_forward(m, t, x, y, NULL, &pass);
     int64_t *rows = arena_new(A, int64_t, target.n);
     for (int64_t i = 0; i < target.n; i++) rows[i] = i;
@@ -39,7 +40,8 @@ static void check_logits(Arena *A, const Model *m, const Json *c, const char *na
     for (int64_t i = 0; row && i < z->rows; i++, row = row->next) {
         int64_t v = 0;
         for (const Json *want = row->child; want; want = want->next, v++)
-            if (!(fabs((double)z->f[i * z->cols + v] - want->number) <= 3e-5 + 1e-5 * fabs(want->number))) { // five decimals are kept
+            if (!(fabs((double)z->f[i * z->cols + v] - want->number) <=
+                  3e-5 + 1e-5 * fabs(want->number))) { // five decimals are kept
                 FAIL("%s: logit %" PRId64 " of row %" PRId64 " is %.7g, transformers has %.7g", name, v, i,
                      (double)z->f[i * z->cols + v], want->number);
                 return;
@@ -60,7 +62,9 @@ static void check_generated(Arena *A, const Model *m, const Json *c, const char 
     for (const Json *j = json_get(c, "sequences")->child; j; j = j->next, out++) {
         Ids want = ids_of(A, j, 0);
         bool same = want.n == out->n && !memcmp(want.v, out->ids, (size_t)want.n * sizeof *want.v);
-        if (!same) return FAIL("%s, %zu tokens of source: not the ids of transformers", name, json_get(c, "source")->count);
+        if (!same)
+            return FAIL("%s, %zu tokens of source: not the ids of transformers", name,
+                        json_get(c, "source")->count);
         if (score) CHECK_NEAR(out->score, score->number, 1e-5), score = score->next;
     }
 }

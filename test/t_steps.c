@@ -187,10 +187,11 @@ static void check_step(const char *name, double (*value)(const Twin *), const St
 
 TEST(steps_formulas)
 {
-    static const StepArgs args[] = {{.top_p = 1, .min_tokens_to_keep = 1, .n_mcd_steps = NOISY},
-                                    {.logprob = true, .top_p = 0.9, .min_tokens_to_keep = 2, .n_mcd_steps = NOISY},
-                                    {.top_p = 0.6, .top_k = 7, .min_tokens_to_keep = 1, .n_mcd_steps = NOISY},
-                                    {.top_p = 1, .top_k = 3, .min_tokens_to_keep = 5, .n_mcd_steps = NOISY}};
+    static const StepArgs args[] = {
+        {.top_p = 1, .min_tokens_to_keep = 1, .n_mcd_steps = NOISY},
+        {.logprob = true, .top_p = 0.9, .min_tokens_to_keep = 2, .n_mcd_steps = NOISY},
+        {.top_p = 0.6, .top_k = 7, .min_tokens_to_keep = 1, .n_mcd_steps = NOISY},
+        {.top_p = 1, .top_k = 3, .min_tokens_to_keep = 5, .n_mcd_steps = NOISY}};
     const Entry *known;
     size_t n = attr_step_list(&known);
     unsigned seed = 1;

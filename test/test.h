@@ -19,7 +19,8 @@ typedef struct Test {
 void test_register(Test *t);
 void test_fail(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void test_count(long checks); // loops that check millions of values report them here, for the summary
-bool test_no_memory(Arena *A, void (*run)(Arena *, void *), void *context); // runs it; true if memory "ran out"
+bool test_no_memory(Arena *A, void (*run)(Arena *, void *),
+                    void *context); // runs it; true if memory "ran out"
 
 #define TEST(id)                                                                                             \
     static void test_##id(Arena *A);                                                                         \
@@ -27,11 +28,11 @@ bool test_no_memory(Arena *A, void (*run)(Arena *, void *), void *context); // r
     __attribute__((constructor)) static void add_##id(void) { test_register(&entry_##id); }                  \
     static void test_##id(__attribute__((unused)) Arena *A)
 
-#define FAIL(...) test_fail(__FILE__, __LINE__, __VA_ARGS__)
-#define CHECK(x) ((x) ? test_count(1) : FAIL("%s", #x))
-#define CHECK_INT(got, want) check_int(__FILE__, __LINE__, #got, (int64_t)(got), (int64_t)(want))
-#define CHECK_STR(got, want) check_str(__FILE__, __LINE__, #got, (got), (want))
-#define CHECK_HAS(text, part) check_has(__FILE__, __LINE__, (text), (part)) // C strings: part occurs in text
+#define FAIL(...)                        test_fail(__FILE__, __LINE__, __VA_ARGS__)
+#define CHECK(x)                         ((x) ? test_count(1) : FAIL("%s", #x))
+#define CHECK_INT(got, want)             check_int(__FILE__, __LINE__, #got, (int64_t)(got), (int64_t)(want))
+#define CHECK_STR(got, want)             check_str(__FILE__, __LINE__, #got, (got), (want))
+#define CHECK_HAS(text, part)            check_has(__FILE__, __LINE__, (text), (part)) // C strings: part occurs in text
 #define CHECK_NEAR(got, want, tolerance) check_near(__FILE__, __LINE__, #got, (got), (want), (tolerance))
 
 void check_int(const char *file, int line, const char *what, int64_t got, int64_t want);

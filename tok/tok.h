@@ -59,8 +59,9 @@ const char *tok_kind(const Tokenizer *t);       // "marian", "t5", ...
 const char *tok_class(const Tokenizer *t);      // transformers' class: "MarianTokenizer", "T5Tokenizer", ...
 size_t tok_size(const Tokenizer *t);            // len(tokenizer): ids of sources are below it
 Str tok_string(const Tokenizer *t, int32_t id); // raw vocabulary string; "" if there is none
-Str tok_source_string(const Tokenizer *t, int32_t id); // the same as a source's: another only for Marian's two
-int32_t tok_id(const Tokenizer *t, Str token);  // -1 if it is no token
+Str tok_source_string(const Tokenizer *t,
+                      int32_t id);             // the same as a source's: another only for Marian's two
+int32_t tok_id(const Tokenizer *t, Str token); // -1 if it is no token
 bool tok_is_special(const Tokenizer *t, int32_t id);
 int32_t tok_unk(const Tokenizer *t); // -1: the tokenizer has none
 int32_t tok_pad(const Tokenizer *t);

@@ -49,15 +49,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     for (size_t i = 0; i < x.n; i++) aggregate(a, &x.sequence[i]);
     if (!attr_aggregate_default(a, &x, &small, &e)) return 0;
-    ReportOptions o = {.unicode = n % 2, .width = (int)(n % 100), .color = (ColorDepth)(n % 4), .plain = n % 5 == 0,
-                       .min_val = NAN, .max_val = NAN};
+    ReportOptions o = {.unicode = n % 2,
+                       .width = (int)(n % 100),
+                       .color = (ColorDepth)(n % 4),
+                       .plain = n % 5 == 0,
+                       .min_val = NAN,
+                       .max_val = NAN};
     size_t count;
     const Report *const *all = attr_reports(&count);
     for (size_t i = 0; i < count; i++) {
         Buf b = {.arena = a};
         e = (Err){0};
         REQUIRE(all[i]->write(a, &small, &o, &b, &e) != e.set);
-        for (size_t k = 0; i == 0 && k < b.n; k++) REQUIRE((uint8_t)b.s[k] >= ' ' || strchr("\n\t\x1b", b.s[k]));
+        for (size_t k = 0; i == 0 && k < b.n; k++)
+            REQUIRE((uint8_t)b.s[k] >= ' ' || strchr("\n\t\x1b", b.s[k]));
     }
     return 0;
 }
