@@ -15,6 +15,13 @@ AttrOptions attr_defaults(void)
 
 // ------------------------------------------------------------------------------------------ which steps
 
+// "text 3, source: " for messages; a text that is run by itself needs no number. what: may be "".
+static const char *named(const Run *r, int64_t i, const char *what)
+{
+    const char *text = r->n > 1 ? arena_printf(r->work, "text %" PRId64, i + 1) : "";
+    return arena_printf(r->work, "%s%s%s", text, *text && *what ? ", " : "", what);
+}
+
 // Semantics 1.4, with an exclusive end: start default 1, end default and at most T, negative ones count from T.
 static bool find_steps(Run *r, int64_t i, Err *e)
 {
@@ -25,19 +32,18 @@ static bool find_steps(Run *r, int64_t i, Err *e)
     if (to < 0) to += T;
     if (to > T) to = T;
     if (from < least) from = least;
-    if (T < 2) return err_set(e, "text %" PRId64 ": the target has no tokens to attribute", i + 1);
+    const char *text = arena_printf(r->work, "%s%s", named(r, i, ""), r->n > 1 ? ": " : "");
+    if (T < 2) return err_set(e, "%sthe target has no tokens to attribute", text);
     if (from >= to)
-        return err_set(e, "text %" PRId64 ": attribution would start at target position %" PRId64 " and end before %" PRId64
-                       "; the start must be smaller (positions 1 to %" PRId64 ")", i + 1, from, to, T - 1);
+        return err_set(e, "%sattribution would start at target position %" PRId64 " and end before %" PRId64
+                       "; the start must be smaller (positions 1 to %" PRId64 ")", text, from, to, T - 1);
     r->from[i] = from, r->to[i] = to;
     return true;
 }
 
-static bool check_pair(const Run *r, int64_t i, const Pair *p, const char *what, Err *e)
+static bool check_pair(const Run *r, int64_t i, const Pair *p, bool foil, Err *e)
 {
-    char source[64], target[64];
-    snprintf(source, sizeof source, "%s %" PRId64 ", source", what, i + 1);
-    snprintf(target, sizeof target, "%s %" PRId64 ", target", what, i + 1);
+    const char *source = named(r, i, foil ? "source of the foil" : "source"), *target = named(r, i, foil ? "foil" : "target");
     if (r->f->encoder_decoder && p->source.n < 1) return err_set(e, "%s: it has no tokens", source);
     return (!r->f->encoder_decoder || nn_check_ids(r->m, p->source, false, source, e)) &&
            nn_check_ids(r->m, (Ids){p->target.v, p->target.n - 1}, true, target, e) &&
@@ -73,9 +79,9 @@ static bool collect_pairs(Run *r, Err *e)
     r->first_step = arena_new(w, int64_t, r->n);
     for (int64_t i = 0; i < r->n; i++) {
         const Pair *p = &r->pair[i], *foil = p->contrast;
-        if (!find_steps(r, i, e) || !check_pair(r, i, p, "text", e)) return false;
-        if (foil && !check_pair(r, i, foil, "foil of text", e)) return false;
-        if (foil && foil->target.n < 2) return err_set(e, "foil of text %" PRId64 ": it has no tokens", i + 1);
+        if (!find_steps(r, i, e) || !check_pair(r, i, p, false, e)) return false;
+        if (foil && !check_pair(r, i, foil, true, e)) return false;
+        if (foil && foil->target.n < 2) return err_set(e, "%s: it has no tokens", named(r, i, "foil"));
         r->target_of[i] = collect(&c, p->source, p->target);
         r->foil_of[i] = foil ? collect(&c, foil->source, foil->target) : -1;
         r->first_step[i] = r->n_steps;

@@ -725,6 +725,9 @@ TEST(cli_some)
     CHECK_HAS(r.err, "inseq: text 4: the forced target is empty");
     if (!attr_from_json(A, str_of(slurp(A, json, NULL)), json, &got, &e)) FAIL("%s", e.text);
     CHECK_INT(got.n, 1);
+    r = RUN("attribute", "-m", MODEL, "-i", TEXT, "It rains.", TEXT, "-g", INTO, "De", INTO, "-s", "7", "--hide");
+    CHECK_INT(r.code, 3); // numbered once, as the texts were given
+    CHECK_HAS(r.err, "inseq: text 2: attribution would start at target position 7");
     r = RUN("generate", "-m", TRAINED, "-i", TEXT, "", "It is raining cats and dogs today.", "--json");
     CHECK_INT(r.code, 3);
     CHECK_INT(lines(r.out), 2);

@@ -242,6 +242,25 @@ TEST(options)
     CHECK_STR(str_of(tok_kind(m)), STR_LIT("marian"));
 }
 
+// mT5's folders name it so, or have no tokenizer_config.json and no spiece.model.
+TEST(mt5_is_t5)
+{
+    static const struct {
+        const char *file, *config, *model;
+    } folders[] = {{"spiece.model", "{\"tokenizer_class\": \"MT5Tokenizer\"}", "{}"},
+                   {"tokenizer.json", NULL, "{\"model_type\": \"mt5\"}"}};
+    for (size_t i = 0; i < 2; i++) {
+        const char *folder = kit_folder(A);
+        kit_write(folder, folders[i].file, slurp(A, arena_printf(A, "test/golden/models/odd-t5/%s", folders[i].file)));
+        if (folders[i].config) kit_write(folder, "tokenizer_config.json", str_of(folders[i].config));
+        kit_write(folder, "config.json", str_of(folders[i].model));
+        Err e = {0};
+        Tokenizer *t = tok_open(A, folder, &e);
+        if (!t) FAIL("%s", e.text);
+        else CHECK_STR(str_of(tok_class(t)), STR_LIT("T5Tokenizer"));
+    }
+}
+
 // Merges against the plain way: again and again the pair of the smallest rank, the leftmost among equals.
 TEST(merges)
 {
