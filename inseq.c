@@ -22,7 +22,8 @@ enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
 // ------------------------------------------------------------------------------------------------ options
 
-enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 32, MODEL = ATTRIBUTE | GENERATE | TOKENIZE | INFO };
+enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 32, LOADED = ATTRIBUTE | GENERATE | INFO,
+       MODEL = LOADED | TOKENIZE };
 
 // Names are Inseq's own, so that its command lines keep working.
 static const Option options[] = {
@@ -35,25 +36,25 @@ static const Option options[] = {
     {"attributed_fn", {"-fn"}, OPT_TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
     {"attribute_target", {0}, OPT_FLAG, ATTRIBUTE, NULL, "attribute to the target prefix too", NULL},
     {"step_scores", {0}, OPT_LIST, ATTRIBUTE, "STEP", "numbers to report for each generated token", NULL},
-    {"start_pos", {"-s"}, OPT_INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0)", NULL},
-    {"end_pos", {"-e"}, OPT_INT, ATTRIBUTE, "N", "target position to stop before (the end)", NULL},
+    {"start_pos", {"-s"}, OPT_INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0; below 0: from the end)", NULL},
+    {"end_pos", {"-e"}, OPT_INT, ATTRIBUTE, "N", "target position to stop before (the end; below 0: from the end)", NULL},
     {"attribution_aggregators", {0}, OPT_LIST, ATTRIBUTE, "NAME", "aggregate before saving: vnorm, subwords, ... in this order", NULL},
     {"attribution_selectors", {0}, OPT_LIST, ATTRIBUTE, "N", "index that each aggregator selects", NULL},
     {"normalize_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "columns sum to 1 after each of these aggregators", NULL},
-    {"rescale_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "divide by the largest score instead", NULL},
+    {"rescale_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "divide by the largest score instead; with selectors only, as in Inseq", NULL},
     {"attribution_kwargs", {0}, OPT_JSON, ATTRIBUTE, "JSON", "more arguments of the method and the step functions", NULL},
     {"contrast_targets", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
     {"contrast_sources", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
     {"generation_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
-    {"model_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
+    {"model_kwargs", {0}, OPT_JSON, LOADED, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
     {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
     {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
     {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
     {"weight_attributions", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
     {"save_aggregated", {0}, OPT_FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
     {"viz_path", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
-    {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write one row for each score", NULL},
-    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, json, csv, html", NULL},
+    {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write a table with a row for each score; README names its columns", NULL},
+    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, html, or as data: json (flat), csv (README has both)", NULL},
     {"json", {0}, OPT_FLAG, GENERATE | TOKENIZE | INFO, NULL, "print JSON", NULL},
     {"jsonl", {0}, OPT_FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
     {"sentencepiece", {0}, OPT_TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
@@ -65,18 +66,18 @@ static const Option options[] = {
     {"source_tokens", {0}, OPT_INT, BENCH, "S", "tokens of the source (24)", NULL},
     {"target_tokens", {0}, OPT_INT, BENCH, "T", "tokens of the target (22)", NULL},
     {"runs", {0}, OPT_INT, BENCH, "N", "runs; the median is shown (5)", NULL},
-    {"device", {"--dev"}, OPT_TEXT, MODEL, "NAME", "cpu", NULL},
-    {"threads", {"-t"}, OPT_INT, MODEL, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
+    {"device", {"--dev"}, OPT_TEXT, LOADED, "NAME", "cpu", NULL},
+    {"threads", {"-t"}, OPT_INT, LOADED, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
     {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH, "SIZE", "for gradients, such as 512M (64M); the numbers do not depend on it", NULL},
     {"color", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
     {"no_color", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
     {"plain", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
-    {"progress", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "show the progress bar even if standard error is no terminal", NULL},
-    {"no_progress", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "never show it", NULL},
+    {"progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "show the progress bar even if standard error is no terminal", NULL},
+    {"no_progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "never show it", NULL},
     {"revision", {0}, OPT_TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
     {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
-    {"verbose", {"-v"}, OPT_FLAG, MODEL, NULL, "say which files are read", NULL},
-    {"very_verbose", {"-vv"}, OPT_FLAG, MODEL, NULL, "the same", NULL},
+    {"verbose", {"-v"}, OPT_FLAG, LOADED, NULL, "say what was loaded", NULL},
+    {"very_verbose", {"-vv"}, OPT_FLAG, LOADED, NULL, "the same", NULL},
     {"quiet", {"-q"}, OPT_FLAG, MODEL, NULL, "no warnings, no progress", NULL},
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -653,6 +653,8 @@ TEST(cli_usage)
         {{"-m", MODEL}, "-m: a command comes first, as in 'inseq attribute -m ...'"},
         {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"}, "unknown format 'pdf'; terminal, json, csv and html are known"},
         {{"show", "a.json", "--format", "pdf"}, "unknown format 'pdf'"},
+        {{"tokenize", "-m", MODEL, "-i", "x", "--device", "cuda"}, "unknown option --device"}, // nothing runs there
+        {{"generate", "-m", MODEL, "-i", "x", "--progress"}, "unknown option --progress"},
         {{"diff", "a.json", "b.json", "--color", "blue"}, "--color blue: it must be auto, always or never"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
