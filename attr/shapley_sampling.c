@@ -38,12 +38,6 @@ static int by_key(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int by_row(const void *a, const void *b) // as they are listed
-{
-    const Player *x = a, *y = b;
-    return x->target != y->target ? x->target - y->target : (x->row > y->row) - (x->row < y->row);
-}
-
 static void leave(const Run *r, const Shapley *c, int64_t p, const Player *q, float *x, float *y)
 {
     int64_t d = r->width;
@@ -98,32 +92,29 @@ static Point point_of(const Run *r, int64_t p, const Player *q)
 static int64_t make_points(Run *r, Shapley *c, int64_t samples, uint32_t seed)
 {
     Arena *w = r->work;
-    int64_t total = 0, n = 0;
-    for (int64_t p = 0; p < r->n; p++) total += 1 + (r->pair[p].source.n + r->pair[p].target.n) * samples;
+    int64_t total = 0, longest = 0, n = 0;
+    for (int64_t p = 0; p < r->n; p++) {
+        int64_t rows = r->pair[p].source.n + r->pair[p].target.n;
+        total += 1 + rows * samples, longest = rows > longest ? rows : longest;
+    }
     Point *v = arena_new(w, Point, total);
-    Player *player = arena_new(w, Player, total);
+    Player *player = arena_new(w, Player, total), *listed = arena_new(w, Player, longest);
     int64_t *after = arena_new(w, int64_t, total), *order = arena_new(w, int64_t, total);
     Random *stream = arena_new(w, Random, 1);
     for (int64_t p = 0; p < r->n; p++) {
-        int64_t players = 0;
-        player[n] = (Player){.row = -1}, v[n] = point_of(r, p, &player[n]);
+        int64_t players = r->sources ? list_players(r, c, p, false, listed) : 0;
+        if (run_wants_target(r)) players += list_players(r, c, p, true, listed + players);
+        player[n] = (Player){.row = -1};
+        v[n] = point_of(r, p, &player[n]);
+        after[n++] = players; // those of the first order follow
         for (int64_t o = 0; o < samples; o++) {
-            Player *first = &player[n + 1 + o * players];
-            if (o)
-                memcpy(first, first - players, (size_t)players * sizeof *first),
-                    qsort(first, (size_t)players, sizeof *first, by_row);
-            else if (r->sources) players += list_players(r, c, p, false, first);
-            if (!o && run_wants_target(r)) players += list_players(r, c, p, true, first + players);
             random_seed(stream, seed ^ 2654435761u * (uint32_t)o);
-            for (int64_t k = 0; k < players; k++) first[k].key = random_uniform(stream);
+            for (int64_t k = 0; k < players; k++) listed[k].key = random_uniform(stream);
+            Player *first = memcpy(player + n, listed, (size_t)players * sizeof *listed);
             qsort(first, (size_t)players, sizeof *first, by_key);
-            for (int64_t k = 0; k < players; k++) {
-                int64_t i = first + k - player;
-                order[i] = o + 1, after[i] = players - 1 - k, v[i] = point_of(r, p, &first[k]);
-            }
+            for (int64_t k = 0; k < players; k++, n++)
+                order[n] = o + 1, after[n] = players - 1 - k, v[n] = point_of(r, p, &player[n]);
         }
-        after[n] = players; // those of the first order follow
-        n += 1 + samples * players;
     }
     c->v = v, c->player = player, c->after = after, c->order = order;
     return n;

@@ -81,6 +81,9 @@ bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e);
 // Which attention loses the values of a token (value zeroing): the encoder's or decoder's own, or the decoder's cross.
 typedef enum { ZERO_ENCODER, ZERO_DECODER, ZERO_CROSS } NnZero;
 
+// The matrix [D, heads * width] that the result of an attention goes through: head h's part is columns h * width on.
+const Tensor *nn_attention_output(const Model *m, NnZero which, int64_t layer);
+
 // What a layer of a recorded pass would give for one sequence without the values of a token: one sequence of rows for each
 // of the tokens first .. first+n-1, in which all else is as it was. With ZERO_DECODER token j's rows are those from j on,
 // which alone see it. heads [heads]: those that lose it; NULL: all. After the last layer the stack's closing norm is

@@ -87,6 +87,12 @@ static Tensor *encoder_again(const Zeroing *z, const bool *heads)
     return m->family->encoder_layer(m, z->t, repeat(z, z->pass->encoder_in[z->layer]), z->layer, &again);
 }
 
+const Tensor *nn_attention_output(const Model *m, NnZero which, int64_t layer)
+{
+    const Layer *l = which == ZERO_ENCODER ? &m->encoder[layer] : &m->decoder[layer];
+    return which == ZERO_CROSS ? l->cross_o.w : l->o.w;
+}
+
 Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, Tape *t, NnZero where,
                        int64_t layer, int64_t seq, const int32_t *keys_of, int64_t first, int64_t n,
                        const bool *heads, const float **clean)

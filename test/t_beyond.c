@@ -286,15 +286,137 @@ TEST(beyond_shapley_sums)
         }
 }
 
+// ------------------------------------------------------------------------------------------ attention
+
+// The mean over heads of query i's weight of key j.
+static double mean_weight(const Own *o, const Tensor *made, int64_t heads, int64_t i, int64_t j)
+{
+    int64_t nq, nk;
+    const float *w = tn_attention_weights(o->t, made, 0, &nq, &nk);
+    double sum = 0;
+    for (int64_t h = 0; h < heads; h++) sum += (double)w[(h * nq + i) * nk + j] / (double)heads;
+    return sum;
+}
+
+// How much of input k (source rows, then target rows) is in state i after `layers` layers, by going down all paths.
+static double encoder_share(const Own *o, int64_t layers, int64_t i, int64_t k)
+{
+    if (!layers) return i == k;
+    double sum = encoder_share(o, layers - 1, i, k) / 2;
+    for (int64_t j = 0; j < o->S; j++)
+        sum += mean_weight(o, o->pass.encoder_self[layers - 1], o->l->f->encoder_heads, i, j) *
+               encoder_share(o, layers - 1, j, k) / 2;
+    return sum;
+}
+
+static double decoder_share(const Own *o, int64_t layers, int64_t i, int64_t k)
+{
+    if (!layers) return o->S + i == k;
+    double self = decoder_share(o, layers - 1, i, k) / 2, cross = 0;
+    for (int64_t j = 0; j <= i; j++)
+        self += mean_weight(o, o->pass.decoder_self[layers - 1], o->l->f->heads, i, j) *
+                decoder_share(o, layers - 1, j, k) / 2;
+    for (int64_t j = 0; k < o->S && j < o->S; j++)
+        cross += mean_weight(o, o->pass.cross[layers - 1], o->l->f->heads, i, j) *
+                 encoder_share(o, o->l->f->encoder_layers, j, k);
+    return self / 2 + cross / 2;
+}
+
+TEST(beyond_rollout_by_paths)
+{
+    static const char *const models[] = {"odd-marian", "odd-t5", "t5-yesno-tiny"};
+    for (int m = 0; m < 3; m++) {
+        Lab l;
+        if (!lab_open(A, models[m], &l)) return;
+        Pair p = lab_forced(A, &l, "No.", "ja, ja");
+        Own o = own_pass(A, &l, &p);
+        own_forward(&o);
+        Sequence got = attributed(A, &l, "attention_rollout", NULL, true, &p),
+                 source = attributed(A, &l, "attention_rollout", NULL, false, &p);
+        near_all("source alone", &got.source_attributions, &source.source_attributions, 0);
+        CHECK(!source.target_attributions.v);
+        for (int64_t c = 0; c < o.T; c++) {
+            double sum = 0;
+            for (int64_t k = 0; k < o.S + o.T; k++) {
+                const float *v = run_cell(k < o.S ? &got.source_attributions : &got.target_attributions,
+                                          k < o.S ? k : k - o.S, c);
+                if (k - o.S > c) CHECK(isnan(*v));
+                else
+                    CHECK_NEAR((double)*v, decoder_share(&o, l.f->decoder_layers, c, k), 1e-6),
+                        sum += (double)*v;
+            }
+            CHECK_NEAR(sum, 1, 1e-5);
+        }
+    }
+}
+
+// One attention put together again from its heads' parts: | sum over j, h of a_h f_h(j) | in double, from the weights.
+static void check_norms(Own *o, NnZero which, int64_t layer, const Scores *each, const Scores *whole)
+{
+    bool cross = which == ZERO_CROSS;
+    int64_t nq, nk, H = o->l->f->heads;
+    const Tensor *made = cross ? o->pass.cross[layer] : o->pass.decoder_self[layer];
+    const Tensor *v = tn_attention_values(o->t, made), *w = nn_attention_output(o->l->m, which, layer);
+    const float *p = tn_attention_weights(o->t, made, 0, &nq, &nk);
+    int64_t d = w->cols / H;
+    for (int64_t c = 0; c < nq; c++)
+        for (int64_t j = 0; j < (cross ? nk : c + 1); j++) {
+            double all = 0, *of = arena_new(tape_arena(o->t), double, H);
+            for (int64_t k = 0; k < w->rows; k++) {
+                double sum = 0;
+                for (int64_t h = 0; h < H; h++) {
+                    double f = 0;
+                    for (int64_t n = 0; n < d; n++) {
+                        float weight;
+                        num_widen(&weight, w->raw, w->type, k * w->cols + h * d + n, 1);
+                        f += (double)weight * (double)v->f[j * v->cols + h * d + n];
+                    }
+                    f *= (double)p[(h * nq + c) * nk + j];
+                    sum += f, of[h] += f * f;
+                }
+                all += sum * sum;
+            }
+            for (int64_t h = 0; h < H; h++)
+                CHECK_NEAR((double)run_cell(each, j, c)[layer * H + h], sqrt(of[h]),
+                           2e-6 * (1 + sqrt(of[h])));
+            CHECK_NEAR((double)run_cell(whole, j, c)[layer], sqrt(all), 2e-6 * (1 + sqrt(all)));
+        }
+}
+
+TEST(beyond_attention_x_norm_by_definition)
+{
+    static const char *const models[] = {"odd-marian", "odd-t5", "marian-en-nl-bf16"};
+    for (int m = 0; m < 3; m++) {
+        Lab l;
+        if (!lab_open(A, models[m], &l)) return;
+        Pair p = lab_forced(A, &l, "No, no.", "ja, ja");
+        Own o = own_pass(A, &l, &p);
+        own_forward(&o);
+        Sequence each = attributed(A, &l, "attention_x_norm", NULL, true, &p),
+                 whole = attributed(A, &l, "attention_x_norm", "{\"sum_heads\": true}", true, &p);
+        CHECK_INT(each.source_attributions.rank, 4);
+        CHECK_INT(whole.source_attributions.rank, 3);
+        CHECK(isnan(*run_cell(&each.target_attributions, 1, 0)) &&
+              isnan(*run_cell(&whole.target_attributions, 1, 0)));
+        for (int64_t layer = 0; layer < l.f->decoder_layers; layer++) {
+            check_norms(&o, ZERO_CROSS, layer, &each.source_attributions, &whole.source_attributions);
+            check_norms(&o, ZERO_DECODER, layer, &each.target_attributions, &whole.target_attributions);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------ of all of them
+
 // What a step gets does not depend on what comes after it.
 TEST(beyond_causal)
 {
-    static const char *const method[] = {"smooth_grad", "shapley_sampling"};
+    static const char *const method[] = {"smooth_grad", "shapley_sampling", "attention_rollout",
+                                         "attention_x_norm"};
     Lab l;
     if (!lab_open(A, "odd-marian", &l)) return;
     Pair whole = lab_forced(A, &l, "Is 4 even?", "yes, it is"), part = whole;
     part.target.n -= 2;
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 4; k++) {
         Sequence x = attributed(A, &l, method[k], "{\"n_samples\": 3}", true, &whole),
                  y = attributed(A, &l, method[k], "{\"n_samples\": 3}", true, &part);
         const Scores *a[] = {&x.source_attributions, &x.target_attributions},
@@ -302,7 +424,7 @@ TEST(beyond_causal)
         for (int side = 0; side < 2; side++)
             for (int64_t i = 0; i < b[side]->dim[0]; i++)
                 for (int64_t c = side ? i : 0; c < b[side]->dim[1]; c++)
-                    for (int64_t j = 0; j < (b[side]->rank > 2 ? b[side]->dim[2] : 1); j++)
+                    for (int64_t j = 0; j < count(b[side]) / b[side]->dim[0] / b[side]->dim[1]; j++)
                         CHECK(run_cell(a[side], i, c)[j] == run_cell(b[side], i, c)[j]);
     }
 }
@@ -314,6 +436,8 @@ TEST(beyond_arguments)
         {"smooth_grad", "{\"stdev\": -1}", "argument stdev is -1; it must be a number from 0"},
         {"smooth_grad", "{\"method\": \"lime\"}", "it must be saliency or input_x_gradient"},
         {"smooth_grad", "{\"seed\": 1.5}", "argument seed is 1.5"},
+        {"attention_x_norm", "{\"sum_heads\": 1}",
+         "argument sum_heads is a number; it must be true or false"},
         {"shapley_sampling", "{\"n_samples\": \"all\"}", "argument n_samples is a string"},
         {"shapley_sampling", "{\"seed\": -1}", "argument seed is -1"},
         {"shapley_sampling", "{\"perturbations_per_eval\": 0}", "argument perturbations_per_eval is 0"},
