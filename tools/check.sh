@@ -31,25 +31,24 @@ kernel_symbols() {
     done
 }
 
-# Every row of a table has its file and every such file its row.
+# Every row of a table has its file, and every file that defines what a table lists has its row.
 tables() {
-    local wrong=0 def pattern list file
-    while read -r def pattern; do
+    local wrong=0 def pattern what list file
+    while read -r def pattern what; do
         for name in $(sed -n 's/^[A-Z]*(\([a-z0-9_]*\).*/\1/p' "$def"); do
             file=$(printf "$pattern" "$name"); [ -f "$file" ] || { echo "$def: $name has no $file"; wrong=1; }
         done
         for file in $(printf "$pattern" '*'); do
-            list=${file##*/}; list=${list%.c}; list=${list#op_}; list=${list#read_}; list=${list#report_}
-            case $pattern in attr/%s.c | tok/%s.c | nn/%s.c) continue ;; esac
-            grep -q "($list[,)]" "$def" || { [ "$list" = text ] || { echo "$file has no row in $def"; wrong=1; }; }
+            list=$(sed -n "s/^const [A-Za-z]* ${what}_\([a-z0-9_]*\) = .*/\1/p" "$file")
+            [ -z "$list" ] || grep -q "($list[,)]" "$def" || { echo "$file: $list has no row in $def"; wrong=1; }
         done
     done <<EOF
-tensor/ops.def tensor/op_%s.c
-nn/readers.def nn/read_%s.c
-attr/methods.def attr/%s.c
-attr/reports.def attr/report_%s.c
-nn/models.def nn/%s.c
-tok/kinds.def tok/%s.c
+tensor/ops.def tensor/op_%s.c op
+nn/readers.def nn/read_%s.c reader
+attr/methods.def attr/%s.c method
+attr/reports.def attr/report_%s.c report
+nn/models.def nn/%s.c family
+tok/kinds.def tok/%s.c tokkind
 EOF
     return $wrong
 }
