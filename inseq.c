@@ -573,7 +573,7 @@ static bool check_delivery(const Args *a, Err *e)
 {
     const char *format = text(a, "format"), *when = text(a, "color");
     if (format && !attr_report(format))
-        return err_set(e, "unknown format '%s'; terminal, json, csv and html are known", format);
+        return err_set(e, "unknown format '%s'; 'inseq list formats' shows them all", format);
     if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
         return err_set(e, "--color %s: it must be auto, always or never", when);
     return true;
@@ -886,12 +886,18 @@ static int cmd_list(Args *a)
         printf("aggregators\n");
         for (size_t i = 0; (name = attr_aggregator(i, &summary)); i++) printf("  %-33s %s\n", name, summary);
     }
+    if (all || !strcmp(what, "formats")) {
+        const Report *const *report = attr_reports(&n);
+        found = true;
+        printf("formats\n");
+        for (size_t i = 0; i < n; i++) printf("  %-33s %s\n", report[i]->name, report[i]->summary);
+    }
     if (all || !strcmp(what, "models")) {
         names = nn_families(&n), found = true;
         printf("models\n");
         for (size_t i = 0; i < n; i++) printf("  %s\n", names[i]);
     }
-    if (!found) return complain(arena_printf(a->a, "list: '%s' is unknown; methods, steps, aggregators, models, all", what)), EXIT_USAGE;
+    if (!found) return complain(arena_printf(a->a, "list: '%s' is unknown; methods, steps, aggregators, formats, models, all", what)), EXIT_USAGE;
     return 0;
 }
 
@@ -980,7 +986,7 @@ static const struct {
     {"info", INFO, 0, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
     {"demo", 0, 0, cmd_demo, "", "a minute with the models inside this program"},
     {"export", 0, 2, cmd_export, "demo/en-nl|demo/yes-no FOLDER", "a model inside this program, as a checkpoint folder"},
-    {"list", 0, 1, cmd_list, "[methods|steps|aggregators|models]", "what there is to choose from"},
+    {"list", 0, 1, cmd_list, "[methods|steps|aggregators|formats|models]", "what there is to choose from"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 

@@ -508,6 +508,7 @@ TEST(cli_help)
     }
     CHECK_INT(RUN("list").code, 0);
     CHECK_HAS(RUN("list", "methods").out, "input_x_gradient");
+    CHECK_HAS(RUN("list", "formats").out, "\n  csv ");
     CHECK_HAS(RUN("info", "-m", TRAINED).out, "MarianMTModel");
     CHECK(json_parse(A, str_of(RUN("info", "-m", MODEL, "--json").out), "info", NULL) != NULL);
     Run bare = run_with(A, &(Setup){0}, (const char *const[]){NULL});
@@ -651,7 +652,7 @@ TEST(cli_usage)
         {{"show"}, "show needs one FILE.json"},
         {{"list", "colours"}, "'colours' is unknown"},
         {{"-m", MODEL}, "-m: a command comes first, as in 'inseq attribute -m ...'"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"}, "unknown format 'pdf'; terminal, json, csv and html are known"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"}, "unknown format 'pdf'; 'inseq list formats' shows them all"},
         {{"show", "a.json", "--format", "pdf"}, "unknown format 'pdf'"},
         {{"tokenize", "-m", MODEL, "-i", "x", "--device", "cuda"}, "unknown option --device"}, // nothing runs there
         {{"generate", "-m", MODEL, "-i", "x", "--progress"}, "unknown option --progress"},
