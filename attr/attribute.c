@@ -285,6 +285,7 @@ void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double 
                    .p = arena_new_raw(a, float, parts * ROW_ROOM * logits->cols)};
         pool_run(parts, make_seeds, &s);
         tape_go_back(tape, logits);
+        if (r->gone_back) r->gone_back(r, context, first, n);
         float **dx = arena_new(a, float *, n), **dy = arena_new(a, float *, n);
         for (int64_t k = 0; forced && k < n; k++) { // kept while the foils' gradients take their place on the tape
             int32_t i = r->step_pair[first + k];

@@ -63,6 +63,9 @@ typedef struct Run {
     Pass pass;                     // at the original embeddings
     Tensor *logits;                // [n_logits, V]
     const StepFunction *function;
+    // After each way back from the steps' own rows, with run_gradients' context, while all gradients are on the tape:
+    // cotangent k is step first + k. NULL: not called.
+    void (*gone_back)(struct Run *r, void *context, int64_t first, int64_t n);
     Sequence *out;                 // [n]
 } Run;
 

@@ -427,7 +427,7 @@ static void go_back(Tape *t, Tensor *out)
             note_peak(t);
             arena_reset(t->scratch);
         }
-        if (n->out != out) {
+        if (n->out != out && !n->out->kept) {
             give_back(t, n->out->grad, n->out->layout->total * n->out->cols);
             n->out->grad = NULL;
         }

@@ -36,6 +36,7 @@ typedef struct Tensor {
     const void *raw;
     WType type;
     bool wanted;      // a gradient is asked for: set on leaves, inherited by results
+    bool kept;        // the gradient of a result outlives the way back, as a leaf's does
     const Rows *seqs; // NULL for weights
     Layout *layout;   // during backward
     float *grad;      // activations [layout->total, cols]; weights [rows, cols], summed over cotangents

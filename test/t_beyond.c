@@ -405,18 +405,106 @@ TEST(beyond_attention_x_norm_by_definition)
     }
 }
 
+// One weight of one attention is changed: row i of what comes after it gets `by` times head h's part of value j.
+typedef struct Nudge {
+    const Own *o;
+    NnZero which;
+    int64_t layer, h, i, j;
+    double by;
+    const float *value; // [width] of a head
+} Nudge;
+
+static void nudge(Tensor *made, void *context)
+{
+    const Nudge *n = context;
+    const Tensor *w = nn_attention_output(n->o->l->m, n->which, n->layer);
+    int64_t d = w->cols / n->o->l->f->heads;
+    for (int64_t k = 0; k < w->rows; k++) {
+        double sum = 0;
+        for (int64_t m = 0; m < d; m++) {
+            float weight;
+            num_widen(&weight, w->raw, w->type, k * w->cols + n->h * d + m, 1);
+            sum += (double)weight * (double)n->value[m];
+        }
+        made->f[n->i * made->cols + k] += (float)(n->by * sum);
+    }
+}
+
+// Differences of each step's probability when one weight of the attention is changed: out [T].
+static void differences(Own *o, Arena *A, Nudge n, double *out)
+{
+    const Tensor *made = n.which == ZERO_CROSS ? o->pass.cross[n.layer] : o->pass.decoder_self[n.layer];
+    const Tensor *v = tn_attention_values(o->t, made);
+    int64_t d = v->cols / o->l->f->heads;
+    n.value = memcpy(arena_new(A, float, d), v->f + n.j * v->cols + n.h * d, (size_t)d * sizeof(float));
+    for (int side = 0; side < 2; side++) {
+        n.by = side ? -0.02 : 0.02, n.o = o;
+        tape_tap(o->t, nn_attention_output(o->l->m, n.which, n.layer), nudge, &n);
+        own_forward(o);
+        for (int64_t c = 0; c < o->T; c++) out[c] += (side ? -1 : 1) * own_probability(o, c) / 0.04;
+    }
+    tape_tap(o->t, NULL, NULL, NULL);
+    own_forward(o);
+}
+
+// Against differences: every weight of every head and layer, changed one by one.
+TEST(beyond_gradient_x_attention_by_differences)
+{
+    static const char *const models[] = {"odd-marian", "odd-t5"};
+    for (int m = 0; m < 2; m++) {
+        Lab l;
+        if (!lab_open(A, models[m], &l)) return;
+        Pair p = lab_forced(A, &l, "No.", "ja");
+        Own o = own_pass(A, &l, &p);
+        own_forward(&o);
+        Sequence got = attributed(A, &l, "gradient_x_attention", NULL, true, &p),
+                 alone = attributed(A, &l, "gradient_x_attention", NULL, false, &p);
+        near_all("source alone", &got.source_attributions, &alone.source_attributions, 1e-9);
+        int64_t H = l.f->heads, L = l.f->decoder_layers;
+        for (int side = 0; side < 2; side++) {
+            const Scores *s = side ? &got.target_attributions : &got.source_attributions;
+            double largest = 0;
+            for (int64_t i = 0; i < count(s); i++)
+                largest = isnan(s->v[i]) ? largest : fmax(largest, (double)s->v[i]);
+            CHECK(largest > 0);
+            for (int64_t layer = 0; layer < L; layer++)
+                for (int64_t h = 0; h < H; h++)
+                    for (int64_t j = 0; j < (side ? o.T : o.S); j++) {
+                        double *want = arena_new(A, double, o.T);
+                        for (int64_t i = side ? j : 0; i < o.T; i++) {
+                            int64_t nq, nk;
+                            const float *w = tn_attention_weights(
+                                o.t, side ? o.pass.decoder_self[layer] : o.pass.cross[layer], 0, &nq, &nk);
+                            double weight = (double)w[(h * nq + i) * nk + j],
+                                   *slope = arena_new(A, double, o.T);
+                            differences(&o, A,
+                                        (Nudge){.which = side ? ZERO_DECODER : ZERO_CROSS,
+                                                .layer = layer,
+                                                .h = h,
+                                                .i = i,
+                                                .j = j},
+                                        slope);
+                            for (int64_t c = i; c < o.T; c++) want[c] += weight * fmax(0, slope[c]);
+                        }
+                        for (int64_t c = side ? j : 0; c < o.T; c++)
+                            CHECK_NEAR((double)run_cell(s, j, c)[layer * H + h], want[c], 4e-3 * largest);
+                    }
+        }
+    }
+}
+
 // ------------------------------------------------------------------------------------------ of all of them
 
 // What a step gets does not depend on what comes after it.
 TEST(beyond_causal)
 {
     static const char *const method[] = {"smooth_grad", "shapley_sampling", "attention_rollout",
-                                         "attention_x_norm"};
+                                         "attention_x_norm", "gradient_x_attention"};
     Lab l;
     if (!lab_open(A, "odd-marian", &l)) return;
     Pair whole = lab_forced(A, &l, "Is 4 even?", "yes, it is"), part = whole;
     part.target.n -= 2;
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         Sequence x = attributed(A, &l, method[k], "{\"n_samples\": 3}", true, &whole),
                  y = attributed(A, &l, method[k], "{\"n_samples\": 3}", true, &part);
         const Scores *a[] = {&x.source_attributions, &x.target_attributions},
