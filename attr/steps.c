@@ -122,7 +122,8 @@ typedef struct Ranked {
 static int by_score(const void *a, const void *b)
 {
     const Ranked *x = a, *y = b;
-    return (x->z > y->z) - (x->z < y->z) ? (x->z > y->z) - (x->z < y->z) : (y->word > x->word) - (y->word < x->word);
+    int order = (x->z > y->z) - (x->z < y->z);
+    return order ? order : (y->word > x->word) - (y->word < x->word);
 }
 
 // What filtering needs of the row's scratch.
