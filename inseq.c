@@ -308,7 +308,7 @@ static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t
         !option_texts(a->a, get(a, "generated_texts"), &targets, &n_targets, e))
         return false;
     if (!*n) return err_set(e, "no input texts");
-    if (n_targets && n_targets != *n)
+    if (get(a, "generated_texts")->given && n_targets != *n)
         return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", n_targets, *n);
     bool prefix = on(a, "generate_from_target_prefix");
     if (prefix && !n_targets) return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
@@ -431,8 +431,10 @@ static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
         warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored",
                              (int)x->ignored[i].n, x->ignored[i].s, o->method));
     const OptionValue *foils = get(a, "contrast_targets"), *others = get(a, "contrast_sources");
-    return (!foils->given || option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e)) &&
-           (!others->given || option_texts(a->a, others, &x->contrast_sources, &x->n_contrast_sources, e));
+    if (foils->given && !option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e)) return false;
+    if (others->given && !option_texts(a->a, others, &x->contrast_sources, &x->n_contrast_sources, e)) return false;
+    if (foils->given && !x->n_contrast_targets) return err_set(e, "--contrast_targets: no texts there");
+    return !others->given || x->n_contrast_sources || err_set(e, "--contrast_sources: no texts there");
 }
 
 static void describe(Args *a, const Loaded *l, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
@@ -579,6 +581,19 @@ static bool check_delivery(const Args *a, Err *e)
     return true;
 }
 
+// A long run must not end at a folder that was never there.
+static bool check_folders(const Args *a, Err *e)
+{
+    static const char *const files[] = {"save_path", "viz_path", "csv"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = text(a, files[i]), *end = path ? strrchr(path, '/') : NULL;
+        if (!end || end == path) continue;
+        const char *folder = arena_printf(a->a, "%.*s", (int)(end - path), path);
+        if (access(folder, F_OK)) return err_set(e, "--%s %s: %s: %s", files[i], path, folder, strerror(errno));
+    }
+    return true;
+}
+
 // Prints and writes what was asked for; `saved` is what -o gets.
 static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e)
 {
@@ -688,7 +703,7 @@ static int cmd_attribute(Args *a)
     if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n, &e) || !check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
     note_contrast(a, &o, &x);
     if (!models->n) return complain(NO_MODEL), EXIT_USAGE;
-    if (!start_machine(a, &e)) return fail(&e, EXIT_INPUT);
+    if (!check_folders(a, &e) || !start_machine(a, &e)) return fail(&e, EXIT_INPUT);
     signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
     if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given && !on(a, "generate_from_target_prefix"))
         warn(a, "--generation_kwargs has no effect: the targets are forced");

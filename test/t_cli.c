@@ -654,6 +654,7 @@ TEST(cli_usage)
         {{"-m", MODEL}, "-m: a command comes first, as in 'inseq attribute -m ...'"},
         {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"}, "unknown format 'pdf'; 'inseq list formats' shows them all"},
         {{"show", "a.json", "--format", "pdf"}, "unknown format 'pdf'"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--contrast_targets", "@/dev/null"}, "--contrast_targets: no texts"},
         {{"tokenize", "-m", MODEL, "-i", "x", "--device", "cuda"}, "unknown option --device"}, // nothing runs there
         {{"generate", "-m", MODEL, "-i", "x", "--progress"}, "unknown option --progress"},
         {{"diff", "a.json", "b.json", "--color", "blue"}, "--color blue: it must be auto, always or never"},
@@ -682,6 +683,9 @@ TEST(cli_input)
         {{"attribute", "-m", MODEL, "-i", " \t "}, "the source is empty"},
         {{"attribute", "-m", MODEL, "-i", "x", "-g", ""}, "the forced target is empty"},
         {{"attribute", "-m", MODEL, "-i", "x", "-g", "y", "z"}, "2 generated texts for 1 input texts"},
+        {{"attribute", "-m", MODEL, "-i", "x", "-g", "@/dev/null"}, "0 generated texts for 1 input texts"},
+        {{"attribute", "-m", MODEL, "-i", "x", "-o", "no/such/folder/o.json"},
+         "--save_path no/such/folder/o.json: no/such/folder: No such file"}, // before anything is computed
         {{"attribute", "-m", MODEL, "-i", "caf\xe9"}, "UTF-8"},
         {{"attribute", "-m", MODEL, "-i", "x", "-g", "y\xff"}, "UTF-8"},
         {{"attribute", "-m", MODEL, "-i", TEXT, "-g", "De", "-s", "50"}, "the start must be smaller"},
