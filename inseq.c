@@ -53,8 +53,9 @@ static const Option options[] = {
     {"weight_attributions", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
     {"save_aggregated", {0}, OPT_FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
     {"viz_path", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
+    {"svg", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as a vector figure", NULL},
     {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write a table with a row for each score; README names its columns", NULL},
-    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, html, or as data: json (flat), csv (README has both)", NULL},
+    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, html, svg, or as data: json (flat), csv (README has both)", NULL},
     {"json", {0}, OPT_FLAG, GENERATE | TOKENIZE | INFO, NULL, "print JSON", NULL},
     {"jsonl", {0}, OPT_FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
     {"sentencepiece", {0}, OPT_TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
@@ -604,8 +605,9 @@ static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err 
         if (!r->write(a->a, t, &o, &b, e)) return EXIT_INPUT;
         if (!out_write(STDOUT_FILENO, buf_view(&b))) return err_set(e, "standard output: %s", strerror(errno)), EXIT_INPUT;
     }
-    const char *html = text(a, "viz_path"), *csv = text(a, "csv"), *json = text(a, "save_path");
+    const char *html = text(a, "viz_path"), *svg = text(a, "svg"), *csv = text(a, "csv"), *json = text(a, "save_path");
     if (html && !write_file(a, html, "html", t, e)) return EXIT_INPUT;
+    if (svg && !write_file(a, svg, "svg", t, e)) return EXIT_INPUT;
     if (csv && !write_file(a, csv, "csv", t, e)) return EXIT_INPUT;
     if (json) {
         Buf b = {.arena = a->a};

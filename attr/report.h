@@ -37,6 +37,9 @@ typedef struct Range {
 Range report_range(const Sequence *s, const ReportOptions *o);
 double report_heat(Range r,
                    float v); // -1 (coldest) .. 0 .. 1 (hottest); NaN: no colour (no value, or all zero)
+// On a white page, text on this heat's colour is white rather than black: red (178,24,43) and blue (33,102,172) are laid
+// over the page, the heat's size being the opacity, and the contrast is then never below 4.58.
+bool report_white(double heat);
 
 // A token as text that cannot do anything: controls as pictures (␛), other invisible, directional or unassigned
 // characters as \u{202E}, invalid bytes as U+FFFD, a combining mark with nothing before it on ◌. unicode false: only
@@ -44,11 +47,16 @@ double report_heat(Range r,
 void report_visible(Buf *b, Str text, bool unicode);
 int report_width(Str visible); // columns it takes on a terminal
 Str report_cut(Arena *a, Str visible, int most,
-               bool unicode); // at most that many columns, … at its end if cut
+               bool unicode);            // at most that many columns, … at its end if cut
+Str report_short(Arena *a, Str text);    // visible and cut to 40 columns: stands in every tooltip of its row
+void report_escape(Buf *b, Str visible); // the five characters of HTML and XML as entities
+// The i-th text of a list in the result's info ("input_texts"), if there is one for each sequence.
+bool report_info_text(Arena *a, const Attribution *t, const char *key, size_t i, Str *out);
 
 // As Python's round(v, digits) prints, 0 <= digits <= 3: 0.1, -0.0, 12.0; nan, inf.
 void report_rounded(Buf *b, float v, int digits);
-void report_fixed2(Buf *b, float v);   // as Python's f"{v:.2f}": 0.10
-void report_ordinal(Buf *b, size_t i); // 0th, 1st, 2nd, 3rd, 4th, ... 11th
+void report_fixed2(Buf *b, float v);                       // as Python's f"{v:.2f}": 0.10
+bool report_step(Buf *b, const NamedScores *x, int64_t c); // with 3 digits; true from 0.5 on: shown bold
+void report_ordinal(Buf *b, size_t i);                     // 0th, 1st, 2nd, 3rd, 4th, ... 11th
 
 #define REPORT_RIGHT "\xe2\x86\x92 : Generated tokens, \xe2\x86\x93 : " // → ↓, then what the rows are

@@ -72,29 +72,6 @@ static const char style[] =
 
 // ------------------------------------------------------------------------------------------ text
 
-static void escape(Buf *b, Str text)
-{
-    for (size_t i = 0; i < text.n; i++) switch (text.s[i]) {
-        case '&':
-            buf_str(b, STR_LIT("&amp;"));
-            break;
-        case '<':
-            buf_str(b, STR_LIT("&lt;"));
-            break;
-        case '>':
-            buf_str(b, STR_LIT("&gt;"));
-            break;
-        case '"':
-            buf_str(b, STR_LIT("&quot;"));
-            break;
-        case '\'':
-            buf_str(b, STR_LIT("&#39;"));
-            break;
-        default:
-            buf_char(b, text.s[i]);
-        }
-}
-
 static Str visible(Arena *a, Str text)
 {
     Buf b = {.arena = a};
@@ -102,25 +79,16 @@ static Str visible(Arena *a, Str text)
     return buf_view(&b);
 }
 
-static void put_text(Arena *a, Buf *b, Str text) { escape(b, visible(a, text)); }
-
-// Short enough to stand in every tooltip of its row.
-static Str short_text(Arena *a, Str text)
-{
-    if (text.n > 400) text.n = 400; // may cut a character: it becomes U+FFFD behind the ellipsis
-    return report_cut(a, visible(a, text), 40, true);
-}
+static void put_text(Arena *a, Buf *b, Str text) { report_escape(b, visible(a, text)); }
 
 // ------------------------------------------------------------------------------------------ cells
 
-// From this opacity on, white text has more contrast than black.
-static const double WHITE_ON_RED = 0.768, WHITE_ON_BLUE = 0.879;
-
+// KEEP: heat colours
 static void put_heat(Buf *b, double heat)
 {
     double opacity = fabs(heat);
     if (isnan(heat) || opacity < 0.0005) return;
-    if (opacity >= (heat > 0 ? WHITE_ON_RED : WHITE_ON_BLUE)) buf_str(b, STR_LIT(" class=\"w\""));
+    if (report_white(heat)) buf_str(b, STR_LIT(" class=\"w\""));
     buf_printf(b, " style=\"background:rgba(%s,", heat > 0 ? "178,24,43" : "33,102,172");
     report_rounded(b, (float)opacity, 3);
     buf_str(b, STR_LIT(")\""));
@@ -147,9 +115,9 @@ static void put_tooltip(Buf *b, Str row, Str column, float v, double sum, int64_
 {
     double percent = 100 * fabs((double)v) / sum;
     buf_str(b, STR_LIT(" title=\""));
-    escape(b, row);
+    report_escape(b, row);
     buf_str(b, STR_LIT(" \xe2\x86\x92 "));
-    escape(b, column);
+    report_escape(b, column);
     buf_str(b, STR_LIT(": "));
     buf_float(b, v);
     if (percent <= 100) {
@@ -163,7 +131,7 @@ static void put_tooltip(Buf *b, Str row, Str column, float v, double sum, int64_
 static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range range, const double *sums,
                           const Str *column)
 {
-    Str row = short_text(a, t->row[i].text);
+    Str row = report_short(a, t->row[i].text);
     buf_printf(b, "<tr><th scope=\"row\">%" PRId64 "</th><th scope=\"row\" title=\"id %" PRId32 "\">", i,
                t->row[i].id);
     put_text(a, b, t->row[i].text);
@@ -189,11 +157,8 @@ static void put_step_row(Arena *a, Buf *b, const NamedScores *x, int64_t n)
     buf_str(b, STR_LIT("</th>"));
     for (int64_t c = 0; c < n; c++) {
         float v = x->scores.v[c];
-        bool whole = x->is_int && fabsf(v) < 9e18f;
         Buf number = {.arena = a};
-        if (whole) buf_printf(&number, "%" PRId64, (int64_t)v);
-        else report_rounded(&number, v, 3);
-        bool bold = !whole && fabs((double)v) * 1000 >= 499.5; // at least 0.5 as rounded
+        bool bold = report_step(&number, x, c);
         buf_str(b, STR_LIT("<td title=\""));
         buf_float(b, v);
         buf_str(b, bold ? STR_LIT("\"><b>") : STR_LIT("\">"));
@@ -218,7 +183,7 @@ static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range
     for (int64_t c = 0; c < t->n_columns; c++) buf_printf(b, "<th scope=\"col\">%" PRId64 "</th>", c);
     buf_str(b, STR_LIT("</tr>\n<tr><td></td><td></td>"));
     for (int64_t c = 0; c < t->n_columns; c++) {
-        column[c] = short_text(a, t->column[c].text);
+        column[c] = report_short(a, t->column[c].text);
         buf_printf(b, "<th scope=\"col\" title=\"id %" PRId32 "\">", t->column[c].id);
         put_text(a, b, t->column[c].text);
         buf_str(b, STR_LIT("</th>"));
@@ -281,19 +246,6 @@ static void put_column_rules(Buf *b, const Attribution *t)
                    "table:has(td:nth-child(%" PRId64 "):hover) thead th:nth-child(%" PRId64
                    "){background:var(--line)}\n",
                    c, c);
-}
-
-// The i-th text of a list in the result's info ("input_texts"), if there is one for each sequence.
-static bool text_of(Arena *a, const Attribution *t, const char *key, size_t i, Str *out)
-{
-    for (size_t k = 0; k < t->n_info; k++) {
-        if (!str_is(t->info[k].key, key)) continue;
-        const Json *list = json_parse(a, t->info[k].json, "info", NULL), *c = list ? list->child : NULL;
-        if (!list || list->kind != J_ARRAY || list->count != t->n) return false;
-        while (i--) c = c->next;
-        return c->kind == J_STRING && (*out = c->text, true);
-    }
-    return false;
 }
 
 static void put_fact(Arena *a, Buf *b, const char *label, Str value)
@@ -367,8 +319,9 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
         buf_str(out, STR_LIT("<section>\n<h2>"));
         put_text(scratch, out, buf_view(&heading));
         buf_str(out, STR_LIT("</h2>\n<dl>\n"));
-        if (text_of(scratch, t, "input_texts", i, &text)) put_fact(scratch, out, "Input", text);
-        if (text_of(scratch, t, "generated_texts", i, &text)) put_fact(scratch, out, "Generated", text);
+        if (report_info_text(scratch, t, "input_texts", i, &text)) put_fact(scratch, out, "Input", text);
+        if (report_info_text(scratch, t, "generated_texts", i, &text))
+            put_fact(scratch, out, "Generated", text);
         buf_str(out, STR_LIT("</dl>\n"));
         put_sequence(scratch, out, &t->sequence[i], o);
         buf_str(out, STR_LIT("</section>\n"));

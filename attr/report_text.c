@@ -41,6 +41,18 @@ Str report_model(Arena *a, const Attribution *t, const Sequence *s)
     return name ? str_of(name) : (Str){"", 0};
 }
 
+bool report_info_text(Arena *a, const Attribution *t, const char *key, size_t i, Str *out)
+{
+    for (size_t k = 0; k < t->n_info; k++) {
+        if (!str_is(t->info[k].key, key)) continue;
+        const Json *list = json_parse(a, t->info[k].json, "info", NULL), *c = list ? list->child : NULL;
+        if (!list || list->kind != J_ARRAY || list->count != t->n) return false;
+        while (i--) c = c->next;
+        return c->kind == J_STRING && (*out = c->text, true);
+    }
+    return false;
+}
+
 bool report_two_dimensional(const Attribution *t, Err *e)
 {
     for (size_t i = 0; i < t->n; i++) {
@@ -79,6 +91,8 @@ double report_heat(Range r, float v)
     double t = ((double)v - (r.min + half)) / half;
     return t < -1 ? -1 : t > 1 ? 1 : t;
 }
+
+bool report_white(double heat) { return heat >= 0.768 || heat <= -0.879; }
 
 // ------------------------------------------------------------------------------------------ tokens
 
@@ -186,6 +200,37 @@ Str report_cut(Arena *a, Str visible, int most, bool unicode)
     return visible;
 }
 
+Str report_short(Arena *a, Str text)
+{
+    if (text.n > 400) text.n = 400; // may cut a character: it becomes U+FFFD behind the ellipsis
+    Buf b = {.arena = a};
+    report_visible(&b, text, true);
+    return report_cut(a, buf_view(&b), 40, true);
+}
+
+void report_escape(Buf *b, Str text)
+{
+    for (size_t i = 0; i < text.n; i++) switch (text.s[i]) {
+        case '&':
+            buf_str(b, STR_LIT("&amp;"));
+            break;
+        case '<':
+            buf_str(b, STR_LIT("&lt;"));
+            break;
+        case '>':
+            buf_str(b, STR_LIT("&gt;"));
+            break;
+        case '"':
+            buf_str(b, STR_LIT("&quot;"));
+            break;
+        case '\'':
+            buf_str(b, STR_LIT("&#39;"));
+            break;
+        default:
+            buf_char(b, text.s[i]);
+        }
+}
+
 // ------------------------------------------------------------------------------------------ numbers
 
 static bool put_odd(Buf *b, float v)
@@ -226,6 +271,15 @@ void report_fixed2(Buf *b, float v)
     if (put_odd(b, v)) return;
     uint64_t n = units(v, 2);
     buf_printf(b, "%s%" PRIu64 ".%02" PRIu64, signbit(v) ? "-" : "", n / 100, n % 100);
+}
+
+bool report_step(Buf *b, const NamedScores *x, int64_t c)
+{
+    float v = x->scores.v[c];
+    bool whole = x->is_int && fabsf(v) < 9e18f;
+    if (whole) buf_printf(b, "%" PRId64, (int64_t)v);
+    else report_rounded(b, v, 3);
+    return !whole && fabs((double)v) * 1000 >= 499.5; // as rounded
 }
 
 void report_ordinal(Buf *b, size_t i)

@@ -374,7 +374,7 @@ TEST(report_registry)
 {
     size_t n;
     const Report *const *all = attr_reports(&n);
-    CHECK_INT(n, 4);
+    CHECK_INT(n, 5);
     for (size_t i = 0; i < n; i++)
         CHECK(attr_report(all[i]->name) == all[i] && all[i]->summary && all[i]->write);
     CHECK(!attr_report("pdf"));
