@@ -427,6 +427,7 @@ static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
     o->has_start = start->given, o->start = start->number;
     o->has_end = end->given, o->end = end->number;
     if (get(a, "max_memory")->given) o->max_memory = (size_t)get(a, "max_memory")->number;
+    o->aggregated = !text(a, "save_path"); // only a file wants more
     if (!attr_kwargs(a->a, get(a, "attribution_kwargs")->json, o, x, e) || !attr_check(o, e)) return false;
     for (size_t i = 0; i < x->n_ignored; i++)
         warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored",
@@ -622,8 +623,9 @@ static bool saved_form(Args *a, const Attribution *t, const Attribution *shown, 
 {
     Stage *stage;
     size_t n;
-    if (!pipeline(a, &stage, &n, e)) return false;
     *out = *t;
+    if (!text(a, "save_path")) return true; // nothing is saved
+    if (!pipeline(a, &stage, &n, e)) return false;
     if (!n && (on(a, "save_aggregated") || text(a, "weight_attributions"))) *out = *shown;
     if (n) out->sequence = arena_new(a->a, Sequence, t->n);
     for (size_t i = 0; n && i < t->n; i++)

@@ -321,6 +321,46 @@ bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n,
     return true;
 }
 
+static Scores copy_scores(Arena *a, const Scores *x)
+{
+    Scores y = *x;
+    size_t bytes = x->v ? (size_t)scores_count(x, 0) * sizeof(float) : 0;
+    if (x->v) y.v = memcpy(arena_raw(a, bytes, 1), x->v, bytes);
+    return y;
+}
+
+static NamedScores *copy_named(Arena *a, const NamedScores *x, size_t n)
+{
+    NamedScores *y = arena_new(a, NamedScores, n);
+    for (size_t i = 0; i < n; i++) y[i] = x[i], y[i].scores = copy_scores(a, &x[i].scores);
+    return y;
+}
+
+static Token *copy_tokens(Arena *a, const Token *x, int64_t n)
+{
+    Token *y = arena_new(a, Token, n);
+    for (int64_t i = 0; i < n; i++) y[i] = (Token){x[i].id, x[i].id < 0 ? str_copy(a, x[i].text) : x[i].text};
+    return y;
+}
+
+bool aggregate_apart(Arena *a, const Sequence *in, Sequence *out, Err *e)
+{
+    Arena *work = arena_create(a);
+    Stage pipeline[4];
+    Sequence s;
+    bool ok = attr_aggregate(work, in, pipeline, attr_default_pipeline(in, pipeline), &s, e);
+    if (ok) {
+        s.source = copy_tokens(a, s.source, s.n_source), s.target = copy_tokens(a, s.target, s.n_target);
+        s.source_attributions = copy_scores(a, &s.source_attributions);
+        s.target_attributions = copy_scores(a, &s.target_attributions);
+        s.step_scores = copy_named(a, s.step_scores, s.n_step_scores);
+        s.sequence_scores = copy_named(a, s.sequence_scores, s.n_sequence_scores);
+        *out = s;
+    }
+    arena_free(work);
+    return ok;
+}
+
 bool attr_aggregate_default(Arena *a, const Attribution *in, Attribution *out, Err *e)
 {
     Attribution r = *in;

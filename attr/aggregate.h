@@ -17,6 +17,8 @@ typedef struct Aggregator {
 const Reduce *reduce_named(const char *name);              // NULL if unknown
 Scores scores_new(Arena *a, int rank, const int64_t *dim); // zeroed
 int64_t scores_count(const Scores *s, int from);           // product of dim[from..rank)
+// By the default pipeline, and sharing nothing with *in but names and the vocabulary's strings.
+bool aggregate_apart(Arena *a, const Sequence *in, Sequence *out, Err *e);
 bool stage_function(const Stage *stage, const char *or_else, const Reduce **out, Err *e);
 
 bool aggregate_subwords(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);

@@ -101,6 +101,7 @@ typedef struct AttrOptions {
     StepArgs step;
     const Json *method_args;     // arguments of the method by the library's names; NULL: none
     size_t max_memory;           // bytes for gradients; the bits don't depend on it
+    bool aggregated;             // through the default pipeline at once: what is kept of many texts is then small
     ProfileOp *profile;          // [PROFILE_OPS] where the time goes, added up; NULL: not measured
     void (*progress)(void *context, int64_t done, int64_t total); // steps; may be NULL
     void *context;

@@ -1,5 +1,6 @@
 // attribute.c — one run: from pairs of ids to scores. One forward pass for all sentences and steps, step functions on
 // its logits, then the method.
+#include "aggregate.h"
 #include "run.h"
 
 #include <math.h>
@@ -483,7 +484,7 @@ bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, 
     if (!attr_check(o, e)) return false;
     const Method *method = method_find(o->method, NULL);
     Arena *work = arena_create(a);
-    Run r = {.a = a, .work = work, .m = m, .f = nn_info(m), .o = o, .pair = pair, .n = (int64_t)n, .out = out,
+    Run r = {.a = o->aggregated ? work : a, .work = work, .m = m, .f = nn_info(m), .o = o, .pair = pair, .n = (int64_t)n, .out = out,
              .differentiate = !method->no_gradient, .foil_logits = true,
              .function = step_find(o->attributed_fn, NULL), .tape = tape_create(work), .width = nn_info(m)->width};
     for (size_t i = 0; i < n; i++) out[i] = (Sequence){0};
@@ -493,6 +494,7 @@ bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, 
     ok = ok && run_forward(&r, r.tape, r.x, r.y, &r.pass, &r.logits, e) && make_step_scores(&r, e);
     if (ok) name_tokens(&r);
     ok = ok && method->run(&r, e);
+    for (size_t i = 0; i < n && ok && o->aggregated; i++) ok = aggregate_apart(a, &out[i], &out[i], e);
     arena_free(work);
     return ok;
 }

@@ -320,6 +320,36 @@ TEST(attribute_bits_source) { same_bits(A, "t5-v10-relu", "saliency", "entropy",
 
 // ------------------------------------------------------------------------------------------ identities
 
+// Aggregated at once: what aggregating the tensors gives, labels of foils and all; the tensors themselves are gone.
+TEST(attribute_aggregated)
+{
+    static const char *const methods[] = {"input_x_gradient", "attention", "occlusion", "dummy"};
+    Lab l;
+    if (!lab_open(A, "odd-marian", &l)) return;
+    Pair foil = lab_forced(A, &l, "The cat is in the bag.", "Een kat zit in de zak.");
+    Pair p = lab_forced(A, &l, "The cat is in the bag.", "De kat zit in de tas.");
+    p.contrast = &foil;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        Err e = {0};
+        AttrOptions o = attr_defaults();
+        Sequence raw, got;
+        Attribution flat;
+        Arena *a = arena_create(A), *b = arena_create(A);
+        o.method = methods[i], o.attribute_target = true;
+        o.step_scores = (const char *const[]){"probability", "contrast_prob"}, o.n_step_scores = 2;
+        if (!attr_run(a, l.m, &o, &p, 1, &raw, &e) ||
+            !attr_aggregate_default(a, &(Attribution){.sequence = &raw, .n = 1}, &flat, &e))
+            FAIL("%s", e.text);
+        o.aggregated = true;
+        if (!attr_run(b, l.m, &o, &p, 1, &got, &e)) FAIL("%s", e.text);
+        same_sequence(methods[i], &got, flat.sequence, EXACT);
+        if (!i) CHECK(arena_used(b) * 4 < arena_used(a));
+        int labels = 0;
+        for (int64_t k = 0; k < got.n_target; k++) labels += strstr(str_zero(a, got.target[k].text), " → ") != NULL;
+        CHECK(labels > 0);
+    }
+}
+
 // Marian's start token has the zero vector as its embedding; |x * gradient| = |x| * saliency, everywhere.
 TEST(attribute_identities)
 {
