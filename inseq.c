@@ -586,7 +586,7 @@ static bool check_delivery(const Args *a, Err *e)
 // A long run must not end at a folder that was never there.
 static bool check_folders(const Args *a, Err *e)
 {
-    static const char *const files[] = {"save_path", "viz_path", "csv"};
+    static const char *const files[] = {"save_path", "viz_path", "svg", "csv"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *path = text(a, files[i]), *end = path ? strrchr(path, '/') : NULL;
         if (!end || end == path) continue;
