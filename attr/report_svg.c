@@ -108,7 +108,7 @@ static int64_t column_width(Arena *a, const Grid *g, int64_t c)
     Arena *scratch = arena_create(a);
     bool bold;
     widen(&width, text_width(g->column[c]));
-    for (int64_t i = 0; t->scores->v && i < t->n_rows; i++)
+    for (int64_t i = 0; i < t->n_rows; i++)
         widen(&width, text_width(score_text(scratch, t->scores->v[i * t->n_columns + c])));
     for (size_t i = 0; i < g->s->n_step_scores; i++)
         widen(&width, text_width(step_text(scratch, &g->s->step_scores[i], c, &bold)));

@@ -280,6 +280,7 @@ TEST(svg_hostile_tokens)
         if (f.wrong) FAIL("hostile token %d: %s", i, f.wrong);
         if (!str_eq(buf_view(&f.skeleton), buf_view(&plain.skeleton)))
             FAIL("hostile token %d changes the figure", i);
+        test_count(1);
         int found = 0;
         Str shown = report_short(a, hostile_tokens[i]);
         for (size_t k = 0; k < f.n_words; k++) found += str_eq(f.words[k].text, shown);
