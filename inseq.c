@@ -248,14 +248,15 @@ static Token *tokens_of(Arena *a, const Tokenizer *t, Ids ids, TokSide side)
 }
 
 // Text to ids; longer texts than the tokenizer's limit lose their end, as in the library (with a warning).
-static bool encode(const Args *args, const Loaded *l, Str s, TokSide side, bool plain, Ids *out, Err *e)
+static bool encode(const Args *args, const Loaded *l, const Job *j, Str s, TokSide side, bool plain, Ids *out, Err *e)
 {
     Encoding enc;
     if (plain) s = without_special(args->a, l->tok, s);
     if (!tok_encode(args->a, l->tok, s, (TokOptions){.side = side, .plain = plain}, &enc, e)) return false;
     int64_t most = tok_max_length(l->tok);
     if (most && (int64_t)enc.n > most) {
-        warn(args, arena_printf(args->a, "a text of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64, enc.n, most));
+        warn(args, arena_printf(args->a, "%s %zu of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64,
+                                side == TOK_SOURCE ? "text" : "the target of text", j->number, enc.n, most));
         int32_t end = enc.ids[enc.n - 1];
         enc.n = (size_t)most;
         if (!plain) enc.ids[enc.n - 1] = end;
@@ -324,8 +325,8 @@ static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t
             err_set(&j->err, "the source is empty; give it at least one word");
             continue;
         }
-        if (!encode(a, l, j->source, TOK_SOURCE, plain, &j->source_ids, &j->err)) continue;
-        if (prefix && !encode(a, l, j->target, TOK_TARGET, true, &j->prefix, &j->err)) continue;
+        if (!encode(a, l, j, j->source, TOK_SOURCE, plain, &j->source_ids, &j->err)) continue;
+        if (prefix && !encode(a, l, j, j->target, TOK_TARGET, true, &j->prefix, &j->err)) continue;
         if (!nn_check_ids(l->model, j->source_ids, false, "source", &j->err)) continue;
         j->source_tokens = tokens_of(a->a, l->tok, j->source_ids, TOK_SOURCE);
     }
@@ -398,7 +399,7 @@ static int cmd_generate(Args *a)
     batch = arena_new(a->a, Job *, most);
     size_t returns = (size_t)nn_generation_returns(g);
     for (size_t i = 0; i < n; i++) // generated_texts are beginnings here, said so or not
-        if (!job[i].err.set && job[i].forced) encode(a, &l, job[i].target, TOK_TARGET, true, &job[i].prefix, &job[i].err);
+        if (!job[i].err.set && job[i].forced) encode(a, &l, &job[i], job[i].target, TOK_TARGET, true, &job[i].prefix, &job[i].err);
     for (size_t at = 0, count; (count = next_batch(job, n, &at, most, batch));) {
         Generated *made;
         bool together = generate(a, &l, g, batch, count, &made, &e);
@@ -469,8 +470,8 @@ static bool make_foil(Args *a, const Loaded *l, bool plain, Job *j, Err *e)
         return err_set(e, "contrast_sources needs an encoder-decoder model; put the other prompt into contrast_targets");
     Pair *p = j->foil = arena_new(a->a, Pair, 1);
     *p = (Pair){.source = j->source_ids, .target = j->target_ids};
-    if (j->has_foil_source && !encode(a, l, j->foil_source, TOK_SOURCE, plain, &p->source, e)) return false;
-    if (j->has_foil_target && (!encode(a, l, j->foil_target, TOK_TARGET, plain, &p->target, e) || !add_start(a, l, &p->target, e)))
+    if (j->has_foil_source && !encode(a, l, j, j->foil_source, TOK_SOURCE, plain, &p->source, e)) return false;
+    if (j->has_foil_target && (!encode(a, l, j, j->foil_target, TOK_TARGET, plain, &p->target, e) || !add_start(a, l, &p->target, e)))
         return false;
     if (p->target.n < 2 + !plain) return err_set(e, "the foil is empty; give it at least one word");
     p->source_tokens = tokens_of(a->a, l->tok, p->source, TOK_SOURCE);
@@ -512,7 +513,7 @@ static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plai
     for (size_t i = 0; i < n; i++) {
         Job *j = job[i];
         if (!forced && !decode(a, l, &made[i * returns], &j->target, &j->err)) continue;
-        if (!encode(a, l, j->target, TOK_TARGET, plain, &j->target_ids, &j->err)) continue;
+        if (!encode(a, l, j, j->target, TOK_TARGET, plain, &j->target_ids, &j->err)) continue;
         if (forced && !plain && j->target_ids.n < 2)
             err_set(&j->err, "the forced target is empty; give it at least one word");
         if (!add_start(a, l, &j->target_ids, &j->err)) continue;

@@ -714,6 +714,8 @@ TEST(cli_input)
             "--hide");
     CHECK_INT(r.code, 0); // as the library: what is beyond the tokenizer's limit is cut off, but said
     CHECK_INT(lines(r.err), 2);
+    CHECK_HAS(r.err, "note: text 1 of ");
+    CHECK_HAS(r.err, "note: the target of text 1 of ");
     CHECK_HAS(r.err, "is cut to the tokenizer's model_max_length, 64");
 }
 
