@@ -22,7 +22,7 @@ enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
 // ------------------------------------------------------------------------------------------------ options
 
-enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 32, LOADED = ATTRIBUTE | GENERATE | INFO,
+enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 32, DEMO = 64, LOADED = ATTRIBUTE | GENERATE | INFO,
        MODEL = LOADED | TOKENIZE };
 
 // Names are Inseq's own, so that its command lines keep working.
@@ -53,6 +53,8 @@ static const Option options[] = {
     {"weight_attributions", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
     {"save_aggregated", {0}, OPT_FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
     {"viz_path", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
+    {"html", {0}, OPT_TEXT, DEMO, "FILE", "write the whole story as one HTML page", NULL},
+    {"short", {0}, OPT_FLAG, DEMO, NULL, "print only the first chapter", NULL},
     {"svg", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as a vector figure", NULL},
     {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write a table with a row for each score; README names its columns", NULL},
     {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, html, svg, or as data: json (flat), csv (README has both)", NULL},
@@ -60,7 +62,7 @@ static const Option options[] = {
     {"jsonl", {0}, OPT_FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
     {"sentencepiece", {0}, OPT_TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
     {"target", {0}, OPT_FLAG, TOKENIZE, NULL, "as a target text, not as a source", NULL},
-    {"hide_attributions", {"--hide"}, OPT_FLAG, ATTRIBUTE, NULL, "print no heatmaps", NULL},
+    {"hide_attributions", {"--hide"}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "print no heatmaps", NULL},
     {"include_eos_baseline", {"--eos"}, OPT_FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
     {"output_step_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "keep each step's tensors", "keeping step tensors"},
     {"aggregate_output", {0}, OPT_FLAG, ATTRIBUTE, NULL, "accepted; it has no effect in Inseq either", NULL},
@@ -88,6 +90,7 @@ typedef struct Args {
     OptionValue value[N_OPTIONS];
     const char **rest; // words that belong to no option
     size_t n_rest;
+    Attribution *shown; // gets what is drawn (NULL: not wanted)
 } Args;
 
 static const OptionValue *get(const Args *a, const char *name)
@@ -601,6 +604,7 @@ static bool check_folders(const Args *a, Err *e)
 static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e)
 {
     const Report *r = attr_report(text(a, "format") ? text(a, "format") : "terminal");
+    if (a->shown) *a->shown = *t;
     if (!on(a, "hide_attributions")) {
         Buf b = {.arena = a->a};
         ReportOptions o = report_options(a);
@@ -944,48 +948,107 @@ static int cmd_export(Args *a)
     return 0;
 }
 
-static int run(Arena *arena, int argc, char **argv);
+static int run(Arena *arena, int argc, char **argv, Attribution *shown);
 
-// The story in a minute: each command is shown, run and explained.
+// A chapter of the demo: commands are shown and run, what the last one prints is explained.
+typedef struct Story {
+    const char *title, *command[3][18], *text;
+} Story;
+
+#define TRANSLATE "attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--step_scores", "probability"
+static const Story story[] = {
+    {"1. A translation, and where each word of it came from",
+     {{TRANSLATE, "--attribute_target", "-i", "It is raining cats and dogs today."}},
+     "A column is a word that the model wrote. The first table says how much each word of the source mattered for it, the\n"
+     "second how much the words already written did; a column sums to 1 over both. An idiom is not put over word by word:\n"
+     "look which words the one for the downpour, pijpenstelen, came from. The last row is the probability that the model\n"
+     "gave to each word."},
+    {"2. The same sentence, forced into a literal translation",
+     {{TRANSLATE, "--attribute_target", "-i", "It is raining cats and dogs today.", "-g", "Het regent vandaag katten en honden."}},
+     "With -g the model does not choose: the target is given. Where the probability falls to nothing it would have written\n"
+     "something else; the scores say what it looked at all the same."},
+    {"3. A question, and what speaks for one answer and against the other",
+     {{"attribute", "-m", "demo/yes-no", "-a", "input_x_gradient", "-fn", "contrast_prob_diff", "--step_scores",
+       "contrast_prob_diff", "probability", "-i", "Is Paris the capital of France?", "-g", "yes", "--contrast_targets", "no"}},
+     "What is attributed here is a difference, p(yes) - p(no), and the column says so: no \xe2\x86\x92 yes. Large numbers stand at\n"
+     "the words that tell the two answers apart. The end token is the same in both, so nothing is left to explain there."},
+    {"4. Two runs compared: the nurse lost her key, or his",
+     {{TRANSLATE, "-i", "The nurse lost her key.", "--hide_attributions", "-o", "her.json"},
+      {TRANSLATE, "-i", "The nurse lost his key.", "--hide_attributions", "-o", "his.json"},
+      {"diff", "her.json", "his.json"}},
+     "Each number is the second run's minus the first's. One word of the source was changed and two words of the\n"
+     "translation changed with it: the possessive, and the nurse, who became a man. The largest number stands where the\n"
+     "nurse's column meets the possessive's row: his counted for verpleger much more than her did for verpleegster."},
+};
+#undef TRANSLATE
+enum { N_STORY = sizeof story / sizeof *story };
+
+// One command: as it would be typed (the result), then run. Files of its own are in `folder`.
+static const char *demo_command(Args *a, const char *const *word, const char *folder, bool quiet, Attribution *shown, int *code)
+{
+    char *argv[24] = {(char *)(uintptr_t)"inseq"};
+    int argc = 1;
+    bool hides = false;
+    Buf typed = {.arena = a->a};
+    buf_str(&typed, STR_LIT("inseq"));
+    for (; word[argc - 1]; argc++) {
+        const char *w = word[argc - 1], *quote = strchr(w, ' ') ? "\"" : "";
+        bool file = str_ends(str_of(w), STR_LIT(".json"));
+        hides |= !strcmp(w, "--hide_attributions");
+        argv[argc] = file ? arena_printf(a->a, "%s/%s", folder, w) : (char *)(uintptr_t)w;
+        buf_printf(&typed, " %s%s%s", quote, w, quote);
+    }
+    if (quiet && !hides) argv[argc++] = (char *)(uintptr_t)"--hide_attributions";
+    else printf("  %s\n", str_zero(a->a, buf_view(&typed)));
+    if (!quiet && !hides) printf("\n");
+    fflush(stdout);
+    *code = run(a->a, argc, argv, shown);
+    return str_zero(a->a, buf_view(&typed));
+}
+
+static int demo_chapters(Args *a, const char *folder, Chapter *chapter)
+{
+    for (size_t i = 0; i < N_STORY; i++) {
+        const Story *s = &story[i];
+        const char **typed = arena_new(a->a, const char *, 4);
+        Attribution *shown = arena_new(a->a, Attribution, 1);
+        bool quiet = i && on(a, "short");
+        int code = 0;
+        if (!quiet) printf("%s%s.\n\n", i ? "\n" : "", s->title);
+        for (int k = 0; k < 3 && s->command[k][0] && !code; k++)
+            typed[k] = demo_command(a, s->command[k], folder, quiet, shown, &code);
+        if (code) return code;
+        if (!quiet) printf("\n%s\n", s->text);
+        char *one_line = arena_printf(a->a, "%s", s->text);
+        for (char *c = one_line; (c = strchr(c, '\n'));) *c = ' ';
+        chapter[i] = (Chapter){s->title, one_line, typed, shown};
+    }
+    return 0;
+}
+
+// The story in a minute, in the terminal and, if asked for, as a page.
 static int cmd_demo(Args *a)
 {
-    static const struct {
-        const char *before, *word[14], *after;
-    } steps[] = {
-        {"1. A translation, and where each word of it came from.",
-         {"attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--attribute_target", "--step_scores", "probability", "-i",
-          "It is raining cats and dogs today."},
-         "A column is a word that the model wrote. The first table says how much each word of the source mattered for it, the\n"
-         "second how much the words already written did; a column sums to 1 over both. Idioms are seldom word by word: look at\n"
-         "what the word for the downpour came from. The last row is the probability that the model gave to each word."},
-        {"2. The same sentence, forced into a literal translation.",
-         {"attribute", "-m", "demo/en-nl", "-a", "input_x_gradient", "--attribute_target", "--step_scores", "probability", "-i",
-          "It is raining cats and dogs today.", "-g", "Het regent vandaag katten en honden."},
-         "Where the probability falls to nothing the model would have said something else; the scores say what it looked at all\n"
-         "the same."},
-        {"3. A question, and what speaks for one answer and against the other.",
-         {"attribute", "-m", "demo/yes-no", "-a", "input_x_gradient", "-fn", "contrast_prob_diff", "-i",
-          "Is Paris the capital of France?", "-g", "yes", "--contrast_targets", "no"},
-         "What is attributed here is p(yes) - p(no): large numbers stand at the words that tell the two answers apart."},
-    };
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        char *argv[16] = {(char *)(uintptr_t)"inseq"};
-        int argc = 1;
-        printf("%s%s\n\n  inseq", i ? "\n" : "", steps[i].before);
-        for (; steps[i].word[argc - 1]; argc++) {
-            const char *w = steps[i].word[argc - 1], *quote = strchr(w, ' ') ? "\"" : "";
-            argv[argc] = (char *)(uintptr_t)w;
-            printf(" %s%s%s", quote, w, quote);
-        }
-        printf("\n\n");
-        fflush(stdout);
-        int code = run(a->a, argc, argv);
-        if (code) return code;
-        printf("\n%s\n", steps[i].after);
+    Err e = {0};
+    Chapter chapter[N_STORY];
+    const char *tmp = getenv("TMPDIR"), *html = text(a, "html");
+    char *folder = arena_printf(a->a, "%s/inseq-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(folder))
+        return complain(arena_printf(a->a, "demo: %s: cannot make this folder: %s; TMPDIR can name another place", folder,
+                                     strerror(errno))), EXIT_INPUT;
+    int code = demo_chapters(a, folder, chapter);
+    unlink(arena_printf(a->a, "%s/her.json", folder)), unlink(arena_printf(a->a, "%s/his.json", folder)), rmdir(folder);
+    if (code) return code;
+    if (html) {
+        Buf b = {.arena = a->a};
+        ReportOptions o = {.unicode = true, .min_val = NAN, .max_val = NAN, .title = "inseq demo: why a model wrote what it wrote"};
+        if (!attr_html_story(a->a, chapter, N_STORY, &o, &b, &e) || !file_write(html, buf_view(&b), &e)) return fail(&e, EXIT_INPUT);
+        printf("\nThe whole story as a page: %s\n", html);
     }
     printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it; 'inseq list models' says\n"
-           "which kinds. --viz_path FILE.html writes the tables as a page, -o FILE.json saves them for Python's Inseq.\n"
-           "These two small ones were trained by this program on made-up sentences: 'inseq export demo/en-nl FOLDER'.\n");
+           "which kinds. --viz_path FILE.html writes the tables as a page, --svg FILE.svg as a figure, -o FILE.json saves them\n"
+           "for Python's Inseq. The two small models here were trained by this program on made-up sentences and are good for\n"
+           "nothing else; 'inseq export demo/en-nl FOLDER' writes one out.\n");
     return 0;
 }
 
@@ -1004,7 +1067,7 @@ static const struct {
     {"bench", INFO | BENCH, 0, cmd_bench, "-m MODEL [--source-tokens S] [--target-tokens T]",
      "how near this machine's limits a run comes"},
     {"info", INFO, 0, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
-    {"demo", 0, 0, cmd_demo, "", "a minute with the models inside this program"},
+    {"demo", DEMO, 0, cmd_demo, "", "a minute with the models inside this program"},
     {"export", 0, 2, cmd_export, "demo/en-nl|demo/yes-no FOLDER", "a model inside this program, as a checkpoint folder"},
     {"list", 0, 1, cmd_list, "[methods|steps|aggregators|formats|models]", "what there is to choose from"},
 };
@@ -1053,7 +1116,8 @@ static void no_memory(size_t wanted)
     exit(EXIT_SOME);
 }
 
-static int run(Arena *arena, int argc, char **argv)
+// shown: gets what a command drew, if it drew something; may be NULL.
+static int run(Arena *arena, int argc, char **argv, Attribution *shown)
 {
     if (argc < 2) return usage(stderr), EXIT_USAGE;
     const char *word = argv[1], *names[N_COMMANDS];
@@ -1072,7 +1136,7 @@ static int run(Arena *arena, int argc, char **argv)
         if (strcmp(commands[i].name, word)) continue;
         for (int k = 2; k < argc; k++) help |= !strcmp(argv[k], "--help") || !strcmp(argv[k], "-h");
         if (help) return command_help(arena, i);
-        Args a = {.a = arena};
+        Args a = {.a = arena, .shown = shown};
         Err e = {0};
         if (!options_parse(arena, options, N_OPTIONS, commands[i].options, argc - 2, argv + 2, a.value, &a.rest, &a.n_rest, &e))
             return fail(&e, EXIT_USAGE);
@@ -1095,7 +1159,7 @@ int main(int argc, char **argv)
     base_on_no_memory(no_memory);
     fault_arm_from_env(); // in builds made for it, the n-th allocation or I/O call fails
     Arena *arena = arena_create(NULL);
-    int code = run(arena, argc, argv);
+    int code = run(arena, argc, argv, NULL);
     pool_stop();
     arena_free(arena);
     if (fflush(stdout) && !code) code = no_output();

@@ -243,3 +243,12 @@ typedef struct Report {
 
 const Report *const *attr_reports(size_t *n);
 const Report *attr_report(const char *name); // NULL if unknown
+
+// A page of several results, each with a heading, words on how to read it and the commands that made it (command ends
+// with NULL). o->title heads the page. Fails if scores are not two-dimensional.
+typedef struct Chapter {
+    const char *title, *text;
+    const char *const *command;
+    const Attribution *shown;
+} Chapter;
+bool attr_html_story(Arena *a, const Chapter *chapter, size_t n, const ReportOptions *o, Buf *out, Err *e);

@@ -35,6 +35,7 @@ static const char style[] =
     "dl{display:grid;grid-template-columns:max-content 1fr;gap:0 .75rem}\n"
     "dt{color:var(--soft)}dd{margin:0;min-width:0;overflow-wrap:break-word}\n"
     ".soft{color:var(--soft)}\n"
+    ".code{font-family:monospace;max-width:none}\n"
     ".box{overflow:auto;max-height:92vh;margin:1rem 0 1.5rem;width:max-content;max-width:100%}\n"
     ".box:focus-visible{outline:2px solid #2166ac;outline-offset:2px}\n"
     "table{border-collapse:separate;border-spacing:0;font-variant-numeric:tabular-nums}\n"
@@ -232,15 +233,21 @@ static void put_comparisons(Arena *a, Buf *b, const Attribution *t)
 
 // ------------------------------------------------------------------------------------------ page
 
-// The heading of the column under the pointer stands out as its row's does: one rule a column, as styles cannot count.
-static void put_column_rules(Buf *b, const Attribution *t)
+enum { MOST_RULES = 64 };
+
+static int64_t most_columns(const Attribution *t)
 {
-    enum { MOST = 64 };
     int64_t columns = 0;
     for (size_t i = 0; i < t->n; i++) {
         int64_t n = t->sequence[i].attr_pos_end - t->sequence[i].attr_pos_start;
-        if (n > columns) columns = n < MOST ? n : MOST;
+        if (n > columns) columns = n < MOST_RULES ? n : MOST_RULES;
     }
+    return columns;
+}
+
+// The heading of the column under the pointer stands out as its row's does: one rule a column, as styles cannot count.
+static void put_column_rules(Buf *b, int64_t columns)
+{
     for (int64_t c = 3; c < 3 + columns; c++)
         buf_printf(b,
                    "table:has(td:nth-child(%" PRId64 "):hover) thead th:nth-child(%" PRId64
@@ -294,31 +301,22 @@ static void put_guide(Buf *b, const Attribution *t)
     buf_str(b, STR_LIT("</p>\n"));
 }
 
-static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+// The sequences one below the other; without headings where a chapter's own says enough.
+static void put_sequences(Arena *a, Buf *out, const Attribution *t, const ReportOptions *o, bool headings)
 {
-    if (!report_two_dimensional(t, e)) return false;
-    Str title = str_of(o->title ? o->title : "Feature attributions");
-    buf_str(out, STR_LIT(page_start));
-    buf_str(out, STR_LIT("<title>"));
-    put_text(a, out, title);
-    buf_str(out, STR_LIT("</title>\n"));
-    buf_str(out, STR_LIT(style));
-    put_column_rules(out, t);
-    buf_str(out, STR_LIT("</style>\n</head>\n<body>\n<h1>"));
-    put_text(a, out, title);
-    buf_str(out, STR_LIT("</h1>\n"));
-    put_facts(a, out, t);
-    if (!t->n) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
-    else put_guide(out, t);
     bool several_texts = report_several_texts(t);
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);
         Buf heading = {.arena = scratch};
         Str text;
-        report_heading(&heading, &t->sequence[i], i, several_texts);
-        buf_str(out, STR_LIT("<section>\n<h2>"));
-        put_text(scratch, out, buf_view(&heading));
-        buf_str(out, STR_LIT("</h2>\n<dl>\n"));
+        buf_str(out, STR_LIT("<section>\n"));
+        if (headings) {
+            report_heading(&heading, &t->sequence[i], i, several_texts);
+            buf_str(out, STR_LIT("<h2>"));
+            put_text(scratch, out, buf_view(&heading));
+            buf_str(out, STR_LIT("</h2>\n"));
+        }
+        buf_str(out, STR_LIT("<dl>\n"));
         if (report_info_text(scratch, t, "input_texts", i, &text)) put_fact(scratch, out, "Input", text);
         if (report_info_text(scratch, t, "generated_texts", i, &text))
             put_fact(scratch, out, "Generated", text);
@@ -328,6 +326,55 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
         arena_free(scratch);
     }
     put_comparisons(a, out, t);
+}
+
+static void put_page_start(Arena *a, Buf *out, Str title, int64_t columns)
+{
+    buf_str(out, STR_LIT(page_start));
+    buf_str(out, STR_LIT("<title>"));
+    put_text(a, out, title);
+    buf_str(out, STR_LIT("</title>\n"));
+    buf_str(out, STR_LIT(style));
+    put_column_rules(out, columns);
+    buf_str(out, STR_LIT("</style>\n</head>\n<body>\n<h1>"));
+    put_text(a, out, title);
+    buf_str(out, STR_LIT("</h1>\n"));
+}
+
+static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+{
+    if (!report_two_dimensional(t, e)) return false;
+    put_page_start(a, out, str_of(o->title ? o->title : "Feature attributions"), most_columns(t));
+    put_facts(a, out, t);
+    if (!t->n) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
+    else put_guide(out, t);
+    put_sequences(a, out, t, o, true);
+    buf_str(out, STR_LIT("</body>\n</html>\n"));
+    return true;
+}
+
+bool attr_html_story(Arena *a, const Chapter *chapter, size_t n, const ReportOptions *o, Buf *out, Err *e)
+{
+    int64_t columns = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t own = most_columns(chapter[i].shown);
+        if (!report_two_dimensional(chapter[i].shown, e)) return false;
+        if (own > columns) columns = own;
+    }
+    put_page_start(a, out, str_of(o->title ? o->title : "Feature attributions"), columns);
+    for (size_t i = 0; i < n; i++) {
+        buf_str(out, STR_LIT("<h2>"));
+        put_text(a, out, str_of(chapter[i].title));
+        buf_str(out, STR_LIT("</h2>\n<p>"));
+        put_text(a, out, str_of(chapter[i].text));
+        buf_str(out, STR_LIT("</p>\n"));
+        for (const char *const *c = chapter[i].command; *c; c++) {
+            buf_str(out, STR_LIT("<p class=\"code\">"));
+            put_text(a, out, str_of(*c));
+            buf_str(out, STR_LIT("</p>\n"));
+        }
+        put_sequences(a, out, chapter[i].shown, o, chapter[i].shown->n > 1);
+    }
     buf_str(out, STR_LIT("</body>\n</html>\n"));
     return true;
 }

@@ -956,11 +956,46 @@ TEST(cli_export_is_the_model_inside)
     CHECK_INT(RUN("export", "demo/en-nl", "/nonexistent/folder").code, 1);
 }
 
+// Its four chapters in the terminal, in short, and as a page; nothing is left behind in TMPDIR.
 TEST(cli_demo_tells_its_story)
 {
-    Run r = RUN("demo");
+    const char *folder = kit_folder(A), *page = arena_printf(A, "%s/demo.html", folder);
+    const char *tmp = arena_printf(A, "TMPDIR=%s/tmp", folder), *files = arena_printf(A, "%s/tmp", folder);
+    mkdir(files, 0777);
+    Run r = RUN_WITH(UNPACK({.env = {tmp, "COLUMNS=140"}}), "demo", "--html", page);
     check_ran("demo", r);
     CHECK_HAS(r.out, "inseq attribute -m demo/en-nl");
     CHECK_HAS(r.out, "pijpenstelen");
+    CHECK_HAS(r.out, "▁honden");
     CHECK_HAS(r.out, "▁no → ▁yes");
+    CHECK_HAS(r.out, "  inseq diff her.json his.json\n\nSource");
+    CHECK_HAS(r.out, "▁verpleegster → ▁verpleger");
+    CHECK_HAS(r.out, "With a model of your own");
+    CHECK(rmdir(files) == 0); // it is empty
+    Str html = str_of(slurp(A, page, NULL));
+    static const char *const chapters[] = {"<h2>1. A", "<h2>2. The", "<h2>3. A", "<h2>4. Two"};
+    for (int i = 0; i < 4; i++) CHECK_HAS(html.s, chapters[i]);
+    CHECK_HAS(html.s, "<p class=\"code\">inseq diff her.json his.json</p>");
+    CHECK(!strstr(html.s, "\xe2\x90\x8a")); // no line ends made visible
+    size_t tables = 0;
+    for (const char *s = html.s; (s = strstr(s, "<table>")); s++) tables++;
+    CHECK_INT(tables, 2 + 2 + 1 + 1);
+
+    // what chapter 4 says of its table: the largest number is where the nurse meets the possessive
+    mkdir(files, 0777);
+    const char *cell = strstr(html.s, "title=\"▁her → ▁his → ▁verpleegster → ▁verpleger: ");
+    double most = 0, theirs = cell ? strtod(strstr(cell, "verpleger: ") + 11, NULL) : 0;
+    for (const char *s = strstr(html.s, "<h2>4. Two"); (s = strstr(s, " title=\"▁")); s++) {
+        const char *colon = strstr(s, ": "), *end = strstr(s, "\">");
+        if (colon && colon < end) most = fmax(most, fabs(strtod(colon + 2, NULL)));
+    }
+    CHECK(theirs > 0.2 && theirs == most);
+
+    Run brief = RUN_WITH(UNPACK({.env = {tmp}}), "demo", "--short", "--html", page);
+    check_ran("demo --short", brief);
+    CHECK_HAS(brief.out, "pijpenstelen");
+    CHECK(!strstr(brief.out, "▁no → ▁yes"));
+    CHECK_STR(str_of(slurp(A, page, NULL)), html);
+    check_refused("demo without TMPDIR", RUN_WITH(UNPACK({.env = {"TMPDIR=/nonexistent"}}), "demo"), 1, "/nonexistent");
+    CHECK_INT(RUN("demo", "--html", "/nonexistent/x.html").code, 1);
 }
