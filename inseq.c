@@ -999,7 +999,7 @@ static const char *demo_command(Args *a, const char *const *word, const char *fo
         buf_printf(&typed, " %s%s%s", quote, w, quote);
     }
     if (quiet && !hides) argv[argc++] = (char *)(uintptr_t)"--hide_attributions";
-    else printf("  %s\n", str_zero(a->a, buf_view(&typed)));
+    if (!quiet) printf("  %s\n", str_zero(a->a, buf_view(&typed)));
     if (!quiet && !hides) printf("\n");
     fflush(stdout);
     *code = run(a->a, argc, argv, shown);

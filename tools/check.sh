@@ -56,7 +56,10 @@ EOF
 no_free() { ! grep -nE '[^_a-z](malloc|calloc|realloc|free)\(' $(git ls-files 'tensor/*.c' 'nn/*.c' 'tok/*.c' 'attr/*.c' | grep -v tensor/base.c); }
 machine_ifs() { ! grep -nE '^#[[:space:]]*if.*__(AVX|ARM|x86|SSE|aarch)' $(git ls-files '*.c' '*.h' | grep -v -e tensor/vec.h -e tensor/cpu.c); }
 static_binary() { file -L inseq 2>/dev/null | grep -q 'statically linked' || ! ldd inseq >/dev/null 2>&1; }
-readme() { tools/readme.sh | diff - README; }
+readme() {
+    mkdir -p build/readme && tools/readme.sh build/readme && diff build/readme/README README &&
+        cmp build/readme/heatmap.svg tools/heatmap.svg
+}
 with_clang() { make -s CC=clang CFLAGS='-O1' build/clang/inseq; }
 with_musl() {
     mkdir -p build/musl-include && cp /usr/include/utf8proc.h build/musl-include/
@@ -72,7 +75,7 @@ part "tables and files agree" tables
 part "memory comes from arenas" no_free
 part "machine #ifs stay in vec.h and cpu.c" machine_ifs
 part "static binary" static_binary
-part "README's heatmap is current" readme
+part "README's heatmaps are current" readme
 part "clang, warnings as errors" with_clang
 part "musl, static" with_musl
 part "tests under ASan and UBSan" sanitized

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# make demo: a translation by the small model in test/golden, and why each word was chosen.
+# make demo: the first chapter of `inseq demo` with the small models inside the program, and all chapters as a page.
 set -eu
 cd "$(dirname "$0")/.."
-./inseq attribute -m test/golden/models/marian-en-nl -a input_x_gradient --attribute_target --step_scores probability \
-    -i "The nurse went to the hospital." --viz_path build/demo.html
-echo "The same as a page: build/demo.html. With a model of your own: ./inseq attribute -m FOLDER ..."
+./inseq demo --short --html build/demo.html
+echo "All chapters in the terminal: ./inseq demo"
