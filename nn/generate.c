@@ -42,6 +42,8 @@ typedef struct Search {
     Tape *once, *step; // encoder states; one row per beam
     Cache *cache;
     int64_t *from; // [n * beams] reordering of the cache
+    int64_t *slot; // [n * beams] those that run, and the token that each has last
+    int32_t *last;
 } Search;
 
 // length^penalty without libm: exact for whole penalties.
@@ -72,7 +74,7 @@ static const float *step_logits(Search *s, const int64_t *slot, int64_t n, const
     return m->family->logits(m, s->step, states)->f;
 }
 
-static void encode_sources(Search *s, const Ids *source, int64_t capacity)
+static void encode_sources(Search *s, const Ids *source)
 {
     const Model *m = s->m;
     Arena *a = s->arena;
@@ -82,7 +84,7 @@ static void encode_sources(Search *s, const Ids *source, int64_t capacity)
     for (int64_t i = 0; i < s->n; i++)
         nn_embed(m, source[i], false, x->f + x->seqs->start[i] * m->info.width);
     Tensor *encoder = m->family->encode(m, s->once, x, NULL);
-    s->cache = cache_make(a, m, s->n * s->beams, capacity);
+    s->cache = cache_make(a, m, s->n * s->beams);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) {
         s->cache->cross_k[i] = apply_projection(s->once, encoder, &m->decoder[i].cross_k);
         s->cache->cross_v[i] = apply_projection(s->once, encoder, &m->decoder[i].cross_v);
@@ -222,12 +224,6 @@ static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *
                                      : t->prompt + 20;
     if (!g->max_new_tokens && !g->max_length_given && f->max_positions && t->limit > f->max_positions)
         t->limit = f->max_positions; // transformers clips its own default only
-    if (f->max_positions && t->limit > f->max_positions + 1)
-        return err_set(e,
-                       "generation is to run to %" PRId64 " tokens; %s has positions for %" PRId64
-                       ": set max_length or "
-                       "max_new_tokens lower",
-                       t->limit, f->name, f->max_positions);
     if (t->prompt >= t->limit)
         return err_set(e,
                        "the target prefix has %" PRId64
@@ -255,8 +251,14 @@ static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *
 // Runs all open sentences one token further; `length` tokens are in the cache so far.
 static bool advance(Search *s, int64_t length, Err *e)
 {
-    int64_t *slot = arena_new(s->arena, int64_t, s->n * s->beams), n = 0;
-    int32_t *last = arena_new(s->arena, int32_t, s->n * s->beams);
+    const ModelInfo *f = nn_info(s->m);
+    if (f->max_positions && length >= f->max_positions)
+        return err_set(e,
+                       "the text has %" PRId64 " tokens and has not ended; %s has no more positions: set max_length or "
+                       "max_new_tokens to at most that",
+                       length, f->name);
+    int64_t *slot = s->slot, n = 0;
+    int32_t *last = s->last;
     for (int64_t i = 0; i < s->n; i++)
         for (int64_t b = 0; s->sentence[i].open && b < s->beams; b++) {
             slot[n] = i * s->beams + b;
@@ -321,15 +323,14 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
                 .sentence = arena_new(work, Sentence, n),
                 .once = tape_create(work),
                 .step = tape_create(work),
-                .from = arena_new(work, int64_t, n * g->num_beams)};
+                .from = arena_new(work, int64_t, n * g->num_beams),
+                .slot = arena_new(work, int64_t, n * g->num_beams),
+                .last = arena_new(work, int32_t, n * g->num_beams)};
     tape_record(s.once, false), tape_record(s.step, false);
-    int64_t longest = 0;
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n; i++)
         if (!start_sentence(&s, &s.sentence[i], source[i], prefix ? prefix[i] : (Ids){0}, e))
             return arena_free(work), false;
-        longest = s.sentence[i].limit > longest ? s.sentence[i].limit : longest;
-    }
-    encode_sources(&s, source, longest);
+    encode_sources(&s, source);
     for (int64_t length = 0, open = n; open; length++) {
         if (!advance(&s, length, e)) return arena_free(work), false;
         open = 0;

@@ -76,36 +76,53 @@ Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t 
 
 // ------------------------------------------------------------------------------------------------ the cache
 
-static Tensor *cache_rows(Arena *a, const Cache *c)
+static Tensor *cache_rows(const Cache *c)
 {
-    Tensor *x = arena_new(a, Tensor, c->layers);
+    Tensor *x = arena_new(c->arena, Tensor, c->layers);
     for (int64_t i = 0; i < c->layers; i++)
         x[i] = (Tensor){.rows = c->slots * c->capacity,
                         .cols = c->width,
                         .seqs = &c->rows,
-                        .f = arena_new_raw(a, float, c->slots * c->capacity * c->width)};
+                        .f = arena_new_raw(c->arena, float, c->slots * c->capacity * c->width)};
     return x;
 }
 
-Cache *cache_make(Arena *a, const Model *m, int64_t slots, int64_t capacity)
+// Room for `capacity` rows in each slot; what is there moves along. Most texts end long before the length limit, so
+// the cache grows as they do.
+static void cache_grow(Cache *c, int64_t capacity)
+{
+    Cache old = *c;
+    c->capacity = capacity;
+    c->k = cache_rows(c), c->v = cache_rows(c);
+    c->other_k = cache_rows(c), c->other_v = cache_rows(c);
+    size_t bytes = (size_t)(c->length * c->width) * sizeof(float);
+    for (int64_t i = 0; bytes && i < c->layers; i++)
+        for (int64_t b = 0; b < c->slots; b++) {
+            int64_t from = b * old.capacity * c->width, to = b * capacity * c->width;
+            memcpy(c->k[i].f + to, old.k[i].f + from, bytes);
+            memcpy(c->v[i].f + to, old.v[i].f + from, bytes);
+        }
+}
+
+Cache *cache_make(Arena *a, const Model *m, int64_t slots)
 {
     Cache *c = arena_new(a, Cache, 1);
-    *c = (Cache){.layers = m->info.decoder_layers,
+    *c = (Cache){.arena = a,
+                 .layers = m->info.decoder_layers,
                  .slots = slots,
-                 .capacity = capacity,
                  .width = m->decoder[0].k.w->rows,
                  .slot = arena_new(a, int64_t, slots),
                  .start = arena_new(a, int64_t, slots),
                  .len = arena_new(a, int64_t, slots),
                  .offset = arena_new(a, int64_t, slots)};
-    c->k = cache_rows(a, c), c->v = cache_rows(a, c);
-    c->other_k = cache_rows(a, c), c->other_v = cache_rows(a, c);
+    cache_grow(c, 32);
     c->cross_k = arena_new(a, Tensor *, c->layers), c->cross_v = arena_new(a, Tensor *, c->layers);
     return c;
 }
 
 void cache_activate(Cache *c, const int64_t *slot, int64_t n)
 {
+    if (c->length == c->capacity) cache_grow(c, 2 * c->capacity);
     c->length++;
     c->n_active = n;
     c->rows = (Rows){.n = n, .start = c->start, .len = c->len};

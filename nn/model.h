@@ -20,6 +20,7 @@ typedef struct Layer {
 // Keys and values of the tokens so far, for decoding one row at a time: `capacity` rows for each slot and layer. Only
 // the active slots are computed: row i of a step belongs to slot[i].
 typedef struct Cache {
+    Arena *arena;
     int64_t layers, slots, capacity, length, width;
     Tensor *k, *v, *other_k, *other_v; // [layers]; other_*: where a reordering copies to
     Tensor **cross_k, **cross_v;       // [layers] computed once from the encoder's states
@@ -91,7 +92,7 @@ Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i
 Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder,
                     const int32_t *keys_of, Cache *c, Tensor **result);
 
-Cache *cache_make(Arena *a, const Model *m, int64_t slots, int64_t capacity);
+Cache *cache_make(Arena *a, const Model *m, int64_t slots);
 void cache_activate(Cache *c, const int64_t *slot,
                     int64_t n);                    // before each step: a row for each of these slots
 void cache_reorder(Cache *c, const int64_t *from); // slot i continues what slot from[i] was
