@@ -6,8 +6,8 @@
 #include "../nn/nn.h"
 
 typedef struct Token {
-    int32_t id;  // -1: merged from several, or a "foil → token" label
-    Str text;    // raw vocabulary string
+    int32_t id; // -1: merged from several, or a "foil → token" label
+    Str text;   // raw vocabulary string
 } Token;
 
 // A dense row-major array of rank 1..5. v NULL: there is none. NaN: no value (a future prefix token).
@@ -19,37 +19,37 @@ typedef struct Scores {
 
 typedef struct NamedScores {
     Str name;
-    bool is_int;     // values are whole numbers (top_p_size): saved as I64, never rounded when shown
+    bool is_int; // values are whole numbers (top_p_size): saved as I64, never rounded when shown
     Scores scores;
 } NamedScores;
 
 // Decides the class in files and the default aggregation (aggregate.c has the pipelines).
 typedef enum {
-    OUT_GRANULAR,    // gradient methods: [.., .., H]          vnorm, normalised
-    OUT_MULTI,       // attention: [.., .., L(, A)]            mean per extra dimension, normalised after each
-    OUT_COARSE,      // occlusion, or anything aggregated      none
-    OUT_STEPS,       // step scores only (method dummy)        none
+    OUT_GRANULAR, // gradient methods: [.., .., H]          vnorm, normalised
+    OUT_MULTI,    // attention: [.., .., L(, A)]            mean per extra dimension, normalised after each
+    OUT_COARSE,   // occlusion, or anything aggregated      none
+    OUT_STEPS,    // step scores only (method dummy)        none
 } OutputClass;
 
 // One sentence. Column c is step attr_pos_start + c.
 typedef struct Sequence {
-    Token *source;                 // [S]; decoder-only models: the prompt
-    Token *target;                 // [T]
+    Token *source; // [S]; decoder-only models: the prompt
+    Token *target; // [T]
     int64_t n_source, n_target;
     int64_t attr_pos_start, attr_pos_end;
-    Scores source_attributions;    // [S, n, ...] or none
-    Scores target_attributions;    // [min(T, end), n, ...] or none; NaN at and below the diagonal
-    NamedScores *step_scores;      // each [n]
+    Scores source_attributions; // [S, n, ...] or none
+    Scores target_attributions; // [min(T, end), n, ...] or none; NaN at and below the diagonal
+    NamedScores *step_scores;   // each [n]
     size_t n_step_scores;
-    NamedScores *sequence_scores;  // attention's [n, n, L, A] and the like
+    NamedScores *sequence_scores; // attention's [n, n, L, A] and the like
     size_t n_sequence_scores;
     OutputClass kind;
-    const char *title;             // the model, where several ran: shown with its tables; NULL: none
-    int64_t text;                  // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
+    const char *title; // the model, where several ran: shown with its tables; NULL: none
+    int64_t text;      // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
 } Sequence;
 
 typedef struct InfoField {
-    Str key, json;   // the value as JSON text, written back as it is
+    Str key, json; // the value as JSON text, written back as it is
 } InfoField;
 
 typedef struct Attribution {
@@ -59,7 +59,8 @@ typedef struct Attribution {
     size_t n;
 } Attribution;
 
-const char *attr_info(Arena *a, const Attribution *t, const char *key); // a string field's value; NULL if absent
+const char *attr_info(Arena *a, const Attribution *t,
+                      const char *key); // a string field's value; NULL if absent
 
 // ------------------------------------------------------------------------------------------ attributing
 
@@ -70,39 +71,39 @@ typedef struct Span {
 // What is attributed: one source and the target that was generated or forced. Decoder-only models: source is the
 // prompt, target the whole text. Strings are shown as they are given.
 typedef struct Pair {
-    Ids source, target;                 // target begins with the start token and ends with the end token
+    Ids source, target; // target begins with the start token and ends with the end token
     const Token *source_tokens, *target_tokens;
-    const struct Pair *contrast;        // the foil's source and target; NULL: none
-    const Span *alignment;              // {position here, position in the foil} pairs; the rest is aligned from the right
+    const struct Pair *contrast; // the foil's source and target; NULL: none
+    const Span *alignment; // {position here, position in the foil} pairs; the rest is aligned from the right
     size_t n_alignment;
 } Pair;
 
 // Arguments of step functions, by the library's names. One value serves every function that has the argument.
 typedef struct StepArgs {
     bool logprob, contrast_force_inputs;
-    double top_p;            // 1
-    int64_t top_k;           // 0: off
+    double top_p;               // 1
+    int64_t top_k;              // 0: off
     int64_t min_tokens_to_keep; // 1
-    bool top_p_given;        // top_p_size needs it
-    int64_t n_mcd_steps;     // 5: noisy passes of mc_dropout_prob_avg
-    uint64_t seed;           // of their dropout
+    bool top_p_given;           // top_p_size needs it
+    int64_t n_mcd_steps;        // 5: noisy passes of mc_dropout_prob_avg
+    uint64_t seed;              // of their dropout
 } StepArgs;
 
 typedef struct AttrOptions {
-    const char *method;          // Inseq's name: "input_x_gradient"
-    const char *attributed_fn;   // "probability"
+    const char *method;        // Inseq's name: "input_x_gradient"
+    const char *attributed_fn; // "probability"
     const char *const *step_scores;
     size_t n_step_scores;
     bool attribute_target;
-    bool include_eos_baseline;   // the baseline of the end token is unk too, not itself
-    int32_t unk, eos, bos;       // the tokenizer's, for baselines and paths; -1: none
+    bool include_eos_baseline; // the baseline of the end token is unk too, not itself
+    int32_t unk, eos, bos;     // the tokenizer's, for baselines and paths; -1: none
     bool has_start, has_end;
-    int64_t start, end;          // attr_pos_start, attr_pos_end (exclusive); negative: from the end
+    int64_t start, end; // attr_pos_start, attr_pos_end (exclusive); negative: from the end
     StepArgs step;
-    const Json *method_args;     // arguments of the method by the library's names; NULL: none
-    size_t max_memory;           // bytes for gradients; the bits don't depend on it
-    bool aggregated;             // through the default pipeline at once: what is kept of many texts is then small
-    ProfileOp *profile;          // [PROFILE_OPS] where the time goes, added up; NULL: not measured
+    const Json *method_args; // arguments of the method by the library's names; NULL: none
+    size_t max_memory;       // bytes for gradients; the bits don't depend on it
+    bool aggregated;         // through the default pipeline at once: what is kept of many texts is then small
+    ProfileOp *profile;      // [PROFILE_OPS] where the time goes, added up; NULL: not measured
     void (*progress)(void *context, int64_t done, int64_t total); // steps; may be NULL
     void *context;
 } AttrOptions;
@@ -119,14 +120,17 @@ typedef struct AttrTexts {
     Str attribution_args, generation_args; // JSON objects; empty: none
     const char *tokenizer_class;
 } AttrTexts;
-void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *o, const AttrTexts *x); // fills t->info
+void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *o,
+                   const AttrTexts *x); // fills t->info
 
 // Adds the sequences of `more` to t (which may be empty) and what its info says of their texts and models.
 void attr_append(Arena *a, Attribution *t, const Attribution *more);
-void attr_take_titles(Arena *a, Attribution *t); // of a file just read: Sequence.title where several models ran
+void attr_take_titles(Arena *a,
+                      Attribution *t); // of a file just read: Sequence.title where several models ran
 
 // Attributes n pairs together, each exactly as if it were alone. out [n] on the arena a.
-bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out, Err *e);
+bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out,
+              Err *e);
 
 // What attribute()'s keyword arguments say besides the options: it concerns texts, which the caller turns into pairs.
 typedef struct AttrAlignment {
@@ -139,7 +143,7 @@ typedef struct AttrRequest {
     size_t n_contrast_sources, n_contrast_targets;
     AttrAlignment *alignments; // one for all texts, or one for each
     size_t n_alignments;
-    Str ignored[16];           // names that nobody knows
+    Str ignored[16]; // names that nobody knows
     size_t n_ignored;
 } AttrRequest;
 // Reads a JSON object (NULL: none) into both. Wrong kinds and ranges fill e.
@@ -157,8 +161,9 @@ typedef struct BenchResult {
     double peak, bandwidth;               // of the machine with the pool's threads: FLOP/s, bytes/s
     double flops;                         // that the attribution needs (attr_flops)
     double attribution, attribution_best; // seconds, median and least of the runs
-    double decoding[2], decode_bytes;     // seconds with beam 1 and 4; bytes of weights that must be read with beam 1
-    ProfileOp ops[PROFILE_OPS];           // where the attribution's time goes, seconds a run
+    double decoding[2],
+        decode_bytes;           // seconds with beam 1 and 4; bytes of weights that must be read with beam 1
+    ProfileOp ops[PROFILE_OPS]; // where the attribution's time goes, seconds a run
 } BenchResult;
 
 bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e);
@@ -181,9 +186,10 @@ bool attr_method_takes(const char *method, Str argument);
 // One stage, as Inseq's aggregate(aggregator, aggregate_fn, **options); semantics 4.2, 4.3.
 typedef struct Stage {
     const char *aggregator; // "scores", "subwords", "spans", "slices", "split", "pair", or a function name
-    const char *function;   // of "scores": "vnorm", "mean", "sum", "max", "min", "prod", "absmax"; NULL: its default
+    const char
+        *function; // of "scores": "vnorm", "mean", "sum", "max", "min", "prod", "absmax"; NULL: its default
     bool normalize, rescale; // columns sum to 1; or all divided by the largest (rescale wins)
-    double vnorm_ord;       // 2
+    double vnorm_ord;        // 2
     // select_idx on the last dimension: none, one index (no function applied), from..to, or a list
     enum { SELECT_ALL, SELECT_ONE, SELECT_SPAN, SELECT_LIST } select;
     int64_t select_from, select_to;
@@ -194,14 +200,14 @@ typedef struct Stage {
     bool aggregate_source, aggregate_target; // subwords, split
     const char *special_chars;               // "▁"; several with a space between them: "Ġ Ċ"
     bool is_suffix_symbol;
-    const char *split_pattern, *split_mode;  // POSIX extended expression; "single", "start", "end"
-    const Sequence *paired;                  // pair
+    const char *split_pattern, *split_mode; // POSIX extended expression; "single", "start", "end"
+    const Sequence *paired;                 // pair
 } Stage;
 
 Stage attr_stage(const char *aggregator); // with the defaults; aggregator may be a function's name
 // Stages by name, with an index to select for each if any is given (as text). Unknown names suggest the nearest.
-bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors, size_t n_selectors,
-                 bool normalize, bool rescale, Stage **out, Err *e);
+bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors,
+                 size_t n_selectors, bool normalize, bool rescale, Stage **out, Err *e);
 // The default pipeline of an output class; returns the number of stages (0, 1 or 2).
 size_t attr_default_pipeline(const Sequence *s, Stage out[4]);
 bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n, Sequence *out, Err *e);
@@ -210,7 +216,8 @@ bool attr_aggregate_default(Arena *a, const Attribution *in, Attribution *out, E
 // Columns multiplied by the step score of that name (semantics 4.4), after the default pipeline.
 bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence *out, Err *e);
 size_t attr_aggregator_names(const char *const **names); // for --help, inseq list and suggestions
-const char *attr_aggregator(size_t i, const char **summary); // the i-th of them and what it does; NULL: no more
+const char *attr_aggregator(size_t i,
+                            const char **summary); // the i-th of them and what it does; NULL: no more
 
 // ------------------------------------------------------------------------------------------ files
 
@@ -234,10 +241,10 @@ typedef struct ReportOptions {
 
 // One report format: a row in reports.def and a file that ends with `const Report report_NAME`.
 typedef struct Report {
-    const char *name;        // "terminal", "html", "json", "csv"
-    const char *extension;   // ".html"; NULL if it is for the terminal only
+    const char *name;      // "terminal", "html", "json", "csv"
+    const char *extension; // ".html"; NULL if it is for the terminal only
     const char *summary;
-    bool aggregated;         // wants 2-D scores: the caller applies the default pipeline first
+    bool aggregated; // wants 2-D scores: the caller applies the default pipeline first
     bool (*write)(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e);
 } Report;
 

@@ -9,8 +9,12 @@
 
 AttrOptions attr_defaults(void)
 {
-    return (AttrOptions){.method = "saliency", .attributed_fn = "probability", .max_memory = (size_t)64 << 20,
-                         .unk = -1, .eos = -1, .bos = -1,
+    return (AttrOptions){.method = "saliency",
+                         .attributed_fn = "probability",
+                         .max_memory = (size_t)64 << 20,
+                         .unk = -1,
+                         .eos = -1,
+                         .bos = -1,
                          .step = {.top_p = 1, .min_tokens_to_keep = 1, .n_mcd_steps = 5}};
 }
 
@@ -36,15 +40,18 @@ static bool find_steps(Run *r, int64_t i, Err *e)
     const char *text = arena_printf(r->work, "%s%s", named(r, i, ""), r->n > 1 ? ": " : "");
     if (T < 2) return err_set(e, "%sthe target has no tokens to attribute", text);
     if (from >= to)
-        return err_set(e, "%sattribution would start at target position %" PRId64 " and end before %" PRId64
-                       "; the start must be smaller (positions 1 to %" PRId64 ")", text, from, to, T - 1);
+        return err_set(e,
+                       "%sattribution would start at target position %" PRId64 " and end before %" PRId64
+                       "; the start must be smaller (positions 1 to %" PRId64 ")",
+                       text, from, to, T - 1);
     r->from[i] = from, r->to[i] = to;
     return true;
 }
 
 static bool check_pair(const Run *r, int64_t i, const Pair *p, bool foil, Err *e)
 {
-    const char *source = named(r, i, foil ? "source of the foil" : "source"), *target = named(r, i, foil ? "foil" : "target");
+    const char *source = named(r, i, foil ? "source of the foil" : "source"),
+               *target = named(r, i, foil ? "foil" : "target");
     if (r->f->encoder_decoder && p->source.n < 1) return err_set(e, "%s: it has no tokens", source);
     return (!r->f->encoder_decoder || nn_check_ids(r->m, p->source, false, source, e)) &&
            nn_check_ids(r->m, (Ids){p->target.v, p->target.n - 1}, true, target, e) &&
@@ -58,7 +65,10 @@ typedef struct Collected {
     int64_t n_sources, n_targets;
 } Collected;
 
-static bool same_ids(Ids a, Ids b) { return a.n == b.n && (a.v == b.v || !memcmp(a.v, b.v, (size_t)a.n * sizeof *a.v)); }
+static bool same_ids(Ids a, Ids b)
+{
+    return a.n == b.n && (a.v == b.v || !memcmp(a.v, b.v, (size_t)a.n * sizeof *a.v));
+}
 
 static int32_t collect(Collected *c, Ids source, Ids target)
 {
@@ -73,7 +83,8 @@ static int32_t collect(Collected *c, Ids source, Ids target)
 static bool collect_pairs(Run *r, Err *e)
 {
     Arena *w = r->work;
-    Collected c = {.source = arena_new(w, Ids, 2 * r->n), .target = arena_new(w, Ids, 2 * r->n),
+    Collected c = {.source = arena_new(w, Ids, 2 * r->n),
+                   .target = arena_new(w, Ids, 2 * r->n),
                    .source_of = arena_new(w, int32_t, 2 * r->n)};
     r->from = arena_new(w, int64_t, r->n), r->to = arena_new(w, int64_t, r->n);
     r->target_of = arena_new(w, int32_t, r->n), r->foil_of = arena_new(w, int32_t, r->n);
@@ -153,7 +164,8 @@ void run_choose_rows(Run *r)
         int32_t i = r->step_pair[k];
         bool own = r->foil_of[i] < 0;
         len[r->n + i]++, groups = 2 * r->n;
-        r->logit_row[r->n_logits++] = own ? r->logit_row[k] : r->targets->start[r->foil_of[i]] + r->foil_at[k] - 1;
+        r->logit_row[r->n_logits++] =
+            own ? r->logit_row[k] : r->targets->start[r->foil_of[i]] + r->foil_at[k] - 1;
     }
     r->logit_rows = rows_make(w, groups, len);
 }
@@ -182,7 +194,11 @@ static StepRow step_row(const Run *r, const float *logits, int64_t k, bool own_f
 {
     int64_t V = r->f->vocab;
     int32_t i = r->step_pair[k];
-    StepRow row = {.vocab = V, .z = logits + k * V, .p = p, .args = &r->o->step, .scratch = p + 2 * V,
+    StepRow row = {.vocab = V,
+                   .z = logits + k * V,
+                   .p = p,
+                   .args = &r->o->step,
+                   .scratch = p + 2 * V,
                    .token = r->pair[i].target.v[r->from[i] + k - r->first_step[i]]};
     row.log_sum = num_log_sum_exp(row.z, V);
     num_softmax(p, row.z, V);
@@ -260,9 +276,11 @@ static void add_foil(const Run *r, const Pass *pass, int64_t step, int64_t k, fl
     int32_t i = r->step_pair[step];
     if (r->foil_of[i] < 0) return;
     int64_t s = r->from[i] + step - r->first_step[i], q = r->foil_at[step], d = r->width;
-    bool same_prefix = s == q && !memcmp(r->pair[i].target.v, r->pair[i].contrast->target.v, (size_t)s * sizeof(int32_t));
+    bool same_prefix =
+        s == q && !memcmp(r->pair[i].target.v, r->pair[i].contrast->target.v, (size_t)s * sizeof(int32_t));
     const float *gx = leaf_grad(pass->x, k), *gy = leaf_grad(pass->y, k);
-    if (dx && gx && same_ids(r->pair[i].source, r->pair[i].contrast->source)) num_axpy(dx, 1, gx, r->pair[i].source.n * d);
+    if (dx && gx && same_ids(r->pair[i].source, r->pair[i].contrast->source))
+        num_axpy(dx, 1, gx, r->pair[i].source.n * d);
     if (dy && gy && same_prefix) num_axpy(dy, 1, gy, s * d);
 }
 
@@ -273,25 +291,33 @@ static float *copy_floats(Arena *a, const float *from, int64_t n)
     return from ? memcpy(arena_new_raw(a, float, n), from, (size_t)n * sizeof(float)) : NULL;
 }
 
-void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink, void *context)
+void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink,
+                   void *context)
 {
     bool forced = r->o->step.contrast_force_inputs && r->n_logits > r->n_steps;
     for (int64_t first = 0, n; first < r->n_steps; first += n) {
         Arena *a = arena_create(r->work);
         n = block_size(r, tape, logits, first);
         int64_t parts = least(n, 4 * pool_threads());
-        Seeds s = {.r = r, .logits = logits->f, .values = values, .first = first, .n = n, .parts = parts,
+        Seeds s = {.r = r,
+                   .logits = logits->f,
+                   .values = values,
+                   .first = first,
+                   .n = n,
+                   .parts = parts,
                    .d = tape_seed(tape, logits, seed_layout(r, a, first, n, false)),
                    .dc = forced ? arena_new_raw(a, float, n * logits->cols) : NULL,
-                   .p = arena_new_raw(a, float, parts * ROW_ROOM * logits->cols)};
+                   .p = arena_new_raw(a, float, parts *ROW_ROOM * logits->cols)};
         pool_run(parts, make_seeds, &s);
         tape_go_back(tape, logits);
         if (r->gone_back) r->gone_back(r, context, first, n);
         float **dx = arena_new(a, float *, n), **dy = arena_new(a, float *, n);
-        for (int64_t k = 0; forced && k < n; k++) { // kept while the foils' gradients take their place on the tape
+        for (int64_t k = 0; forced && k < n;
+             k++) { // kept while the foils' gradients take their place on the tape
             int32_t i = r->step_pair[first + k];
             dx[k] = copy_floats(a, leaf_grad(pass->x, k), r->pair[i].source.n * r->width);
-            dy[k] = copy_floats(a, leaf_grad(pass->y, k), (r->from[i] + first + k - r->first_step[i]) * r->width);
+            dy[k] =
+                copy_floats(a, leaf_grad(pass->y, k), (r->from[i] + first + k - r->first_step[i]) * r->width);
         }
         if (forced) tape_backward(tape, logits, seed_layout(r, a, first, n, true), s.dc);
         for (int64_t k = 0; k < n; k++) {
@@ -327,8 +353,12 @@ void run_values(Run *r, const Tensor *logits, double *values)
 {
     Arena *a = arena_create(r->work);
     int64_t parts = least(r->n_steps, 4 * pool_threads());
-    Values v = {.r = r, .logits = logits->f, .values = values, .own_foil = r->o->step.contrast_force_inputs, .parts = parts,
-                .p = arena_new_raw(a, float, parts * ROW_ROOM * r->f->vocab)};
+    Values v = {.r = r,
+                .logits = logits->f,
+                .values = values,
+                .own_foil = r->o->step.contrast_force_inputs,
+                .parts = parts,
+                .p = arena_new_raw(a, float, parts *ROW_ROOM * r->f->vocab)};
     pool_run(parts, values_part, &v);
     arena_free(a);
 }
@@ -362,8 +392,11 @@ void run_step_score(Run *r, Str name)
         Sequence *q = &r->out[i];
         NamedScores *more = arena_new(r->a, NamedScores, q->n_step_scores + 1);
         for (size_t k = 0; k < q->n_step_scores; k++) more[k] = q->step_scores[k];
-        more[q->n_step_scores++] = (NamedScores){.name = name, .scores = {
-            .rank = 1, .dim = {r->to[i] - r->from[i]}, .v = arena_new(r->a, float, r->to[i] - r->from[i])}};
+        more[q->n_step_scores++] =
+            (NamedScores){.name = name,
+                          .scores = {.rank = 1,
+                                     .dim = {r->to[i] - r->from[i]},
+                                     .v = arena_new(r->a, float, r->to[i] - r->from[i])}};
         q->step_scores = more;
     }
 }
@@ -371,7 +404,8 @@ void run_step_score(Run *r, Str name)
 Scores *run_sequence_score(Run *r, int64_t i, Str name, int rank, const int64_t *dims)
 {
     Sequence *q = &r->out[i];
-    NamedScores *more = arena_new(r->a, NamedScores, q->n_sequence_scores + 1), *new = &more[q->n_sequence_scores];
+    NamedScores *more = arena_new(r->a, NamedScores, q->n_sequence_scores + 1),
+                *new = &more[q->n_sequence_scores];
     int64_t n = 1;
     for (size_t k = 0; k < q->n_sequence_scores; k++) more[k] = q->sequence_scores[k];
     *new = (NamedScores){.name = name, .scores = {.rank = rank}};
@@ -386,14 +420,15 @@ Scores *run_sequence_score(Run *r, int64_t i, Str name, int rank, const int64_t 
 static double *noisy_passes(Run *r)
 {
     int64_t n = r->o->step.n_mcd_steps, d = r->width;
-    double *out = arena_new(r->work, double, r->n_steps * n);
+    double *out = arena_new(r->work, double, r->n_steps *n);
     Tape *tape = tape_create(r->work);
     tape_record(tape, false);
     for (int64_t i = 0; i < r->n; i++)
         for (int64_t pass = 0; pass < n; pass++) {
             tape_reset(tape);
             Arena *a = tape_arena(tape);
-            int64_t S = r->pair[i].source.n, T = r->targets->len[r->target_of[i]], steps = r->to[i] - r->from[i];
+            int64_t S = r->pair[i].source.n, T = r->targets->len[r->target_of[i]],
+                    steps = r->to[i] - r->from[i];
             Tensor *x = r->sources ? tn_leaf(tape, run_x(r, i), S, d, rows_make(a, 1, &S), false) : NULL;
             Tensor *y = tn_leaf(tape, run_y(r, i), T, d, rows_make(a, 1, &T), false);
             int64_t *row = arena_new(a, int64_t, steps);
@@ -425,15 +460,20 @@ static bool make_step_scores(Run *r, Err *e)
         const StepFunction *f = step_find(r->o->step_scores[j], e);
         if (!f) return false;
         for (int64_t i = 0; i < r->n; i++)
-            r->out[i].step_scores[j] = (NamedScores){.name = str_of(f->name), .is_int = f->integer, .scores = {
-                .rank = 1, .dim = {r->to[i] - r->from[i]}, .v = arena_new(r->a, float, r->to[i] - r->from[i])}};
+            r->out[i].step_scores[j] =
+                (NamedScores){.name = str_of(f->name),
+                              .is_int = f->integer,
+                              .scores = {.rank = 1,
+                                         .dim = {r->to[i] - r->from[i]},
+                                         .v = arena_new(r->a, float, r->to[i] - r->from[i])}};
     }
     for (int64_t k = 0; count && k < r->n_steps; k++) {
         StepRow row = step_row(r, r->logits->f, k, true, p);
         int32_t i = r->step_pair[k];
         row.noisy = noisy ? noisy + k * r->o->step.n_mcd_steps : NULL;
         for (size_t j = 0; j < count; j++)
-            r->out[i].step_scores[j].scores.v[k - r->first_step[i]] = (float)step_find(r->o->step_scores[j], NULL)->value(&row);
+            r->out[i].step_scores[j].scores.v[k - r->first_step[i]] =
+                (float)step_find(r->o->step_scores[j], NULL)->value(&row);
     }
     return true;
 }
@@ -471,22 +511,37 @@ bool attr_check(const AttrOptions *o, Err *e)
     const StepFunction *function = method ? step_find(o->attributed_fn, e) : NULL;
     for (size_t i = 0; function && i < o->n_step_scores; i++)
         if (!step_find(o->step_scores[i], e)) return false;
-    if (function && !strcmp(function->name, "kl_divergence") && !method->no_gradient && !o->step.contrast_force_inputs)
-        return err_set(e, "kl_divergence compares two passes: as attributed function it needs contrast_force_inputs true");
+    if (function && !strcmp(function->name, "kl_divergence") && !method->no_gradient &&
+        !o->step.contrast_force_inputs)
+        return err_set(
+            e,
+            "kl_divergence compares two passes: as attributed function it needs contrast_force_inputs true");
     bool noisy = function && !strcmp(function->name, "mc_dropout_prob_avg"); // of the original inputs alone
     if (function && !function->gradient && (!method->no_gradient || noisy))
-        return err_set(e, "%s has no gradient and can't be attributed; it can be a step score", function->name);
+        return err_set(e, "%s has no gradient and can't be attributed; it can be a step score",
+                       function->name);
     return function != NULL;
 }
 
-bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out, Err *e)
+bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out,
+              Err *e)
 {
     if (!attr_check(o, e)) return false;
     const Method *method = method_find(o->method, NULL);
     Arena *work = arena_create(a);
-    Run r = {.a = o->aggregated ? work : a, .work = work, .m = m, .f = nn_info(m), .o = o, .pair = pair, .n = (int64_t)n, .out = out,
-             .differentiate = !method->no_gradient, .foil_logits = true,
-             .function = step_find(o->attributed_fn, NULL), .tape = tape_create(work), .width = nn_info(m)->width};
+    Run r = {.a = o->aggregated ? work : a,
+             .work = work,
+             .m = m,
+             .f = nn_info(m),
+             .o = o,
+             .pair = pair,
+             .n = (int64_t)n,
+             .out = out,
+             .differentiate = !method->no_gradient,
+             .foil_logits = true,
+             .function = step_find(o->attributed_fn, NULL),
+             .tape = tape_create(work),
+             .width = nn_info(m)->width};
     for (size_t i = 0; i < n; i++) out[i] = (Sequence){0};
     tape_profile(r.tape, o->profile);
     bool ok = collect_pairs(&r, e);

@@ -40,7 +40,10 @@ static bool time_attribution(Arena *a, const Model *m, const BenchOptions *o, Be
     Token *source = arena_new(a, Token, S), *target = arena_new(a, Token, T + 1);
     int32_t *ids = draw_ids(a, T + 1, f->vocab, 2);
     ids[0] = f->start;
-    Pair p = {.source = {draw_ids(a, S, f->vocab, 1), S}, .target = {ids, T + 1}, .source_tokens = source, .target_tokens = target};
+    Pair p = {.source = {draw_ids(a, S, f->vocab, 1), S},
+              .target = {ids, T + 1},
+              .source_tokens = source,
+              .target_tokens = target};
     AttrOptions run = attr_defaults();
     run.method = "input_x_gradient", run.attribute_target = true, run.max_memory = o->max_memory;
     run.profile = r->ops;
@@ -68,8 +71,9 @@ static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, Bench
     Ids source = {draw_ids(a, o->source_tokens, f->vocab, 1), o->source_tokens};
     double step = 4 * (f->flops_target + f->flops_word); // float32 weights, each read once
     for (int beam = 0; beam < 2; beam++) {
-        const char *text = arena_printf(a, "{\"num_beams\": %d, \"max_new_tokens\": %d, \"min_new_tokens\": %d}", beam ? 4 : 1,
-                                        o->decode_tokens, o->decode_tokens);
+        const char *text =
+            arena_printf(a, "{\"num_beams\": %d, \"max_new_tokens\": %d, \"min_new_tokens\": %d}",
+                         beam ? 4 : 1, o->decode_tokens, o->decode_tokens);
         const GenConfig *g;
         const Json *j = json_parse(a, str_of(text), "bench", e);
         if (!j || !nn_generation(a, m, j, &g, e)) return false;
@@ -99,19 +103,24 @@ bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r,
 void attr_bench_text(const BenchOptions *o, const BenchResult *r, Buf *out)
 {
     double limit = r->flops / r->peak, total = 0;
-    buf_printf(out, "machine       %s, %d threads: %.1f GFLOP/s, %.1f GB/s measured\n", cpu_isa(), pool_threads(), r->peak / 1e9,
-               r->bandwidth / 1e9);
-    buf_printf(out, "attribution   S %" PRId64 ", T %" PRId64 ": limit %.3f s (%.1f GFLOP), ours %.3f s (best %.3f), ratio %.2f\n",
+    buf_printf(out, "machine       %s, %d threads: %.1f GFLOP/s, %.1f GB/s measured\n", cpu_isa(),
+               pool_threads(), r->peak / 1e9, r->bandwidth / 1e9);
+    buf_printf(out,
+               "attribution   S %" PRId64 ", T %" PRId64
+               ": limit %.3f s (%.1f GFLOP), ours %.3f s (best %.3f), ratio %.2f\n",
                o->source_tokens, o->target_tokens, limit, r->flops / 1e9, r->attribution, r->attribution_best,
                r->attribution / limit);
     for (int i = 0; i < 2; i++) {
         double rate = r->decode_bytes / r->decoding[i];
-        buf_printf(out, "decoding      %d tokens, beam %d: %.3f s; weights read at %.1f GB/s, %.0f %% of the bandwidth\n",
-                   o->decode_tokens, i ? 4 : 1, r->decoding[i], rate / 1e9, 100 * rate / r->bandwidth);
+        buf_printf(
+            out,
+            "decoding      %d tokens, beam %d: %.3f s; weights read at %.1f GB/s, %.0f %% of the bandwidth\n",
+            o->decode_tokens, i ? 4 : 1, r->decoding[i], rate / 1e9, 100 * rate / r->bandwidth);
     }
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
-        buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%\n", r->ops[i].name, 1e3 * r->ops[i].forward,
-                   1e3 * r->ops[i].backward, 100 * (r->ops[i].forward + r->ops[i].backward) / total);
+        buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%\n", r->ops[i].name,
+                   1e3 * r->ops[i].forward, 1e3 * r->ops[i].backward,
+                   100 * (r->ops[i].forward + r->ops[i].backward) / total);
     buf_printf(out, "  %-11s %.2f ms outside the operations\n", "rest", 1e3 * (r->attribution - total));
 }

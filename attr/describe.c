@@ -44,7 +44,8 @@ void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *
     Str *steps = arena_new(a, Str, o->n_step_scores);
     for (size_t i = 0; i < o->n_step_scores; i++) steps[i] = str_of(o->step_scores[i]);
     int64_t end = 0;
-    for (size_t i = 0; i < t->n; i++) end = t->sequence[i].attr_pos_end > end ? t->sequence[i].attr_pos_end : end;
+    for (size_t i = 0; i < t->n; i++)
+        end = t->sequence[i].attr_pos_end > end ? t->sequence[i].attr_pos_end : end;
     t->info = arena_new(a, InfoField, 32), t->n_info = 0;
     field_int(a, t, "attr_pos_end", end);
     field_int(a, t, "attr_pos_start", t->n ? t->sequence[0].attr_pos_start : 1);
@@ -101,7 +102,8 @@ void attr_take_titles(Arena *a, Attribution *t)
 {
     for (size_t i = 0; i < t->n_info; i++) {
         if (!str_is(t->info[i].key, SEQUENCE_MODELS)) continue;
-        const Json *list = json_parse(a, t->info[i].json, SEQUENCE_MODELS, NULL), *c = list ? list->child : NULL;
+        const Json *list = json_parse(a, t->info[i].json, SEQUENCE_MODELS, NULL),
+                   *c = list ? list->child : NULL;
         if (!list || list->kind != J_ARRAY || list->count != t->n) return;
         for (size_t k = 0; k < t->n; k++, c = c->next) {
             if (c->kind != J_STRING) return;

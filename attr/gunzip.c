@@ -206,7 +206,8 @@ bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e)
                           "broken or cut off compressed data, or more than %zu bytes of it", limit);
         rd_bytes(&r, b.at);
         uint32_t crc = rd_u32(&r), size = rd_u32(&r);
-        if (r.bad || size != (uint32_t)(out->n - begin) || crc != crc32_of(buf_view(out).s + begin, out->n - begin))
+        if (r.bad || size != (uint32_t)(out->n - begin) ||
+            crc != crc32_of(buf_view(out).s + begin, out->n - begin))
             return err_at(e, path, at + r.at,
                           "compressed data does not match its checksum; is the file complete?");
     } while (rd_left(&r));

@@ -7,7 +7,8 @@
 static bool kw_bool(const Json *c, bool *out, Err *e)
 {
     if (c->kind != J_TRUE && c->kind != J_FALSE)
-        return err_set(e, "argument %.*s is %s; it must be true or false", (int)c->key.n, c->key.s, json_kind_name(c));
+        return err_set(e, "argument %.*s is %s; it must be true or false", (int)c->key.n, c->key.s,
+                       json_kind_name(c));
     *out = c->kind == J_TRUE;
     return true;
 }
@@ -15,8 +16,9 @@ static bool kw_bool(const Json *c, bool *out, Err *e)
 static bool kw_int(const Json *c, int64_t least, int64_t most, int64_t *out, Err *e)
 {
     if (c->kind != J_NUMBER || !c->is_int || c->i < least || c->i > most)
-        return err_set(e, "argument %.*s is %.*s; it must be a whole number from %" PRId64 " to %" PRId64, (int)c->key.n, c->key.s,
-                       c->kind == J_NUMBER ? (int)c->text.n : 20, c->kind == J_NUMBER ? c->text.s : json_kind_name(c), least, most);
+        return err_set(e, "argument %.*s is %.*s; it must be a whole number from %" PRId64 " to %" PRId64,
+                       (int)c->key.n, c->key.s, c->kind == J_NUMBER ? (int)c->text.n : 20,
+                       c->kind == J_NUMBER ? c->text.s : json_kind_name(c), least, most);
     *out = c->i;
     return true;
 }
@@ -33,7 +35,8 @@ static bool kw_real(const Json *c, double least, double most, double *out, Err *
 {
     if (c->kind != J_NUMBER || !(c->number >= least && c->number <= most))
         return err_set(e, "argument %.*s is %.*s; it must be a number from %g to %g", (int)c->key.n, c->key.s,
-                       c->kind == J_NUMBER ? (int)c->text.n : 20, c->kind == J_NUMBER ? c->text.s : json_kind_name(c), least, most);
+                       c->kind == J_NUMBER ? (int)c->text.n : 20,
+                       c->kind == J_NUMBER ? c->text.s : json_kind_name(c), least, most);
     *out = c->number;
     return true;
 }
@@ -47,23 +50,31 @@ static bool kw_texts(Arena *a, const Json *c, const Str **out, size_t *n, Err *e
     *n = 0;
     for (const Json *s = list ? c->child : c; s; s = list ? s->next : NULL) {
         if (s->kind != J_STRING)
-            return err_set(e, "argument %.*s holds %s; it must be a text or a list of texts", (int)c->key.n, c->key.s, json_kind_name(s));
+            return err_set(e, "argument %.*s holds %s; it must be a text or a list of texts", (int)c->key.n,
+                           c->key.s, json_kind_name(s));
         v[(*n)++] = s->text;
     }
     *out = v;
     return true;
 }
 
-static const Json *first_pair(const Json *j) { return j && j->child && j->child->kind == J_ARRAY ? j->child : NULL; }
+static const Json *first_pair(const Json *j)
+{
+    return j && j->child && j->child->kind == J_ARRAY ? j->child : NULL;
+}
 
 // [[s, q], ...] for one text, or a list of such lists.
 static bool kw_alignments(Arena *a, const Json *c, AttrRequest *r, Err *e)
 {
-    static const char *const form = "a list of [position, foil position] pairs, or one such list for each text";
+    static const char *const form =
+        "a list of [position, foil position] pairs, or one such list for each text";
     if (c->kind == J_NULL) return true;
     if (c->kind == J_STRING)
-        return err_set(e, "argument contrast_targets_alignments is \"%.*s\"; aligning by a sentence encoder is not done here: give "
-                       "%s", (int)c->text.n, c->text.s, form);
+        return err_set(e,
+                       "argument contrast_targets_alignments is \"%.*s\"; aligning by a sentence encoder is "
+                       "not done here: give "
+                       "%s",
+                       (int)c->text.n, c->text.s, form);
     if (c->kind != J_ARRAY || (c->count && !first_pair(c)))
         return err_set(e, "argument contrast_targets_alignments must be %s", form);
     bool nested = first_pair(c) && first_pair(first_pair(c));
@@ -97,7 +108,8 @@ static bool one(Arena *a, const Json *c, AttrOptions *o, AttrRequest *r, Err *e)
     if (str_is(k, "contrast_targets_alignments")) return kw_alignments(a, c, r, e);
     if (str_is(k, "skip_special_tokens")) return kw_bool(c, &r->skip_special_tokens, e);
     if (str_is(k, "clean_special_chars")) return kw_bool(c, &r->clean_special_chars, e);
-    if (str_is(k, "attr_pos_start")) return (o->has_start = true) && kw_int(c, INT32_MIN, INT32_MAX, &o->start, e);
+    if (str_is(k, "attr_pos_start"))
+        return (o->has_start = true) && kw_int(c, INT32_MIN, INT32_MAX, &o->start, e);
     if (str_is(k, "attr_pos_end")) return (o->has_end = true) && kw_int(c, INT32_MIN, INT32_MAX, &o->end, e);
     if (attr_method_takes(o->method, k)) return true; // the method reads it itself
     if (r->n_ignored < sizeof r->ignored / sizeof *r->ignored) r->ignored[r->n_ignored++] = k;
@@ -109,7 +121,8 @@ bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, E
     *r = (AttrRequest){0};
     o->method_args = kwargs;
     for (const Json *c = kwargs ? kwargs->child : NULL; c; c = c->next) {
-        bool bag = str_is(c->key, "attribution_args") || str_is(c->key, "attributed_fn_args") || str_is(c->key, "step_scores_args");
+        bool bag = str_is(c->key, "attribution_args") || str_is(c->key, "attributed_fn_args") ||
+                   str_is(c->key, "step_scores_args");
         if (!bag && !one(a, c, o, r, e)) return false;
         for (const Json *d = bag ? c->child : NULL; d; d = d->next)
             if (!one(a, d, o, r, e)) return false;
@@ -124,8 +137,8 @@ const Json *attr_argument(const AttrOptions *o, const char *name)
     return j && j->kind != J_NULL ? j : NULL;
 }
 
-bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors, size_t n_selectors,
-                 bool normalize, bool rescale, Stage **out, Err *e)
+bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors,
+                 size_t n_selectors, bool normalize, bool rescale, Stage **out, Err *e)
 {
     const char *const *known;
     size_t n_known = attr_aggregator_names(&known);
@@ -138,12 +151,14 @@ bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const
         for (size_t k = 0; k < n_known; k++) found |= !strcmp(known[k], names[i]);
         const char *near = str_nearest(str_of(names[i]), known, n_known);
         if (!found && near) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names[i], near);
-        if (!found) return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names[i]);
+        if (!found)
+            return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names[i]);
         Stage *s = &(*out)[i];
         *s = attr_stage(names[i]);
         s->normalize = normalize, s->rescale = rescale && n_selectors;
         if (!n_selectors) continue;
-        if (!option_number(selectors[i], false, &index)) return err_set(e, "selector '%s' is not a whole number", selectors[i]);
+        if (!option_number(selectors[i], false, &index))
+            return err_set(e, "selector '%s' is not a whole number", selectors[i]);
         s->select = SELECT_ONE, s->select_from = index;
     }
     return true;

@@ -11,15 +11,15 @@
 // What a step function sees: one row of logits, and the foil's row for the contrastive ones.
 typedef struct StepRow {
     int64_t vocab;
-    const float *z, *p;            // [V] logits and their softmax
-    double log_sum;                // log of the sum of exponentials: log p = z - log_sum
+    const float *z, *p; // [V] logits and their softmax
+    double log_sum;     // log of the sum of exponentials: log p = z - log_sum
     int32_t token;
     const float *contrast_z, *contrast_p; // [V]; the same pointers where both are one row
     double contrast_log_sum;
     int32_t contrast_token;
     const StepArgs *args;
-    const double *noisy;           // [args->n_mcd_steps] log-probabilities of the token in noisy passes, or NULL
-    float *scratch;                // [4, V] for the function's own use
+    const double *noisy; // [args->n_mcd_steps] log-probabilities of the token in noisy passes, or NULL
+    float *scratch;      // [4, V] for the function's own use
 } StepRow;
 
 typedef struct StepFunction {
@@ -38,8 +38,8 @@ const StepFunction *step_find(const char *name, Err *e); // an error suggests th
 // Sources and targets that several pairs share (a text with several foils, a foil with the same source) stand in the
 // batch once: `sources` and `targets` are the sequences of the pass, a pair points at its own.
 typedef struct Run {
-    Arena *a;                      // results
-    Arena *work;                   // this run only
+    Arena *a;    // results
+    Arena *work; // this run only
     const Model *m;
     const ModelInfo *f;
     const AttrOptions *o;
@@ -47,33 +47,37 @@ typedef struct Run {
     int64_t n, width;
     const Rows *sources, *targets; // rows of x and of y (all but the last target token) by sequence
     const Ids *source_ids, *target_ids;
-    const int32_t *source_of;      // [targets] which source each target belongs to
-    int32_t *target_of, *foil_of;  // [n] target sequence of each pair, and of its foil (-1: none)
-    float *x, *y;                  // [source rows, D], [target rows, D] scaled embeddings
-    int64_t *from, *to;            // [n] steps attributed: from <= s < to
-    int64_t n_steps;               // of all pairs, end to end
-    int64_t *first_step;           // [n] where each pair's begin
-    int32_t *step_pair;            // [n_steps]
-    int64_t *foil_at;              // [n_steps] position in the foil's target that is compared with this step's token
-    bool differentiate;            // gradients are wanted of this run's passes
-    bool foil_logits;              // logits of the foils' own rows are wanted, if there are foils
-    int64_t n_logits, *logit_row;  // rows of y whose logits are computed: one for each step, then one for its foil
+    const int32_t *source_of;     // [targets] which source each target belongs to
+    int32_t *target_of, *foil_of; // [n] target sequence of each pair, and of its foil (-1: none)
+    float *x, *y;                 // [source rows, D], [target rows, D] scaled embeddings
+    int64_t *from, *to;           // [n] steps attributed: from <= s < to
+    int64_t n_steps;              // of all pairs, end to end
+    int64_t *first_step;          // [n] where each pair's begin
+    int32_t *step_pair;           // [n_steps]
+    int64_t *foil_at;   // [n_steps] position in the foil's target that is compared with this step's token
+    bool differentiate; // gradients are wanted of this run's passes
+    bool foil_logits;   // logits of the foils' own rows are wanted, if there are foils
+    int64_t n_logits,
+        *logit_row; // rows of y whose logits are computed: one for each step, then one for its foil
     const Rows *logit_rows;
     Tape *tape;
-    Pass pass;                     // at the original embeddings
-    Tensor *logits;                // [n_logits, V]
+    Pass pass;      // at the original embeddings
+    Tensor *logits; // [n_logits, V]
     const StepFunction *function;
     // After each way back from the steps' own rows, with run_gradients' context, while all gradients are on the tape:
     // cotangent k is step first + k. NULL: not called.
     void (*gone_back)(struct Run *r, void *context, int64_t first, int64_t n);
-    Sequence *out;                 // [n]
+    Sequence *out; // [n]
 } Run;
 
 static inline const float *run_x(const Run *r, int64_t pair)
 {
     return r->x + r->sources->start[r->source_of[r->target_of[pair]]] * r->width;
 }
-static inline const float *run_y(const Run *r, int64_t pair) { return r->y + r->targets->start[r->target_of[pair]] * r->width; }
+static inline const float *run_y(const Run *r, int64_t pair)
+{
+    return r->y + r->targets->start[r->target_of[pair]] * r->width;
+}
 
 // Called once for each step with its gradients: dx [S, D], and dy [s, D] for target rows 0..s-1 (NULL if not wanted).
 typedef void Sink(Run *r, void *context, int64_t pair, int64_t column, const float *dx, const float *dy);
@@ -81,7 +85,8 @@ typedef void Sink(Run *r, void *context, int64_t pair, int64_t column, const flo
 // A forward pass from other embeddings on `tape` (reset first); logits [n_logits, V].
 bool run_forward(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits, Err *e);
 // The attributed function's value at each step (may be NULL) and its gradients, for a pass that was just run.
-void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink, void *context);
+void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double *values, Sink *sink,
+                   void *context);
 // The attributed function's value at each step [n_steps].
 void run_values(Run *r, const Tensor *logits, double *values);
 // Fills step_pair, foil_at and the rows of logits from pairs, from, to, first_step, target_of, foil_of.
@@ -107,25 +112,26 @@ static inline bool run_wants_target(const Run *r) { return r->o->attribute_targe
 // alone; how many share a pass (max_memory decides) changes no bit.
 typedef struct Point {
     int64_t pair;
-    int64_t from, to;        // steps wanted, from <= s < to; none if equal
-    bool moves_x, moves_y;   // which embeddings differ from the pair's own
+    int64_t from, to;      // steps wanted, from <= s < to; none if equal
+    bool moves_x, moves_y; // which embeddings differ from the pair's own
 } Point;
 
 typedef struct Points {
     const Point *v;
     int64_t n;
-    int64_t group;           // points that must share a pass: 2, or 1 (0 too)
-    int64_t most;            // points of a pass at most; 0: as many as memory allows
+    int64_t group; // points that must share a pass: 2, or 1 (0 too)
+    int64_t most;  // points of a pass at most; 0: as many as memory allows
     void *context;
     // Writes the embeddings that move: x [S, D], y [T-1, D] hold the pair's own; NULL where nothing moves.
     void (*fill)(Run *r, void *context, int64_t point, float *x, float *y);
-    void (*prepare)(Run *r, void *context, Tape *tape);                                   // before going back; may be NULL
+    void (*prepare)(Run *r, void *context, Tape *tape); // before going back; may be NULL
     // Gradients with respect to a layer's result instead (layer.c): the layer's weight, or NULL for the embeddings. at_layer
     // is called with the rows of each point's source [S, width] when they are made; it may keep the place and change them.
     const Tensor *tap;
     void (*at_layer)(Run *r, void *context, int64_t point, float *rows);
-    void (*value)(Run *r, void *context, int64_t point, int64_t column, double value);    // may be NULL
-    void (*gradient)(Run *r, void *context, int64_t point, int64_t column, const float *dx, const float *dy); // may be NULL
+    void (*value)(Run *r, void *context, int64_t point, int64_t column, double value); // may be NULL
+    void (*gradient)(Run *r, void *context, int64_t point, int64_t column, const float *dx,
+                     const float *dy); // may be NULL
 } Points;
 
 // Columns are counted from the pair's first attributed step; calls come in order of points and columns.
@@ -133,7 +139,8 @@ bool run_points(Run *r, const Points *p, Err *e);
 
 // The baseline of every row (baseline.c, semantics 3.1): [source rows, D] into bx, [target rows, D] into by.
 bool run_baseline(Run *r, float **bx, float **by, Err *e);
-int32_t run_baseline_id(const Run *r, int32_t id, int64_t i, bool target); // the word that stands for token i there
+int32_t run_baseline_id(const Run *r, int32_t id, int64_t i,
+                        bool target); // the word that stands for token i there
 // With return_convergence_delta: adds the step score "deltas", sum of all attributions - (f(x) - f(baseline)).
 bool run_deltas(Run *r, const float *bx, const float *by, Err *e);
 // The place of a pair's source and target rows among all.
@@ -141,7 +148,10 @@ static inline int64_t run_x_at(const Run *r, int64_t pair)
 {
     return r->sources->start[r->source_of[r->target_of[pair]]] * r->width;
 }
-static inline int64_t run_y_at(const Run *r, int64_t pair) { return r->targets->start[r->target_of[pair]] * r->width; }
+static inline int64_t run_y_at(const Run *r, int64_t pair)
+{
+    return r->targets->start[r->target_of[pair]] * r->width;
+}
 
 // ------------------------------------------------------------------------------------------ paths (path.c)
 
@@ -150,10 +160,11 @@ typedef struct PathNodes {
     double *at, *weight; // [n] positions in [0, 1]
 } PathNodes;
 
-bool path_nodes(Run *r, PathNodes *out, Err *e);             // arguments n_steps, method, internal_batch_size
+bool path_nodes(Run *r, PathNodes *out, Err *e); // arguments n_steps, method, internal_batch_size
 void path_point(float *x, const float *baseline, float a, int64_t n); // x = x' + a (x - x')
 // Scores of a column += weight * gradient, or = if first.
-void path_add(Run *r, int64_t pair, int64_t column, float weight, bool first, const float *dx, const float *dy);
+void path_add(Run *r, int64_t pair, int64_t column, float weight, bool first, const float *dx,
+              const float *dy);
 void path_times_difference(Run *r, const float *bx, const float *by); // all scores *= x - x'
 
 // ------------------------------------------------------------------------------------------ layers (layer.c)
@@ -171,10 +182,10 @@ void deeplift_rescale(Run *v, void *context, Tape *tape);
 // ------------------------------------------------------------------------------------------ methods
 
 typedef struct Method {
-    const char *name;       // Inseq's own, so that scripts keep working
+    const char *name; // Inseq's own, so that scripts keep working
     const char *summary, *paper;
     const char *const *arguments; // NULL-terminated names it takes from method_args; NULL: none
-    bool no_gradient;       // the attributed function is not differentiated
+    bool no_gradient;             // the attributed function is not differentiated
     bool (*run)(Run *r, Err *e);
 } Method;
 
@@ -185,4 +196,5 @@ bool arg_bool(const Run *r, const char *name, bool absent, Err *e);
 int64_t arg_int(const Run *r, const char *name, int64_t absent, int64_t least, int64_t most, Err *e);
 double arg_real(const Run *r, const char *name, double absent, double least, double most, Err *e);
 // The index of the text among `allowed` (n of them); absent: of the default.
-size_t arg_choice(const Run *r, const char *name, size_t absent, const char *const *allowed, size_t n, Err *e);
+size_t arg_choice(const Run *r, const char *name, size_t absent, const char *const *allowed, size_t n,
+                  Err *e);

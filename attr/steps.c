@@ -12,7 +12,10 @@
 static const double LN2 = 0.69314718055994530942;
 
 static double log_p(const StepRow *r) { return (double)r->z[r->token] - r->log_sum; }
-static double log_c(const StepRow *r) { return (double)r->contrast_z[r->contrast_token] - r->contrast_log_sum; }
+static double log_c(const StepRow *r)
+{
+    return (double)r->contrast_z[r->contrast_token] - r->contrast_log_sum;
+}
 
 // d += factor * (e_token - p)
 static void toward(float *d, double factor, int32_t token, const float *p, int64_t vocab)
@@ -48,9 +51,15 @@ static void entropy_back(const StepRow *r, float *d, float *dc)
 }
 
 static double crossentropy(const StepRow *r) { return -log_p(r); }
-static void crossentropy_back(const StepRow *r, float *d, float *dc) { (void)dc, toward(d, -1, r->token, r->p, r->vocab); }
+static void crossentropy_back(const StepRow *r, float *d, float *dc)
+{
+    (void)dc, toward(d, -1, r->token, r->p, r->vocab);
+}
 
-static double perplexity(const StepRow *r) { return num_exp(-log_p(r) * LN2); } // Inseq: 2 to the power of nats
+static double perplexity(const StepRow *r)
+{
+    return num_exp(-log_p(r) * LN2);
+} // Inseq: 2 to the power of nats
 static void perplexity_back(const StepRow *r, float *d, float *dc)
 {
     (void)dc;
@@ -135,18 +144,21 @@ typedef struct Filter {
 
 static Filter filter_room(const StepRow *r)
 {
-    return (Filter){.rank = (Ranked *)(void *)r->scratch, .both = r->scratch + 2 * r->vocab,
+    return (Filter){.rank = (Ranked *)(void *)r->scratch,
+                    .both = r->scratch + 2 * r->vocab,
                     .kept = (bool *)(void *)(r->scratch + 3 * r->vocab)};
 }
 
-static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t top_k, int64_t at_least, Filter f)
+static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t top_k, int64_t at_least,
+                      Filter f)
 {
     for (int64_t v = 0; v < r->vocab; v++) f.rank[v] = (Ranked){z[v], (int32_t)v}, f.kept[v] = false;
     qsort(f.rank, (size_t)r->vocab, sizeof *f.rank, by_score);
     double sum = num_log_sum_exp(z, r->vocab), below = 0;
     int64_t first = 0; // of those kept
     if (top_p < 1)
-        while (first < r->vocab - at_least && (below += num_exp((double)f.rank[first].z - sum)) <= 1 - top_p) first++;
+        while (first < r->vocab - at_least && (below += num_exp((double)f.rank[first].z - sum)) <= 1 - top_p)
+            first++;
     int64_t most = top_k > at_least ? top_k : at_least;
     if (top_k > 0 && r->vocab - first > most) {
         first = r->vocab - most;
@@ -156,7 +168,10 @@ static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t to
     return r->vocab - first;
 }
 
-static double top_p_size(const StepRow *r) { return (double)filter(r, r->z, r->args->top_p, 0, 1, filter_room(r)); }
+static double top_p_size(const StepRow *r)
+{
+    return (double)filter(r, r->z, r->args->top_p, 0, 1, filter_room(r));
+}
 
 // Logarithm of the sum of exponentials over the kept words.
 static double log_sum_kept(const float *z, const bool *kept, int64_t n)
@@ -179,7 +194,8 @@ static double divergence(const StepRow *r, float *d, float *dc)
     if (o->top_k > 0 || o->top_p < 1) {
         for (int64_t v = 0; v < r->vocab; v++) f.both[v] = r->z[v] + r->contrast_z[v];
         filter(r, f.both, o->top_p, o->top_k, o->min_tokens_to_keep, f);
-        log_sum = log_sum_kept(r->z, f.kept, r->vocab), log_sum_c = log_sum_kept(r->contrast_z, f.kept, r->vocab);
+        log_sum = log_sum_kept(r->z, f.kept, r->vocab),
+        log_sum_c = log_sum_kept(r->contrast_z, f.kept, r->vocab);
     }
     for (int64_t v = 0; v < r->vocab; v++) {
         double p = (double)r->z[v] - log_sum, q = (double)r->contrast_z[v] - log_sum_c;
@@ -204,7 +220,8 @@ static double mc_dropout_prob_avg(const StepRow *r)
 {
     double mean = 0, square = 0, own = probability(r);
     int64_t n = r->args->n_mcd_steps;
-    for (int64_t i = 0; i < n; i++) mean += (r->args->logprob ? r->noisy[i] : num_exp(r->noisy[i])) / (double)n;
+    for (int64_t i = 0; i < n; i++)
+        mean += (r->args->logprob ? r->noisy[i] : num_exp(r->noisy[i])) / (double)n;
     for (int64_t i = 0; i < n; i++) {
         double d = (r->args->logprob ? r->noisy[i] : num_exp(r->noisy[i])) - mean;
         square += d * d;
@@ -216,23 +233,26 @@ static double mc_dropout_prob_avg(const StepRow *r)
 
 static const StepFunction functions[] = {
     {"logit", "the token's logit", false, false, logit, logit_back},
-    {"probability", "the token's probability (with logprob: its logarithm)", false, false, probability, probability_back},
+    {"probability", "the token's probability (with logprob: its logarithm)", false, false, probability,
+     probability_back},
     {"entropy", "entropy of the next-token distribution, in nats", false, false, entropy, entropy_back},
-    {"crossentropy", "minus the logarithm of the token's probability", false, false, crossentropy, crossentropy_back},
-    {"perplexity", "2 to the power of the crossentropy, as Inseq defines it", false, false, perplexity, perplexity_back},
+    {"crossentropy", "minus the logarithm of the token's probability", false, false, crossentropy,
+     crossentropy_back},
+    {"perplexity", "2 to the power of the crossentropy, as Inseq defines it", false, false, perplexity,
+     perplexity_back},
     {"contrast_logits", "logit of the foil", true, false, contrast_logits, contrast_logits_back},
     {"contrast_prob", "probability of the foil", true, false, contrast_prob, contrast_prob_back},
     {"contrast_logits_diff", "logit of the token minus that of the foil", true, false, contrast_logits_diff,
      contrast_logits_diff_back},
     {"contrast_prob_diff", "probability of the token minus that of the foil", true, false, contrast_prob_diff,
      contrast_prob_diff_back},
-    {"pcxmi", "pointwise cross-mutual information: log2 of the foil's probability over the token's", true, false, pcxmi,
-     pcxmi_back},
+    {"pcxmi", "pointwise cross-mutual information: log2 of the foil's probability over the token's", true,
+     false, pcxmi, pcxmi_back},
     {"in_context_pvi", "the same in nats", true, false, in_context_pvi, in_context_pvi_back},
-    {"kl_divergence", "divergence of the foil's distribution from the token's, in nats", true, false, kl_divergence,
-     kl_divergence_back},
-    {"mc_dropout_prob_avg", "the probability against its mean under dropout, in standard deviations", false, false,
-     mc_dropout_prob_avg, NULL},
+    {"kl_divergence", "divergence of the foil's distribution from the token's, in nats", true, false,
+     kl_divergence, kl_divergence_back},
+    {"mc_dropout_prob_avg", "the probability against its mean under dropout, in standard deviations", false,
+     false, mc_dropout_prob_avg, NULL},
     {"top_p_size", "how many words the nucleus of probability top_p holds", false, true, top_p_size, NULL},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };

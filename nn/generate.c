@@ -254,7 +254,8 @@ static bool advance(Search *s, int64_t length, Err *e)
     const ModelInfo *f = nn_info(s->m);
     if (f->max_positions && length >= f->max_positions)
         return err_set(e,
-                       "the text has %" PRId64 " tokens and has not ended; %s has no more positions: set max_length or "
+                       "the text has %" PRId64
+                       " tokens and has not ended; %s has no more positions: set max_length or "
                        "max_new_tokens to at most that",
                        length, f->name);
     int64_t *slot = s->slot, n = 0;

@@ -345,7 +345,8 @@ TEST(attribute_aggregated)
         same_sequence(methods[i], &got, flat.sequence, EXACT);
         if (!i) CHECK(arena_used(b) * 4 < arena_used(a));
         int labels = 0;
-        for (int64_t k = 0; k < got.n_target; k++) labels += strstr(str_zero(a, got.target[k].text), " → ") != NULL;
+        for (int64_t k = 0; k < got.n_target; k++)
+            labels += strstr(str_zero(a, got.target[k].text), " → ") != NULL;
         CHECK(labels > 0);
     }
 }

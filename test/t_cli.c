@@ -521,30 +521,40 @@ TEST(cli_contrast_notes)
 {
     Run r = RUN("attribute", "-m", TRAINED, "-i", TEXT, "-fn", "contrast_prob_diff", "--hide");
     CHECK_INT(r.code, 0);
-    CHECK_HAS(r.err, "inseq: note: contrast_prob_diff compares with a foil, and none is given: --contrast_targets TEXT\n");
+    CHECK_HAS(
+        r.err,
+        "inseq: note: contrast_prob_diff compares with a foil, and none is given: --contrast_targets TEXT\n");
     r = RUN("attribute", "-m", TRAINED, "-i", TEXT, "--contrast_targets", "x", "--hide");
     CHECK_INT(r.code, 0);
     CHECK_HAS(r.err, "inseq: note: the foil is only named in the tables");
-    check_ran("with a foil", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--step_scores", "pcxmi", "--contrast_targets", "x", "--hide"));
-    check_refused("to weight by", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--weight_attributions", "logit"), 1, "--step_scores logit computes it");
+    check_ran("with a foil", RUN("attribute", "-m", TRAINED, "-i", TEXT, "--step_scores", "pcxmi",
+                                 "--contrast_targets", "x", "--hide"));
+    check_refused("to weight by",
+                  RUN("attribute", "-m", TRAINED, "-i", TEXT, "--weight_attributions", "logit"), 1,
+                  "--step_scores logit computes it");
 }
 
 // Marian with a vocabulary for each side: what is written is read by the target's, sources by their own.
 TEST(cli_two_vocabularies)
 {
-    const char *folder = "test/golden/shapes/marian-separate", *json = arena_printf(A, "%s/o.json", kit_folder(A));
-    const Json *all = json_parse(A, str_of(slurp(A, "test/golden/shapes/words.json", NULL)), "words.json", NULL);
+    const char *folder = "test/golden/shapes/marian-separate",
+               *json = arena_printf(A, "%s/o.json", kit_folder(A));
+    const Json *all =
+        json_parse(A, str_of(slurp(A, "test/golden/shapes/words.json", NULL)), "words.json", NULL);
     for (const Json *c = all->child; c; c = c->next) {
         const char *source = str_zero(A, json_get(c, "text")->text);
-        Run r = RUN("generate", "-m", folder, "-i", source, "--generation_kwargs", "{\"num_beams\": 2, \"max_length\": 12}");
+        Run r = RUN("generate", "-m", folder, "-i", source, "--generation_kwargs",
+                    "{\"num_beams\": 2, \"max_length\": 12}");
         check_ran("generate", r);
         CHECK_STR(str_of(r.out), str_of(arena_printf(A, "%s\n", str_zero(A, json_get(c, "decoded")->text))));
-        check_ran("attribute", RUN("attribute", "-m", folder, "-i", source, "-g", "何とか", "--hide", "-o", json));
+        check_ran("attribute",
+                  RUN("attribute", "-m", folder, "-i", source, "-g", "何とか", "--hide", "-o", json));
         Attribution got;
         Err e = {0};
         if (!attr_from_json(A, str_of(slurp(A, json, NULL)), json, &got, &e)) FAIL("%s", e.text);
         int64_t i = 0;
-        for (const Json *want = json_get(c, "source_tokens")->child; want && i < got.sequence->n_source; want = want->next, i++)
+        for (const Json *want = json_get(c, "source_tokens")->child; want && i < got.sequence->n_source;
+             want = want->next, i++)
             CHECK_STR(got.sequence->source[i].text, want->text);
         CHECK_INT(i, json_get(c, "source_tokens")->count);
     }
@@ -555,7 +565,8 @@ TEST(cli_two_vocabularies)
 TEST(cli_several_models)
 {
     const char *folder = kit_folder(A), *json = arena_printf(A, "%s/o.json", folder);
-    Run r = RUN("attribute", "-m", MODEL, "-m", TRAINED, "-i", "", "The cat.", "-g", "x", "Rek.", "--step_scores", "probability", "-o", json);
+    Run r = RUN("attribute", "-m", MODEL, "-m", TRAINED, "-i", "", "The cat.", "-g", "x", "Rek.",
+                "--step_scores", "probability", "-o", json);
     CHECK_INT(r.code, 3);
     CHECK_HAS(r.err, "inseq: text 1: the source is empty");
     CHECK(!strncmp(r.out, "1st instance, " MODEL ":\n", strlen("1st instance, " MODEL ":\n")));
@@ -563,7 +574,8 @@ TEST(cli_several_models)
     CHECK_HAS(r.out, "\n1st instance, probability by model\n");
     CHECK(!strstr(r.out, "0th instance"));
     const char *saved = slurp(A, json, NULL);
-    const Json *info = json_get(json_get(json_parse(A, str_of(saved), json, NULL), "attributes"), "info"), *texts = json_get(info, "input_texts");
+    const Json *info = json_get(json_get(json_parse(A, str_of(saved), json, NULL), "attributes"), "info"),
+               *texts = json_get(info, "input_texts");
     CHECK(texts && texts->count == 2 && str_is(texts->child->next->text, "The cat."));
     CHECK_INT(json_get(info, "generated_texts")->count, 2);
     Run shown = RUN("show", json); // the models' names are kept
@@ -576,7 +588,8 @@ TEST(cli_several_models)
 TEST(cli_gzipped)
 {
     const char *path = "test/golden/cases/aggregate/marian-en-nl-save-compressed.json.gz";
-    Run plain = RUN("show", "test/golden/cases/aggregate/marian-en-nl-save-plain-lists.json"), zipped = RUN("show", path);
+    Run plain = RUN("show", "test/golden/cases/aggregate/marian-en-nl-save-plain-lists.json"),
+        zipped = RUN("show", path);
     check_ran("show", plain), check_ran("show .gz", zipped);
     CHECK(plain.n_out > 1000);
     CHECK_STR(str_of(zipped.out), str_of(plain.out));
@@ -598,7 +611,8 @@ TEST(cli_manual)
         while ((help = strstr(help, "\n  --"))) {
             Buf name = {.arena = A};
             buf_str(&name, STR_LIT("\n.B "));
-            for (help += 3; *help != ' ' && *help != ','; help++) buf_str(&name, *help == '-' ? STR_LIT("\\-") : (Str){help, 1});
+            for (help += 3; *help != ' ' && *help != ','; help++)
+                buf_str(&name, *help == '-' ? STR_LIT("\\-") : (Str){help, 1});
             CHECK_HAS(r.out, name.s);
         }
     }
@@ -652,10 +666,13 @@ TEST(cli_usage)
         {{"show"}, "show needs one FILE.json"},
         {{"list", "colours"}, "'colours' is unknown"},
         {{"-m", MODEL}, "-m: a command comes first, as in 'inseq attribute -m ...'"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"}, "unknown format 'pdf'; 'inseq list formats' shows them all"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--format", "pdf"},
+         "unknown format 'pdf'; 'inseq list formats' shows them all"},
         {{"show", "a.json", "--format", "pdf"}, "unknown format 'pdf'"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--contrast_targets", "@/dev/null"}, "--contrast_targets: no texts"},
-        {{"tokenize", "-m", MODEL, "-i", "x", "--device", "cuda"}, "unknown option --device"}, // nothing runs there
+        {{"attribute", "-m", MODEL, "-i", "x", "--contrast_targets", "@/dev/null"},
+         "--contrast_targets: no texts"},
+        {{"tokenize", "-m", MODEL, "-i", "x", "--device", "cuda"},
+         "unknown option --device"}, // nothing runs there
         {{"generate", "-m", MODEL, "-i", "x", "--progress"}, "unknown option --progress"},
         {{"diff", "a.json", "b.json", "--color", "blue"}, "--color blue: it must be auto, always or never"},
     };
@@ -734,7 +751,8 @@ TEST(cli_some)
     CHECK_HAS(r.err, "inseq: text 4: the forced target is empty");
     if (!attr_from_json(A, str_of(slurp(A, json, NULL)), json, &got, &e)) FAIL("%s", e.text);
     CHECK_INT(got.n, 1);
-    r = RUN("attribute", "-m", MODEL, "-i", TEXT, "It rains.", TEXT, "-g", INTO, "De", INTO, "-s", "7", "--hide");
+    r = RUN("attribute", "-m", MODEL, "-i", TEXT, "It rains.", TEXT, "-g", INTO, "De", INTO, "-s", "7",
+            "--hide");
     CHECK_INT(r.code, 3); // numbered once, as the texts were given
     CHECK_HAS(r.err, "inseq: text 2: attribution would start at target position 7");
     r = RUN("generate", "-m", TRAINED, "-i", TEXT, "", "It is raining cats and dogs today.", "--json");
@@ -996,6 +1014,7 @@ TEST(cli_demo_tells_its_story)
     CHECK_HAS(brief.out, "pijpenstelen");
     CHECK(!strstr(brief.out, "▁no → ▁yes") && !strstr(brief.out, "her.json"));
     CHECK_STR(str_of(slurp(A, page, NULL)), html);
-    check_refused("demo without TMPDIR", RUN_WITH(UNPACK({.env = {"TMPDIR=/nonexistent"}}), "demo"), 1, "/nonexistent");
+    check_refused("demo without TMPDIR", RUN_WITH(UNPACK({.env = {"TMPDIR=/nonexistent"}}), "demo"), 1,
+                  "/nonexistent");
     CHECK_INT(RUN("demo", "--html", "/nonexistent/x.html").code, 1);
 }

@@ -251,7 +251,8 @@ TEST(mt5_is_t5)
                    {"tokenizer.json", NULL, "{\"model_type\": \"mt5\"}"}};
     for (size_t i = 0; i < 2; i++) {
         const char *folder = kit_folder(A);
-        kit_write(folder, folders[i].file, slurp(A, arena_printf(A, "test/golden/models/odd-t5/%s", folders[i].file)));
+        kit_write(folder, folders[i].file,
+                  slurp(A, arena_printf(A, "test/golden/models/odd-t5/%s", folders[i].file)));
         if (folders[i].config) kit_write(folder, "tokenizer_config.json", str_of(folders[i].config));
         kit_write(folder, "config.json", str_of(folders[i].model));
         Err e = {0};

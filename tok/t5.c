@@ -31,7 +31,8 @@ typedef struct T5 {
 static bool matches(const char *folder, Str class, const char *model_type)
 {
     if (class.n) return str_is(class, "T5Tokenizer") || str_is(class, "MT5Tokenizer"); // one and the same
-    return strcmp(model_type, "t5") == 0 || strcmp(model_type, "mt5") == 0 || folder_has(folder, "spiece.model");
+    return strcmp(model_type, "t5") == 0 || strcmp(model_type, "mt5") == 0 ||
+           folder_has(folder, "spiece.model");
 }
 
 // ------------------------------------------------------------------------------------------------- opening
