@@ -241,7 +241,7 @@ typedef struct ReportOptions {
 
 // One report format: a row in reports.def and a file that ends with `const Report report_NAME`.
 typedef struct Report {
-    const char *name;      // "terminal", "html", "json", "csv"
+    const char *name;      // "terminal", "html", "svg", "csv", "json"
     const char *extension; // ".html"; NULL if it is for the terminal only
     const char *summary;
     bool aggregated; // wants 2-D scores: the caller applies the default pipeline first

@@ -202,13 +202,14 @@ static void put_numbers(Figure *f, const Grid *g, int64_t x, int64_t y, Range ra
     const Table *t = g->t;
     Arena *all = f->a;
     buf_str(&f->body, STR_LIT("<g font-family=\"monospace\" text-anchor=\"middle\">\n"));
-    for (int64_t i = 0; i < t->n_rows * t->n_columns; i++) {
-        float v = t->scores->v[i];
-        int64_t c = i % t->n_columns;
-        if (isnan(v)) continue;
+    for (int64_t i = 0; i < t->n_rows; i++) {
         Arena *scratch = arena_create(all);
-        put_words(f, x + middle(g, c), y + row_top(g, i / t->n_columns) + BASELINE,
-                  report_white(report_heat(range, v)) ? " fill=\"#fff\"" : "", score_text(scratch, v));
+        for (int64_t c = 0; c < t->n_columns; c++) {
+            float v = t->scores->v[i * t->n_columns + c];
+            if (isnan(v)) continue;
+            put_words(f, x + middle(g, c), y + row_top(g, i) + BASELINE,
+                      report_white(report_heat(range, v)) ? " fill=\"#fff\"" : "", score_text(scratch, v));
+        }
         arena_free(scratch);
     }
     for (size_t k = 0; k < g->s->n_step_scores; k++) {

@@ -339,6 +339,31 @@ TEST(svg_empty_cells)
     CHECK_HAS(e.text, "aggregate them first");
 }
 
+TEST(svg_odd_numbers)
+{
+    Str token = STR_LIT("x");
+    const float huge[] = {INFINITY, -INFINITY, 3e38f, -3e38f, NAN, 1e-45f};
+    Attribution t = with_tokens(A, &token, 1, 6);
+    memcpy(t.sequence->source_attributions.v, huge, sizeof huge);
+    t.sequence->step_scores[0].scores.v[0] = NAN;
+    Figure f = parse(A, figure_of(A, &t));
+    if (f.wrong) FAIL("%s", f.wrong);
+    int found = 0;
+    for (size_t i = 0; i < f.n_words; i++)
+        found += str_is(f.words[i].text, "inf") || str_is(f.words[i].text, "-inf") ||
+                 str_is(f.words[i].text, "nan");
+    CHECK_INT(found, 3);
+    Sequence bare = {.kind = OUT_STEPS};
+    f = parse(A, figure_of(A, &(Attribution){.sequence = &bare, .n = 1}));
+    CHECK(!f.wrong);
+    CHECK_STR(f.words[1].text, STR_LIT("There are no scores."));
+    enum { N = 300 };
+    Str *tokens = arena_new(A, Str, N);
+    for (int i = 0; i < N; i++) tokens[i] = token;
+    t = with_tokens(A, tokens, N, N);
+    CHECK(figure_of(A, &t).n > (size_t)N * N * 100);
+}
+
 static double luminance(uint32_t rgb) // WCAG 2.1, relative luminance
 {
     static const double weight[] = {0.2126, 0.7152, 0.0722};
