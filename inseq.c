@@ -18,64 +18,235 @@
 
 enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
 
-#define NO_MODEL "which model? give a checkpoint folder with -m FOLDER, or try -m demo/en-nl, which is built in"
+#define NO_MODEL                                                                                             \
+    "which model? give a checkpoint folder with -m FOLDER, or try -m demo/en-nl, which is built in"
 
 // ------------------------------------------------------------------------------------------------ options
 
-enum { ATTRIBUTE = 1, GENERATE = 2, TOKENIZE = 4, SHOW = 8, INFO = 16, BENCH = 32, DEMO = 64, LOADED = ATTRIBUTE | GENERATE | INFO,
-       MODEL = LOADED | TOKENIZE };
+enum {
+    ATTRIBUTE = 1,
+    GENERATE = 2,
+    TOKENIZE = 4,
+    SHOW = 8,
+    INFO = 16,
+    BENCH = 32,
+    DEMO = 64,
+    LOADED = ATTRIBUTE | GENERATE | INFO,
+    MODEL = LOADED | TOKENIZE
+};
 
 // Names are Inseq's own, so that its command lines keep working.
 static const Option options[] = {
-    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL",
-     "a checkpoint folder, or the name of one in the local Hub cache; attribute compares several -m", NULL},
-    {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file", NULL},
-    {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)", NULL},
-    {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
-    {"attribution_method", {"-a"}, OPT_TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
-    {"attributed_fn", {"-fn"}, OPT_TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
+    {"model_name_or_path",
+     {"-m"},
+     OPT_TEXT,
+     MODEL,
+     "MODEL",
+     "a checkpoint folder, or the name of one in the local Hub cache; attribute compares several -m",
+     NULL},
+    {"input_texts",
+     {"-i"},
+     OPT_LIST,
+     ATTRIBUTE | GENERATE | TOKENIZE,
+     "TEXT",
+     "source texts; - reads lines from standard input, @FILE from a file",
+     NULL},
+    {"generated_texts",
+     {"-g"},
+     OPT_LIST,
+     ATTRIBUTE | GENERATE,
+     "TEXT",
+     "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)",
+     NULL},
+    {"generate_from_target_prefix",
+     {0},
+     OPT_FLAG,
+     ATTRIBUTE | GENERATE,
+     NULL,
+     "generated_texts are beginnings: generate the rest",
+     NULL},
+    {"attribution_method",
+     {"-a"},
+     OPT_TEXT,
+     ATTRIBUTE,
+     "METHOD",
+     "how to attribute (saliency); 'inseq list methods' shows all",
+     NULL},
+    {"attributed_fn",
+     {"-fn"},
+     OPT_TEXT,
+     ATTRIBUTE,
+     "STEP",
+     "what is attributed (probability); 'inseq list steps' shows all",
+     NULL},
     {"attribute_target", {0}, OPT_FLAG, ATTRIBUTE, NULL, "attribute to the target prefix too", NULL},
     {"step_scores", {0}, OPT_LIST, ATTRIBUTE, "STEP", "numbers to report for each generated token", NULL},
-    {"start_pos", {"-s"}, OPT_INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0; below 0: from the end)", NULL},
-    {"end_pos", {"-e"}, OPT_INT, ATTRIBUTE, "N", "target position to stop before (the end; below 0: from the end)", NULL},
-    {"attribution_aggregators", {0}, OPT_LIST, ATTRIBUTE, "NAME", "aggregate before saving: vnorm, subwords, ... in this order", NULL},
+    {"start_pos",
+     {"-s"},
+     OPT_INT,
+     ATTRIBUTE,
+     "N",
+     "first target position to attribute (1; the start token is 0; below 0: from the end)",
+     NULL},
+    {"end_pos",
+     {"-e"},
+     OPT_INT,
+     ATTRIBUTE,
+     "N",
+     "target position to stop before (the end; below 0: from the end)",
+     NULL},
+    {"attribution_aggregators",
+     {0},
+     OPT_LIST,
+     ATTRIBUTE,
+     "NAME",
+     "aggregate before saving: vnorm, subwords, ... in this order",
+     NULL},
     {"attribution_selectors", {0}, OPT_LIST, ATTRIBUTE, "N", "index that each aggregator selects", NULL},
-    {"normalize_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "columns sum to 1 after each of these aggregators", NULL},
-    {"rescale_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "divide by the largest score instead; with selectors only, as in Inseq", NULL},
-    {"attribution_kwargs", {0}, OPT_JSON, ATTRIBUTE, "JSON", "more arguments of the method and the step functions", NULL},
-    {"contrast_targets", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
+    {"normalize_attributions",
+     {0},
+     OPT_FLAG,
+     ATTRIBUTE,
+     NULL,
+     "columns sum to 1 after each of these aggregators",
+     NULL},
+    {"rescale_attributions",
+     {0},
+     OPT_FLAG,
+     ATTRIBUTE,
+     NULL,
+     "divide by the largest score instead; with selectors only, as in Inseq",
+     NULL},
+    {"attribution_kwargs",
+     {0},
+     OPT_JSON,
+     ATTRIBUTE,
+     "JSON",
+     "more arguments of the method and the step functions",
+     NULL},
+    {"contrast_targets",
+     {0},
+     OPT_LIST,
+     ATTRIBUTE,
+     "TEXT",
+     "foils: what the model might have written instead",
+     NULL},
     {"contrast_sources", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
-    {"generation_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
-    {"model_kwargs", {0}, OPT_JSON, LOADED, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
-    {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
-    {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
-    {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
-    {"weight_attributions", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
-    {"save_aggregated", {0}, OPT_FLAG, ATTRIBUTE, NULL, "apply the method's own aggregation before saving", NULL},
+    {"generation_kwargs",
+     {0},
+     OPT_JSON,
+     ATTRIBUTE | GENERATE,
+     "JSON",
+     "generate()'s arguments, over the model's own configuration",
+     NULL},
+    {"model_kwargs",
+     {0},
+     OPT_JSON,
+     LOADED,
+     "JSON",
+     "arguments of model loading (dtype float32, revision, cache_dir)",
+     NULL},
+    {"tokenizer_kwargs",
+     {0},
+     OPT_JSON,
+     MODEL,
+     "JSON",
+     "arguments of tokenizer loading",
+     "loading a tokenizer with other settings"},
+    {"batch_size",
+     {"-bs"},
+     OPT_INT,
+     ATTRIBUTE | GENERATE,
+     "N",
+     "texts at once (8); the numbers do not depend on it",
+     NULL},
+    {"save_path",
+     {"-o"},
+     OPT_TEXT,
+     ATTRIBUTE | SHOW,
+     "FILE",
+     "save as JSON that Inseq loads; 'inseq show FILE' shows it again",
+     NULL},
+    {"weight_attributions",
+     {0},
+     OPT_TEXT,
+     ATTRIBUTE | SHOW,
+     "STEP",
+     "multiply each column by this step score: columns then sum to it",
+     NULL},
+    {"save_aggregated",
+     {0},
+     OPT_FLAG,
+     ATTRIBUTE,
+     NULL,
+     "apply the method's own aggregation before saving",
+     NULL},
     {"viz_path", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
     {"html", {0}, OPT_TEXT, DEMO, "FILE", "write the whole story as one HTML page", NULL},
     {"short", {0}, OPT_FLAG, DEMO, NULL, "print only the first chapter", NULL},
     {"svg", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as a vector figure", NULL},
-    {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write a table with a row for each score; README names its columns", NULL},
-    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, html, svg, or as data: json (flat), csv (README has both)", NULL},
+    {"csv",
+     {0},
+     OPT_TEXT,
+     ATTRIBUTE | SHOW,
+     "FILE",
+     "write a table with a row for each score; README names its columns",
+     NULL},
+    {"format",
+     {0},
+     OPT_TEXT,
+     ATTRIBUTE | SHOW,
+     "NAME",
+     "what to print: terminal, html, svg, or as data: json (flat), csv (README has both)",
+     NULL},
     {"json", {0}, OPT_FLAG, GENERATE | TOKENIZE | INFO, NULL, "print JSON", NULL},
     {"jsonl", {0}, OPT_FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
-    {"sentencepiece", {0}, OPT_TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
+    {"sentencepiece",
+     {0},
+     OPT_TEXT,
+     TOKENIZE,
+     "FILE",
+     "one SentencePiece model instead of a checkpoint folder",
+     NULL},
     {"target", {0}, OPT_FLAG, TOKENIZE, NULL, "as a target text, not as a source", NULL},
     {"hide_attributions", {"--hide"}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "print no heatmaps", NULL},
-    {"include_eos_baseline", {"--eos"}, OPT_FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
-    {"output_step_attributions", {0}, OPT_FLAG, ATTRIBUTE, NULL, "keep each step's tensors", "keeping step tensors"},
+    {"include_eos_baseline",
+     {"--eos"},
+     OPT_FLAG,
+     ATTRIBUTE,
+     NULL,
+     "the baseline of the end token is unk too",
+     NULL},
+    {"output_step_attributions",
+     {0},
+     OPT_FLAG,
+     ATTRIBUTE,
+     NULL,
+     "keep each step's tensors",
+     "keeping step tensors"},
     {"aggregate_output", {0}, OPT_FLAG, ATTRIBUTE, NULL, "accepted; it has no effect in Inseq either", NULL},
     {"source_tokens", {0}, OPT_INT, BENCH, "S", "tokens of the source (24)", NULL},
     {"target_tokens", {0}, OPT_INT, BENCH, "T", "tokens of the target (22)", NULL},
     {"runs", {0}, OPT_INT, BENCH, "N", "runs; the median is shown (5)", NULL},
     {"device", {"--dev"}, OPT_TEXT, LOADED, "NAME", "cpu", NULL},
     {"threads", {"-t"}, OPT_INT, LOADED, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
-    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH, "SIZE", "for gradients, such as 512M (64M); the numbers do not depend on it", NULL},
+    {"max_memory",
+     {0},
+     OPT_SIZE,
+     ATTRIBUTE | BENCH,
+     "SIZE",
+     "for gradients, such as 512M (64M); the numbers do not depend on it",
+     NULL},
     {"color", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
     {"no_color", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
     {"plain", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
-    {"progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "show the progress bar even if standard error is no terminal", NULL},
+    {"progress",
+     {0},
+     OPT_FLAG,
+     ATTRIBUTE,
+     NULL,
+     "show the progress bar even if standard error is no terminal",
+     NULL},
     {"no_progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "never show it", NULL},
     {"revision", {0}, OPT_TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
     {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
@@ -155,9 +326,15 @@ static ReportOptions report_options(const Args *a)
 {
     bool never = on(a, "no_color") || on(a, "plain");
     int colors = never ? 0 : terminal_colors(STDOUT_FILENO, text(a, "color"));
-    return (ReportOptions){.color = colors > 256 ? COLOR_TRUE : colors == 256 ? COLOR_256 : colors ? COLOR_16 : COLOR_NONE,
-                           .width = terminal_width(STDOUT_FILENO), .plain = on(a, "plain"), .unicode = terminal_utf8(),
-                           .min_val = NAN, .max_val = NAN};
+    return (ReportOptions){.color = colors > 256    ? COLOR_TRUE
+                                    : colors == 256 ? COLOR_256
+                                    : colors        ? COLOR_16
+                                                    : COLOR_NONE,
+                           .width = terminal_width(STDOUT_FILENO),
+                           .plain = on(a, "plain"),
+                           .unicode = terminal_utf8(),
+                           .min_val = NAN,
+                           .max_val = NAN};
 }
 
 // ------------------------------------------------------------------------------------------------ loading
@@ -174,12 +351,15 @@ static bool model_kwargs(Args *a, NnOptions *o, Err *e)
     for (const Json *c = j ? j->child : NULL; c; c = c->next) {
         bool dtype = str_is(c->key, "dtype") || str_is(c->key, "torch_dtype");
         if (dtype && c->kind == J_STRING && (str_is(c->text, "float32") || str_is(c->text, "auto"))) continue;
-        if (dtype) return err_set(e, "--model_kwargs: dtype must be \"float32\"; everything is computed in float32 here");
+        if (dtype)
+            return err_set(
+                e, "--model_kwargs: dtype must be \"float32\"; everything is computed in float32 here");
         if (str_is(c->key, "revision") && c->kind == J_STRING) o->revision = str_zero(a->a, c->text);
         else if (str_is(c->key, "cache_dir") && c->kind == J_STRING) o->cache_dir = str_zero(a->a, c->text);
         else if (str_is(c->key, "attn_implementation") || str_is(c->key, "local_files_only")) continue;
         else
-            return err_set(e, "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are", (int)c->key.n, c->key.s);
+            return err_set(e, "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are",
+                           (int)c->key.n, c->key.s);
     }
     return true;
 }
@@ -199,15 +379,17 @@ static bool load(Args *a, const char *name, Loaded *l, Err *e)
     const char *device = text(a, "device");
     NnOptions o = {.revision = text(a, "revision"), .cache_dir = text(a, "cache_dir")};
     if (!name) return err_set(e, NO_MODEL);
-    if (device && strcmp(device, "cpu")) return err_set(e, "--device %s: this program runs on the processor: cpu", device);
+    if (device && strcmp(device, "cpu"))
+        return err_set(e, "--device %s: this program runs on the processor: cpu", device);
     if (!model_kwargs(a, &o, e) || !(l->model = nn_open(a->a, name, o, e))) return false;
     l->info = nn_info(l->model);
     if (!(l->tok = tok_open(a->a, l->info->folder, e))) return false;
     if ((int64_t)tok_size(l->tok) > nn_words(l->model, false))
         warn(a, "the tokenizer knows more tokens than the model has rows; such tokens will be refused");
     if (on(a, "verbose") || on(a, "very_verbose"))
-        fprintf(stderr, "inseq: %s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s\n", l->info->folder, l->info->class_name,
-                l->info->format, l->info->tensors, (double)l->info->parameters / 1e6, pool_threads(), cpu_isa());
+        fprintf(stderr, "inseq: %s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s\n",
+                l->info->folder, l->info->class_name, l->info->format, l->info->tensors,
+                (double)l->info->parameters / 1e6, pool_threads(), cpu_isa());
     return true;
 }
 
@@ -215,12 +397,12 @@ static bool load(Args *a, const char *name, Loaded *l, Err *e)
 
 // One text on its way: encoded, generated, attributed.
 typedef struct Job {
-    size_t number;            // as given, from 1
+    size_t number; // as given, from 1
     Str source, target;
     bool forced;
     Ids source_ids, target_ids, prefix;
     Token *source_tokens, *target_tokens;
-    Pair *foil;               // NULL: none; its ids are made with the target's
+    Pair *foil; // NULL: none; its ids are made with the target's
     Str foil_source, foil_target;
     bool has_foil_source, has_foil_target;
     AttrAlignment alignment;
@@ -245,20 +427,23 @@ static Token *tokens_of(Arena *a, const Tokenizer *t, Ids ids, TokSide side)
 {
     Token *out = arena_new(a, Token, ids.n);
     for (int64_t i = 0; i < ids.n; i++)
-        out[i] = (Token){.id = ids.v[i],
-                         .text = side == TOK_SOURCE ? tok_source_string(t, ids.v[i]) : tok_string(t, ids.v[i])};
+        out[i] =
+            (Token){.id = ids.v[i],
+                    .text = side == TOK_SOURCE ? tok_source_string(t, ids.v[i]) : tok_string(t, ids.v[i])};
     return out;
 }
 
 // Text to ids; longer texts than the tokenizer's limit lose their end, as in the library (with a warning).
-static bool encode(const Args *args, const Loaded *l, const Job *j, Str s, TokSide side, bool plain, Ids *out, Err *e)
+static bool encode(const Args *args, const Loaded *l, const Job *j, Str s, TokSide side, bool plain, Ids *out,
+                   Err *e)
 {
     Encoding enc;
     if (plain) s = without_special(args->a, l->tok, s);
     if (!tok_encode(args->a, l->tok, s, (TokOptions){.side = side, .plain = plain}, &enc, e)) return false;
     int64_t most = tok_max_length(l->tok);
     if (most && (int64_t)enc.n > most) {
-        warn(args, arena_printf(args->a, "%s %zu of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64,
+        warn(args, arena_printf(args->a,
+                                "%s %zu of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64,
                                 side == TOK_SOURCE ? "text" : "the target of text", j->number, enc.n, most));
         int32_t end = enc.ids[enc.n - 1];
         enc.n = (size_t)most;
@@ -287,7 +472,8 @@ static bool go_on(void *context, int64_t length)
     return !interrupted;
 }
 
-static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job **job, size_t n, Generated **out, Err *e)
+static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job **job, size_t n,
+                     Generated **out, Err *e)
 {
     Ids *source = arena_new(args->a, Ids, n), *prefix = arena_new(args->a, Ids, n);
     for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
@@ -297,7 +483,8 @@ static bool generate(const Args *args, const Loaded *l, const GenConfig *g, Job 
 
 static bool decode(const Args *args, const Loaded *l, const Generated *g, Str *out, Err *e)
 {
-    int32_t *known = arena_new(args->a, int32_t, g->n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
+    int32_t *known =
+        arena_new(args->a, int32_t, g->n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
     size_t n = 0;
     for (int64_t i = 0; i < g->n; i++)
         if (tok_string(l->tok, g->ids[i]).n) known[n++] = g->ids[i];
@@ -314,9 +501,11 @@ static bool prepare_jobs(Args *a, const Loaded *l, bool plain, Job **out, size_t
         return false;
     if (!*n) return err_set(e, "no input texts");
     if (get(a, "generated_texts")->given && n_targets != *n)
-        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", n_targets, *n);
+        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", n_targets,
+                       *n);
     bool prefix = on(a, "generate_from_target_prefix");
-    if (prefix && !n_targets) return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
+    if (prefix && !n_targets)
+        return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
     Job *job = *out = arena_new(a->a, Job, *n);
     for (size_t i = 0; i < *n; i++) {
         Job *j = &job[i];
@@ -395,21 +584,25 @@ static int cmd_generate(Args *a)
     Job *job, **batch;
     size_t n, most;
     const GenConfig *g;
-    if (!batch_size(a, &most, &e) || !start_machine(a, &e) || !load(a, text(a, "model_name_or_path"), &l, &e) ||
-        !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) || !prepare_jobs(a, &l, false, &job, &n, &e))
+    if (!batch_size(a, &most, &e) || !start_machine(a, &e) ||
+        !load(a, text(a, "model_name_or_path"), &l, &e) ||
+        !nn_generation(a->a, l.model, get(a, "generation_kwargs")->json, &g, &e) ||
+        !prepare_jobs(a, &l, false, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
     Buf out = {.arena = a->a};
     batch = arena_new(a->a, Job *, most);
     size_t returns = (size_t)nn_generation_returns(g);
     for (size_t i = 0; i < n; i++) // generated_texts are beginnings here, said so or not
-        if (!job[i].err.set && job[i].forced) encode(a, &l, &job[i], job[i].target, TOK_TARGET, true, &job[i].prefix, &job[i].err);
+        if (!job[i].err.set && job[i].forced)
+            encode(a, &l, &job[i], job[i].target, TOK_TARGET, true, &job[i].prefix, &job[i].err);
     for (size_t at = 0, count; (count = next_batch(job, n, &at, most, batch));) {
         Generated *made;
         bool together = generate(a, &l, g, batch, count, &made, &e);
         e = (Err){0};
         for (size_t i = 0; i < count; i++) { // if one spoils the batch, each by itself
             Generated *own = together ? made + i * returns : NULL;
-            if (own || generate(a, &l, g, &batch[i], 1, &own, &batch[i]->err)) write_answers(a, &l, batch[i], own, returns, &out);
+            if (own || generate(a, &l, g, &batch[i], 1, &own, &batch[i]->err))
+                write_answers(a, &l, batch[i], own, returns, &out);
         }
         if (!out_write(STDOUT_FILENO, buf_view(&out))) return no_output();
         out.n = 0;
@@ -434,11 +627,14 @@ static bool attribution_options(Args *a, AttrOptions *o, AttrRequest *x, Err *e)
     o->aggregated = !text(a, "save_path"); // only a file wants more
     if (!attr_kwargs(a->a, get(a, "attribution_kwargs")->json, o, x, e) || !attr_check(o, e)) return false;
     for (size_t i = 0; i < x->n_ignored; i++)
-        warn(a, arena_printf(a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored",
-                             (int)x->ignored[i].n, x->ignored[i].s, o->method));
+        warn(a, arena_printf(
+                    a->a, "--attribution_kwargs: %.*s is no argument of %s or of the step functions; ignored",
+                    (int)x->ignored[i].n, x->ignored[i].s, o->method));
     const OptionValue *foils = get(a, "contrast_targets"), *others = get(a, "contrast_sources");
-    if (foils->given && !option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e)) return false;
-    if (others->given && !option_texts(a->a, others, &x->contrast_sources, &x->n_contrast_sources, e)) return false;
+    if (foils->given && !option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e))
+        return false;
+    if (others->given && !option_texts(a->a, others, &x->contrast_sources, &x->n_contrast_sources, e))
+        return false;
     if (foils->given && !x->n_contrast_targets) return err_set(e, "--contrast_targets: no texts there");
     return !others->given || x->n_contrast_sources || err_set(e, "--contrast_sources: no texts there");
 }
@@ -447,8 +643,11 @@ static void describe(Args *a, const Loaded *l, const AttrOptions *o, const Job *
 {
     const OptionValue *generation = get(a, "generation_kwargs"), *attribution = get(a, "attribution_kwargs");
     Str *sources = arena_new(a->a, Str, n), *targets = arena_new(a->a, Str, n);
-    AttrTexts x = {.sources = sources, .targets = targets, .forced = get(a, "generated_texts")->given,
-                   .from_prefix = on(a, "generate_from_target_prefix"), .tokenizer_class = tok_class(l->tok)};
+    AttrTexts x = {.sources = sources,
+                   .targets = targets,
+                   .forced = get(a, "generated_texts")->given,
+                   .from_prefix = on(a, "generate_from_target_prefix"),
+                   .tokenizer_class = tok_class(l->tok)};
     for (size_t i = 0; i < n; i++)
         if (!job[i].err.set) sources[x.n] = job[i].source, targets[x.n++] = job[i].target;
     if (generation->n) x.generation_args = str_of(generation->list[generation->n - 1]);
@@ -470,11 +669,14 @@ static bool make_foil(Args *a, const Loaded *l, bool plain, Job *j, Err *e)
 {
     if (!j->has_foil_source && !j->has_foil_target) return true;
     if (j->has_foil_source && !l->info->encoder_decoder)
-        return err_set(e, "contrast_sources needs an encoder-decoder model; put the other prompt into contrast_targets");
+        return err_set(
+            e, "contrast_sources needs an encoder-decoder model; put the other prompt into contrast_targets");
     Pair *p = j->foil = arena_new(a->a, Pair, 1);
     *p = (Pair){.source = j->source_ids, .target = j->target_ids};
-    if (j->has_foil_source && !encode(a, l, j, j->foil_source, TOK_SOURCE, plain, &p->source, e)) return false;
-    if (j->has_foil_target && (!encode(a, l, j, j->foil_target, TOK_TARGET, plain, &p->target, e) || !add_start(a, l, &p->target, e)))
+    if (j->has_foil_source && !encode(a, l, j, j->foil_source, TOK_SOURCE, plain, &p->source, e))
+        return false;
+    if (j->has_foil_target && (!encode(a, l, j, j->foil_target, TOK_TARGET, plain, &p->target, e) ||
+                               !add_start(a, l, &p->target, e)))
         return false;
     if (p->target.n < 2 + !plain) return err_set(e, "the foil is empty; give it at least one word");
     p->source_tokens = tokens_of(a->a, l->tok, p->source, TOK_SOURCE);
@@ -491,11 +693,13 @@ static bool add_foils(Args *a, const AttrRequest *x, Job **job, size_t *n, Err *
         for (size_t i = 0; i < foils; i++) more[i] = (*job)[0];
         *job = more, *n = foils;
     } else if (foils > 1 && foils != texts)
-        return err_set(e, "%zu contrast targets for %zu texts; there must be one for each, or one text", foils, texts);
+        return err_set(e, "%zu contrast targets for %zu texts; there must be one for each, or one text",
+                       foils, texts);
     if (sources > 1 && sources != texts)
         return err_set(e, "%zu contrast sources for %zu texts; there must be one for each", sources, texts);
     if (x->n_alignments > 1 && x->n_alignments != *n)
-        return err_set(e, "contrast_targets_alignments has %zu lists for %zu texts or foils", x->n_alignments, *n);
+        return err_set(e, "contrast_targets_alignments has %zu lists for %zu texts or foils", x->n_alignments,
+                       *n);
     for (size_t i = 0; i < *n; i++) {
         Job *j = &(*job)[i];
         if (foils) j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1 ? 0 : i];
@@ -507,7 +711,8 @@ static bool add_foils(Args *a, const AttrRequest *x, Job **job, size_t *n, Err *
 
 // Generates what is not forced, then turns every target into ids: text is decoded and encoded again, as the library
 // attributes text.
-static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plain, Job **job, size_t n, Err *e)
+static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plain, Job **job, size_t n,
+                         Err *e)
 {
     bool forced = job[0]->forced;
     Generated *made = NULL;
@@ -527,7 +732,8 @@ static bool make_targets(Args *a, const Loaded *l, const GenConfig *g, bool plai
 }
 
 // Attributes a batch; if one text spoils it, each by itself, so that the others are kept.
-static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Job **job, size_t n, Sequence *out)
+static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Job **job, size_t n,
+                              Sequence *out)
 {
     Pair *pair = arena_new(a->a, Pair, n);
     size_t count = 0;
@@ -535,8 +741,12 @@ static size_t attribute_batch(Args *a, const Loaded *l, const AttrOptions *o, Jo
         Job *j = job[i];
         if (j->err.set) continue;
         job[count] = j;
-        pair[count++] = (Pair){.source = j->source_ids, .target = j->target_ids, .source_tokens = j->source_tokens,
-                               .target_tokens = j->target_tokens, .contrast = j->foil, .alignment = j->alignment.v,
+        pair[count++] = (Pair){.source = j->source_ids,
+                               .target = j->target_ids,
+                               .source_tokens = j->source_tokens,
+                               .target_tokens = j->target_tokens,
+                               .contrast = j->foil,
+                               .alignment = j->alignment.v,
                                .n_alignment = j->alignment.n};
     }
     Err e = {0};
@@ -595,7 +805,8 @@ static bool check_folders(const Args *a, Err *e)
         const char *path = text(a, files[i]), *end = path ? strrchr(path, '/') : NULL;
         if (!end || end == path) continue;
         const char *folder = arena_printf(a->a, "%.*s", (int)(end - path), path);
-        if (access(folder, F_OK)) return err_set(e, "--%s %s: %s: %s", files[i], path, folder, strerror(errno));
+        if (access(folder, F_OK))
+            return err_set(e, "--%s %s: %s: %s", files[i], path, folder, strerror(errno));
     }
     return true;
 }
@@ -609,9 +820,11 @@ static int deliver(Args *a, const Attribution *t, const Attribution *saved, Err 
         Buf b = {.arena = a->a};
         ReportOptions o = report_options(a);
         if (!r->write(a->a, t, &o, &b, e)) return EXIT_INPUT;
-        if (!out_write(STDOUT_FILENO, buf_view(&b))) return err_set(e, "standard output: %s", strerror(errno)), EXIT_INPUT;
+        if (!out_write(STDOUT_FILENO, buf_view(&b)))
+            return err_set(e, "standard output: %s", strerror(errno)), EXIT_INPUT;
     }
-    const char *html = text(a, "viz_path"), *svg = text(a, "svg"), *csv = text(a, "csv"), *json = text(a, "save_path");
+    const char *html = text(a, "viz_path"), *svg = text(a, "svg"), *csv = text(a, "csv"),
+               *json = text(a, "save_path");
     if (html && !write_file(a, html, "html", t, e)) return EXIT_INPUT;
     if (svg && !write_file(a, svg, "svg", t, e)) return EXIT_INPUT;
     if (csv && !write_file(a, csv, "csv", t, e)) return EXIT_INPUT;
@@ -639,8 +852,8 @@ static bool saved_form(Args *a, const Attribution *t, const Attribution *shown, 
 }
 
 // One batch: targets made and attributed. One bad text must not lose the others.
-static size_t run_batch(Args *a, const Loaded *l, const GenConfig *g, const AttrOptions *o, bool plain, Job **batch, size_t n,
-                        Bar *bar, Sequence *out)
+static size_t run_batch(Args *a, const Loaded *l, const GenConfig *g, const AttrOptions *o, bool plain,
+                        Job **batch, size_t n, Bar *bar, Sequence *out)
 {
     Err e = {0};
     if (!make_targets(a, l, g, plain, batch, n, &e))
@@ -668,8 +881,10 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
         !prepare_jobs(a, &l, x->skip_special_tokens, &job, &n, &e) || !add_foils(a, x, &job, &n, &e))
         return fail(&e, EXIT_INPUT);
     o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok), o.bos = tok_bos(l.tok);
-    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method), .at_once = on(a, "progress"),
-               .width = terminal_width(STDERR_FILENO), .start = wall_clock()};
+    Bar bar = {.title = arena_printf(a->a, "Attributing with %s...", o.method),
+               .at_once = on(a, "progress"),
+               .width = terminal_width(STDERR_FILENO),
+               .start = wall_clock()};
     bool shown = (on(a, "progress") || isatty(STDERR_FILENO)) && !on(a, "no_progress") && !on(a, "quiet");
     o.progress = shown ? bar_progress : NULL, o.context = &bar;
     Job **batch = arena_new(a->a, Job *, most);
@@ -697,8 +912,11 @@ static void note_contrast(const Args *a, const AttrOptions *o, const AttrRequest
     for (size_t i = 0; i < o->n_step_scores && !contrastive; i++)
         if (attr_is_contrastive(o->step_scores[i])) contrastive = o->step_scores[i];
     if (contrastive && !foil)
-        warn(a, arena_printf(a->a, "%s compares with a foil, and none is given: --contrast_targets TEXT", contrastive));
-    if (foil && !contrastive) warn(a, "the foil is only named in the tables: no contrastive function is asked for, such as -fn contrast_prob_diff");
+        warn(a, arena_printf(a->a, "%s compares with a foil, and none is given: --contrast_targets TEXT",
+                             contrastive));
+    if (foil && !contrastive)
+        warn(a, "the foil is only named in the tables: no contrastive function is asked for, such as -fn "
+                "contrast_prob_diff");
 }
 
 static int cmd_attribute(Args *a)
@@ -709,12 +927,14 @@ static int cmd_attribute(Args *a)
     Stage *stage;
     size_t n;
     const OptionValue *models = get(a, "model_name_or_path");
-    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n, &e) || !check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
+    if (!attribution_options(a, &o, &x, &e) || !pipeline(a, &stage, &n, &e) || !check_delivery(a, &e))
+        return fail(&e, EXIT_USAGE);
     note_contrast(a, &o, &x);
     if (!models->n) return complain(NO_MODEL), EXIT_USAGE;
     if (!check_folders(a, &e) || !start_machine(a, &e)) return fail(&e, EXIT_INPUT);
     signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt);
-    if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given && !on(a, "generate_from_target_prefix"))
+    if (get(a, "generation_kwargs")->n && get(a, "generated_texts")->given &&
+        !on(a, "generate_from_target_prefix"))
         warn(a, "--generation_kwargs has no effect: the targets are forced");
     Attribution t = {0}, shown, saved;
     int code = 0;
@@ -734,7 +954,8 @@ static int cmd_attribute(Args *a)
 static bool read_result(Args *a, const char *path, Attribution *t, Err *e)
 {
     Str bytes;
-    if (!file_read(a->a, path, (size_t)1 << 32, &bytes, e) || !attr_from_json(a->a, bytes, path, t, e)) return false;
+    if (!file_read(a->a, path, (size_t)1 << 32, &bytes, e) || !attr_from_json(a->a, bytes, path, t, e))
+        return false;
     attr_take_titles(a->a, t);
     return true;
 }
@@ -743,7 +964,8 @@ static int cmd_show(Args *a)
 {
     Err e = {0};
     Attribution t, shown;
-    if (a->n_rest != 1) return complain("show needs one FILE.json that 'inseq attribute -o' or Inseq saved"), EXIT_USAGE;
+    if (a->n_rest != 1)
+        return complain("show needs one FILE.json that 'inseq attribute -o' or Inseq saved"), EXIT_USAGE;
     if (!check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
     if (!read_result(a, a->rest[0], &t, &e) || !shown_form(a, &t, &shown, &e)) return fail(&e, EXIT_INPUT);
     int code = deliver(a, &shown, &t, &e);
@@ -755,17 +977,22 @@ static int cmd_diff(Args *a)
 {
     Err e = {0};
     Attribution t[2], flat[2];
-    if (a->n_rest != 2) return complain("diff needs two files, A.json and B.json: it shows B minus A"), EXIT_USAGE;
+    if (a->n_rest != 2)
+        return complain("diff needs two files, A.json and B.json: it shows B minus A"), EXIT_USAGE;
     if (!check_delivery(a, &e)) return fail(&e, EXIT_USAGE);
     for (int i = 0; i < 2; i++)
-        if (!read_result(a, a->rest[i], &t[i], &e) || !shown_form(a, &t[i], &flat[i], &e)) return fail(&e, EXIT_INPUT);
+        if (!read_result(a, a->rest[i], &t[i], &e) || !shown_form(a, &t[i], &flat[i], &e))
+            return fail(&e, EXIT_INPUT);
     if (t[0].n != t[1].n)
-        return err_set(&e, "%s has %zu texts, %s has %zu", a->rest[0], t[0].n, a->rest[1], t[1].n), fail(&e, EXIT_INPUT);
-    Attribution out = {.info = t[0].info, .n_info = t[0].n_info, .sequence = arena_new(a->a, Sequence, t[0].n), .n = t[0].n};
+        return err_set(&e, "%s has %zu texts, %s has %zu", a->rest[0], t[0].n, a->rest[1], t[1].n),
+               fail(&e, EXIT_INPUT);
+    Attribution out = {
+        .info = t[0].info, .n_info = t[0].n_info, .sequence = arena_new(a->a, Sequence, t[0].n), .n = t[0].n};
     for (size_t i = 0; i < out.n; i++) {
         Stage s = attr_stage("pair");
         s.paired = &flat[1].sequence[i];
-        if (!attr_aggregate(a->a, &flat[0].sequence[i], &s, 1, &out.sequence[i], &e)) return fail(&e, EXIT_INPUT);
+        if (!attr_aggregate(a->a, &flat[0].sequence[i], &s, 1, &out.sequence[i], &e))
+            return fail(&e, EXIT_INPUT);
     }
     int code = deliver(a, &out, &out, &e);
     return code ? fail(&e, code) : 0;
@@ -785,9 +1012,11 @@ static bool filter_lines(Args *a, const Sentencepiece *sp, const Tokenizer *t, E
         Str one = {line, n && line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n};
         Err own = {0};
         number++;
-        if (one.n && !tok_jsonl(work, sp, t, one, &out, &own)) ok = err_set(e, "line %zu: %s", number, own.text);
+        if (one.n && !tok_jsonl(work, sp, t, one, &out, &own))
+            ok = err_set(e, "line %zu: %s", number, own.text);
         if (one.n && ok) buf_char(&out, '\n');
-        if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n) ok = err_set(e, "standard output: %s", strerror(errno));
+        if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n)
+            ok = err_set(e, "standard output: %s", strerror(errno));
         arena_reset(work);
     }
     free(line); // getline's: libc allocated it
@@ -802,15 +1031,18 @@ static int cmd_tokenize(Args *a)
     Tokenizer *t = NULL;
     const Str *texts;
     size_t n;
-    if (!file == !name) return complain("tokenize needs either -m FOLDER or --sentencepiece FILE.model"), EXIT_USAGE;
+    if (!file == !name)
+        return complain("tokenize needs either -m FOLDER or --sentencepiece FILE.model"), EXIT_USAGE;
     if (file) sp = sp_open(a->a, file, &e);
     else {
-        const char *folder = nn_folder(a->a, name, (NnOptions){.revision = text(a, "revision"), .cache_dir = text(a, "cache_dir")}, &e);
+        const char *folder = nn_folder(
+            a->a, name, (NnOptions){.revision = text(a, "revision"), .cache_dir = text(a, "cache_dir")}, &e);
         t = folder ? tok_open(a->a, folder, &e) : NULL;
     }
     if (!sp && !t) return fail(&e, EXIT_INPUT);
     if (on(a, "jsonl")) return filter_lines(a, sp, t, &e) ? 0 : fail(&e, EXIT_INPUT);
-    if (!get(a, "input_texts")->given) return complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"), EXIT_USAGE;
+    if (!get(a, "input_texts")->given)
+        return complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"), EXIT_USAGE;
     if (!option_texts(a->a, get(a, "input_texts"), &texts, &n, &e)) return fail(&e, EXIT_INPUT);
     Buf out = {.arena = a->a};
     for (size_t i = 0; i < n; i++) {
@@ -823,7 +1055,8 @@ static int cmd_tokenize(Args *a)
             continue;
         }
         if (sp) sp_encode(a->a, sp, texts[i], &enc);
-        else if (!tok_encode(a->a, t, texts[i], (TokOptions){.side = on(a, "target") ? TOK_TARGET : TOK_SOURCE}, &enc, &e))
+        else if (!tok_encode(a->a, t, texts[i],
+                             (TokOptions){.side = on(a, "target") ? TOK_TARGET : TOK_SOURCE}, &enc, &e))
             return fail(&e, EXIT_INPUT);
         for (size_t k = 0; k < enc.n; k++)
             buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
@@ -840,9 +1073,13 @@ static int cmd_bench(Args *a)
     Loaded l = {0};
     BenchResult r;
     const OptionValue *s = get(a, "source_tokens"), *t = get(a, "target_tokens"), *runs = get(a, "runs");
-    BenchOptions o = {.source_tokens = s->given ? s->number : 24, .target_tokens = t->given ? t->number : 22, .decode_tokens = 20,
-                      .runs = runs->given ? (int)runs->number : 5, .max_memory = attr_defaults().max_memory};
-    if (o.source_tokens < 1 || o.target_tokens < 1 || o.runs < 1 || o.runs > 1000 || o.source_tokens > 65536 || o.target_tokens > 65536)
+    BenchOptions o = {.source_tokens = s->given ? s->number : 24,
+                      .target_tokens = t->given ? t->number : 22,
+                      .decode_tokens = 20,
+                      .runs = runs->given ? (int)runs->number : 5,
+                      .max_memory = attr_defaults().max_memory};
+    if (o.source_tokens < 1 || o.target_tokens < 1 || o.runs < 1 || o.runs > 1000 ||
+        o.source_tokens > 65536 || o.target_tokens > 65536)
         return complain("bench: source and target tokens from 1 to 65536, runs from 1 to 1000"), EXIT_USAGE;
     if (get(a, "max_memory")->given) o.max_memory = (size_t)get(a, "max_memory")->number;
     if (!start_machine(a, &e)) return fail(&e, EXIT_INPUT);
@@ -852,11 +1089,14 @@ static int cmd_bench(Args *a)
     if (!attr_bench(a->a, l.model, &o, &r, &e)) return fail(&e, EXIT_INPUT);
     Buf b = {.arena = a->a};
     if (on(a, "json"))
-        buf_printf(&b, "{\"isa\":\"%s\",\"threads\":%d,\"peak_flops\":%.4g,\"bandwidth\":%.4g,\"load_seconds\":%.5f,\"source_tokens\":%" PRId64
-                   ",\"target_tokens\":%" PRId64 ",\"flops\":%.6g,\"limit_seconds\":%.5f,\"attribution_seconds\":%.5f,\"ratio\":%.4f,"
-                   "\"decode_beam1_seconds\":%.5f,\"decode_beam4_seconds\":%.5f,\"decode_bytes\":%.6g}\n", cpu_isa(), pool_threads(),
-                   r.peak, r.bandwidth, loaded, o.source_tokens, o.target_tokens, r.flops, r.flops / r.peak, r.attribution,
-                   r.attribution / (r.flops / r.peak), r.decoding[0], r.decoding[1], r.decode_bytes);
+        buf_printf(&b,
+                   "{\"isa\":\"%s\",\"threads\":%d,\"peak_flops\":%.4g,\"bandwidth\":%.4g,\"load_seconds\":%."
+                   "5f,\"source_tokens\":%" PRId64 ",\"target_tokens\":%" PRId64
+                   ",\"flops\":%.6g,\"limit_seconds\":%.5f,\"attribution_seconds\":%.5f,\"ratio\":%.4f,"
+                   "\"decode_beam1_seconds\":%.5f,\"decode_beam4_seconds\":%.5f,\"decode_bytes\":%.6g}\n",
+                   cpu_isa(), pool_threads(), r.peak, r.bandwidth, loaded, o.source_tokens, o.target_tokens,
+                   r.flops, r.flops / r.peak, r.attribution, r.attribution / (r.flops / r.peak),
+                   r.decoding[0], r.decoding[1], r.decode_bytes);
     else {
         buf_printf(&b, "load          %.1f ms (model and tokenizer)\n", 1e3 * loaded);
         attr_bench_text(&o, &r, &b);
@@ -875,16 +1115,21 @@ static int cmd_info(Args *a)
     Buf b = {.arena = a->a};
     if (on(a, "json")) {
         buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(f->folder));
-        buf_printf(&b, ",\"class\":\"%s\",\"format\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64 ",\"bytes\":%" PRIu64
-                   ",\"width\":%" PRId64 ",\"vocab\":%" PRId64 ",\"encoder_layers\":%" PRId64 ",\"decoder_layers\":%" PRId64
-                   ",\"heads\":%" PRId64 ",\"tokenizer\":\"%s\",\"tokens\":%zu}\n", f->class_name, f->format, f->tensors,
-                   f->parameters, f->bytes, f->width, f->vocab, f->encoder_layers, f->decoder_layers, f->heads,
-                   tok_class(l.tok), tok_size(l.tok));
+        buf_printf(&b,
+                   ",\"class\":\"%s\",\"format\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64
+                   ",\"bytes\":%" PRIu64 ",\"width\":%" PRId64 ",\"vocab\":%" PRId64
+                   ",\"encoder_layers\":%" PRId64 ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64
+                   ",\"tokenizer\":\"%s\",\"tokens\":%zu}\n",
+                   f->class_name, f->format, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
+                   f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
     } else
-        buf_printf(&b, "folder      %s\nmodel       %s, width %" PRId64 ", %" PRId64 "+%" PRId64 " layers, %" PRId64 " heads, vocabulary %"
-                   PRId64 "\nweights     %s, %zu tensors, %" PRIu64 " parameters, %.1f MB\ntokenizer   %s, %zu tokens\n", f->folder,
-                   f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads, f->vocab, f->format, f->tensors,
-                   f->parameters, (double)f->bytes / 1e6, tok_class(l.tok), tok_size(l.tok));
+        buf_printf(&b,
+                   "folder      %s\nmodel       %s, width %" PRId64 ", %" PRId64 "+%" PRId64
+                   " layers, %" PRId64 " heads, vocabulary %" PRId64 "\nweights     %s, %zu tensors, %" PRIu64
+                   " parameters, %.1f MB\ntokenizer   %s, %zu tokens\n",
+                   f->folder, f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads,
+                   f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, tok_class(l.tok),
+                   tok_size(l.tok));
     return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : no_output();
 }
 
@@ -892,7 +1137,8 @@ static void list_entries(const char *title, const Entry *v, size_t n)
 {
     printf("%s\n", title);
     for (size_t i = 0; i < n; i++)
-        printf("  %-33s %s%s%s%s\n", v[i].name, v[i].summary, v[i].paper ? " (" : "", v[i].paper ? v[i].paper : "", v[i].paper ? ")" : "");
+        printf("  %-33s %s%s%s%s\n", v[i].name, v[i].summary, v[i].paper ? " (" : "",
+               v[i].paper ? v[i].paper : "", v[i].paper ? ")" : "");
 }
 
 static int cmd_list(Args *a)
@@ -902,7 +1148,8 @@ static int cmd_list(Args *a)
     const Entry *v;
     const char *const *names;
     size_t n;
-    if (all || !strcmp(what, "methods")) n = attr_method_list(&v), list_entries("methods", v, n), found = true;
+    if (all || !strcmp(what, "methods"))
+        n = attr_method_list(&v), list_entries("methods", v, n), found = true;
     if (all || !strcmp(what, "steps")) n = attr_step_list(&v), list_entries("steps", v, n), found = true;
     if (all || !strcmp(what, "aggregators")) {
         const char *name, *summary;
@@ -921,7 +1168,10 @@ static int cmd_list(Args *a)
         printf("models\n");
         for (size_t i = 0; i < n; i++) printf("  %s\n", names[i]);
     }
-    if (!found) return complain(arena_printf(a->a, "list: '%s' is unknown; methods, steps, aggregators, formats, models, all", what)), EXIT_USAGE;
+    if (!found)
+        return complain(arena_printf(
+                   a->a, "list: '%s' is unknown; methods, steps, aggregators, formats, models, all", what)),
+               EXIT_USAGE;
     return 0;
 }
 
@@ -929,14 +1179,20 @@ static int cmd_list(Args *a)
 static int cmd_export(Args *a)
 {
     Err e = {0};
-    if (a->n_rest != 2) return complain("export needs a built-in model and a folder: inseq export demo/en-nl FOLDER"), EXIT_USAGE;
+    if (a->n_rest != 2)
+        return complain("export needs a built-in model and a folder: inseq export demo/en-nl FOLDER"),
+               EXIT_USAGE;
     const char *name = a->rest[0], *to = a->rest[1];
     if (!dir_exists(arena_printf(a->a, BUILTIN "%s", name)) || !strchr(name, '/'))
-        return complain(arena_printf(a->a, "export: no model '%s' in this program; demo/en-nl and demo/yes-no are", name)), EXIT_INPUT;
+        return complain(arena_printf(
+                   a->a, "export: no model '%s' in this program; demo/en-nl and demo/yes-no are", name)),
+               EXIT_INPUT;
     if (file_exists(arena_printf(a->a, "%s/config.json", to)))
-        return complain(arena_printf(a->a, "export: %s holds a model already; give a new folder", to)), EXIT_INPUT;
+        return complain(arena_printf(a->a, "export: %s holds a model already; give a new folder", to)),
+               EXIT_INPUT;
     if (mkdir(to, 0777) && errno != EEXIST)
-        return complain(arena_printf(a->a, "export: %s: cannot make this folder: %s", to, strerror(errno))), EXIT_INPUT;
+        return complain(arena_printf(a->a, "export: %s: cannot make this folder: %s", to, strerror(errno))),
+               EXIT_INPUT;
     size_t n = strlen(name), files = 0, bytes = 0;
     for (const BuiltinFile *f = file_builtins; f->path; f++) {
         if (strncmp(f->path, name, n) || f->path[n] != '/') continue;
@@ -959,34 +1215,46 @@ typedef struct Story {
 static const Story story[] = {
     {"1. A translation, and where each word of it came from",
      {{TRANSLATE, "--attribute_target", "-i", "It is raining cats and dogs today."}},
-     "A column is a word that the model wrote. The first table says how much each word of the source mattered for it, the\n"
-     "second how much the words already written did; a column sums to 1 over both. An idiom is not put over word by word:\n"
-     "look which words the one for the downpour, pijpenstelen, came from. The last row is the probability that the model\n"
+     "A column is a word that the model wrote. The first table says how much each word of the source "
+     "mattered for it, the\n"
+     "second how much the words already written did; a column sums to 1 over both. An idiom is not put over "
+     "word by word:\n"
+     "look which words the one for the downpour, pijpenstelen, came from. The last row is the probability "
+     "that the model\n"
      "gave to each word."},
     {"2. The same sentence, forced into a literal translation",
-     {{TRANSLATE, "--attribute_target", "-i", "It is raining cats and dogs today.", "-g", "Het regent vandaag katten en honden."}},
-     "With -g the model does not choose: the target is given. Where the probability falls to nothing it would have written\n"
+     {{TRANSLATE, "--attribute_target", "-i", "It is raining cats and dogs today.", "-g",
+       "Het regent vandaag katten en honden."}},
+     "With -g the model does not choose: the target is given. Where the probability falls to nothing it "
+     "would have written\n"
      "something else; the scores say what it looked at all the same."},
     {"3. A question, and what speaks for one answer and against the other",
-     {{"attribute", "-m", "demo/yes-no", "-a", "input_x_gradient", "-fn", "contrast_prob_diff", "--step_scores",
-       "contrast_prob_diff", "probability", "-i", "Is Paris the capital of France?", "-g", "yes", "--contrast_targets", "no"}},
-     "What is attributed here is a difference, p(yes) - p(no), and the column says so: no \xe2\x86\x92 yes. Large numbers stand at\n"
-     "the words that tell the two answers apart. The end token is the same in both, so nothing is left to explain there."},
+     {{"attribute", "-m", "demo/yes-no", "-a", "input_x_gradient", "-fn", "contrast_prob_diff",
+       "--step_scores", "contrast_prob_diff", "probability", "-i", "Is Paris the capital of France?", "-g",
+       "yes", "--contrast_targets", "no"}},
+     "What is attributed here is a difference, p(yes) - p(no), and the column says so: no \xe2\x86\x92 yes. "
+     "Large numbers stand at\n"
+     "the words that tell the two answers apart. The end token is the same in both, so nothing is left to "
+     "explain there."},
     {"4. Two runs compared: the nurse lost her key, or his",
      {{TRANSLATE, "-i", "The nurse lost her key.", "--hide_attributions", "-o", "her.json"},
       {TRANSLATE, "-i", "The nurse lost his key.", "--hide_attributions", "-o", "his.json"},
       {"diff", "her.json", "his.json"}},
-     "Each number is the second run's minus the first's. One word of the source was changed and two words of the\n"
-     "translation changed with it: the possessive, and the nurse, who became a man. The largest number stands where the\n"
-     "nurse's column meets the possessive's row: his counted for verpleger much more than her did for verpleegster."},
+     "Each number is the second run's minus the first's. One word of the source was changed and two words of "
+     "the\n"
+     "translation changed with it: the possessive, and the nurse, who became a man. The largest number "
+     "stands where the\n"
+     "nurse's column meets the possessive's row: his counted for verpleger much more than her did for "
+     "verpleegster."},
 };
 #undef TRANSLATE
 enum { N_STORY = sizeof story / sizeof *story };
 
 // One command: as it would be typed (the result), then run. Files of its own are in `folder`.
-static const char *demo_command(Args *a, const char *const *word, const char *folder, bool quiet, Attribution *shown, int *code)
+static const char *demo_command(Args *a, const char *const *word, const char *folder, bool quiet,
+                                Attribution *shown, int *code)
 {
-    char *argv[24] = {(char *)(uintptr_t)"inseq"};
+    char *argv[24] = {(char *)(uintptr_t) "inseq"};
     int argc = 1;
     bool hides = false;
     Buf typed = {.arena = a->a};
@@ -998,7 +1266,7 @@ static const char *demo_command(Args *a, const char *const *word, const char *fo
         argv[argc] = file ? arena_printf(a->a, "%s/%s", folder, w) : (char *)(uintptr_t)w;
         buf_printf(&typed, " %s%s%s", quote, w, quote);
     }
-    if (quiet && !hides) argv[argc++] = (char *)(uintptr_t)"--hide_attributions";
+    if (quiet && !hides) argv[argc++] = (char *)(uintptr_t) "--hide_attributions";
     if (!quiet) printf("  %s\n", str_zero(a->a, buf_view(&typed)));
     if (!quiet && !hides) printf("\n");
     fflush(stdout);
@@ -1034,20 +1302,30 @@ static int cmd_demo(Args *a)
     const char *tmp = getenv("TMPDIR"), *html = text(a, "html");
     char *folder = arena_printf(a->a, "%s/inseq-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(folder))
-        return complain(arena_printf(a->a, "demo: %s: cannot make this folder: %s; TMPDIR can name another place", folder,
-                                     strerror(errno))), EXIT_INPUT;
+        return complain(arena_printf(a->a,
+                                     "demo: %s: cannot make this folder: %s; TMPDIR can name another place",
+                                     folder, strerror(errno))),
+               EXIT_INPUT;
     int code = demo_chapters(a, folder, chapter);
-    unlink(arena_printf(a->a, "%s/her.json", folder)), unlink(arena_printf(a->a, "%s/his.json", folder)), rmdir(folder);
+    unlink(arena_printf(a->a, "%s/her.json", folder)), unlink(arena_printf(a->a, "%s/his.json", folder)),
+        rmdir(folder);
     if (code) return code;
     if (html) {
         Buf b = {.arena = a->a};
-        ReportOptions o = {.unicode = true, .min_val = NAN, .max_val = NAN, .title = "inseq demo: why a model wrote what it wrote"};
-        if (!attr_html_story(a->a, chapter, N_STORY, &o, &b, &e) || !file_write(html, buf_view(&b), &e)) return fail(&e, EXIT_INPUT);
+        ReportOptions o = {.unicode = true,
+                           .min_val = NAN,
+                           .max_val = NAN,
+                           .title = "inseq demo: why a model wrote what it wrote"};
+        if (!attr_html_story(a->a, chapter, N_STORY, &o, &b, &e) || !file_write(html, buf_view(&b), &e))
+            return fail(&e, EXIT_INPUT);
         printf("\nThe whole story as a page: %s\n", html);
     }
-    printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it; 'inseq list models' says\n"
-           "which kinds. --viz_path FILE.html writes the tables as a page, --svg FILE.svg as a figure, -o FILE.json saves them\n"
-           "for Python's Inseq. The two small models here were trained by this program on made-up sentences and are good for\n"
+    printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it; "
+           "'inseq list models' says\n"
+           "which kinds. --viz_path FILE.html writes the tables as a page, --svg FILE.svg as a figure, -o "
+           "FILE.json saves them\n"
+           "for Python's Inseq. The two small models here were trained by this program on made-up sentences "
+           "and are good for\n"
            "nothing else; 'inseq export demo/en-nl FOLDER' writes one out.\n");
     return 0;
 }
@@ -1059,7 +1337,8 @@ static const struct {
     int (*run)(Args *);
     const char *usage, *summary;
 } commands[] = {
-    {"attribute", ATTRIBUTE, 0, cmd_attribute, "-m MODEL -a METHOD -i TEXT ... [options]", "why the model wrote what it wrote"},
+    {"attribute", ATTRIBUTE, 0, cmd_attribute, "-m MODEL -a METHOD -i TEXT ... [options]",
+     "why the model wrote what it wrote"},
     {"generate", GENERATE, 0, cmd_generate, "-m MODEL -i TEXT ... [options]", "what the model writes"},
     {"tokenize", TOKENIZE, 0, cmd_tokenize, "-m MODEL -i TEXT ... | --jsonl", "text to tokens and back"},
     {"diff", SHOW, 2, cmd_diff, "A.json B.json [options]", "two saved attributions side by side: B minus A"},
@@ -1068,18 +1347,23 @@ static const struct {
      "how near this machine's limits a run comes"},
     {"info", INFO, 0, cmd_info, "-m MODEL", "what is in a checkpoint folder"},
     {"demo", DEMO, 0, cmd_demo, "", "a minute with the models inside this program"},
-    {"export", 0, 2, cmd_export, "demo/en-nl|demo/yes-no FOLDER", "a model inside this program, as a checkpoint folder"},
+    {"export", 0, 2, cmd_export, "demo/en-nl|demo/yes-no FOLDER",
+     "a model inside this program, as a checkpoint folder"},
     {"list", 0, 1, cmd_list, "[methods|steps|aggregators|formats|models]", "what there is to choose from"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void usage(FILE *to)
 {
-    fprintf(to, "inseq " VERSION ": why a sequence model wrote what it wrote\n\n"
-                "  inseq attribute -m FOLDER -a input_x_gradient --attribute_target --step_scores probability \\\n"
-                "      -i \"The nurse went to the hospital.\" --viz_path heatmap.html\n\n");
-    for (int i = 0; i < (int)N_COMMANDS; i++) fprintf(to, "  inseq %-10s %s\n", commands[i].name, commands[i].summary);
-    fprintf(to, "\n'inseq COMMAND --help' lists a command's options. FOLDER is a checkpoint as the Hugging Face Hub lays it out.\n");
+    fprintf(
+        to,
+        "inseq " VERSION ": why a sequence model wrote what it wrote\n\n"
+        "  inseq attribute -m FOLDER -a input_x_gradient --attribute_target --step_scores probability \\\n"
+        "      -i \"The nurse went to the hospital.\" --viz_path heatmap.html\n\n");
+    for (int i = 0; i < (int)N_COMMANDS; i++)
+        fprintf(to, "  inseq %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n'inseq COMMAND --help' lists a command's options. FOLDER is a checkpoint as the Hugging "
+                "Face Hub lays it out.\n");
 }
 
 static int command_help(Arena *a, int c)
@@ -1094,25 +1378,31 @@ static int command_help(Arena *a, int c)
 static int manual(Arena *a)
 {
     Buf b = {.arena = a};
-    buf_str(&b, STR_LIT(".TH INSEQ 1 \"\" \"inseq " VERSION "\" \"User Commands\"\n.SH NAME\ninseq \\- why a sequence model wrote what it "
-                        "wrote\n.SH SYNOPSIS\n.B inseq\nCOMMAND [options]\n.SH EXAMPLE\n.EX\n"
-                        "inseq attribute \\-m FOLDER \\-a input_x_gradient \\-\\-step\\-scores probability \\-i \"TEXT\"\n.EE\n"
-                        ".SH COMMANDS\nFOLDER and MODEL are a checkpoint as the Hugging Face Hub lays it out. "
-                        "Underscores work in place of hyphens in options.\n"));
+    buf_str(&b,
+            STR_LIT(".TH INSEQ 1 \"\" \"inseq " VERSION
+                    "\" \"User Commands\"\n.SH NAME\ninseq \\- why a sequence model wrote what it "
+                    "wrote\n.SH SYNOPSIS\n.B inseq\nCOMMAND [options]\n.SH EXAMPLE\n.EX\n"
+                    "inseq attribute \\-m FOLDER \\-a input_x_gradient \\-\\-step\\-scores probability \\-i "
+                    "\"TEXT\"\n.EE\n"
+                    ".SH COMMANDS\nFOLDER and MODEL are a checkpoint as the Hugging Face Hub lays it out. "
+                    "Underscores work in place of hyphens in options.\n"));
     for (int c = 0; c < (int)N_COMMANDS; c++) {
         buf_printf(&b, ".SS inseq %s\n.PP\n.B ", commands[c].name);
         man_text(&b, arena_printf(a, "inseq %s %s", commands[c].name, commands[c].usage));
         buf_str(&b, STR_LIT(".PP\n")), man_text(&b, commands[c].summary);
         options_man(options, N_OPTIONS, commands[c].options, &b);
     }
-    buf_str(&b, STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong, 2 usage, 3 some texts failed and the others were kept (or memory ran "
+    buf_str(&b, STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong, 2 usage, 3 some texts failed and the "
+                        "others were kept (or memory ran "
                         "out), 130 interrupted.\n"));
     return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : no_output();
 }
 
 static void no_memory(size_t wanted)
 {
-    fprintf(stderr, "inseq: out of memory: %zu bytes were needed; a smaller --batch_size or --max_memory may help\n", wanted);
+    fprintf(stderr,
+            "inseq: out of memory: %zu bytes were needed; a smaller --batch_size or --max_memory may help\n",
+            wanted);
     exit(EXIT_SOME);
 }
 
@@ -1138,19 +1428,26 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
         if (help) return command_help(arena, i);
         Args a = {.a = arena, .shown = shown};
         Err e = {0};
-        if (!options_parse(arena, options, N_OPTIONS, commands[i].options, argc - 2, argv + 2, a.value, &a.rest, &a.n_rest, &e))
+        if (!options_parse(arena, options, N_OPTIONS, commands[i].options, argc - 2, argv + 2, a.value,
+                           &a.rest, &a.n_rest, &e))
             return fail(&e, EXIT_USAGE);
         if (a.n_rest > commands[i].words)
-            return complain(arena_printf(arena, "%s: '%s' belongs to no option; 'inseq %s --help' lists them", word,
-                                         a.rest[commands[i].words], word)), EXIT_USAGE;
+            return complain(arena_printf(arena, "%s: '%s' belongs to no option; 'inseq %s --help' lists them",
+                                         word, a.rest[commands[i].words], word)),
+                   EXIT_USAGE;
         return commands[i].run(&a);
     }
     if (!strcmp(word, "attribute-dataset") || !strcmp(word, "attribute-context"))
-        return complain(arena_printf(arena, "%s is not supported yet; 'inseq attribute -i @FILE' takes a text a line", word)), EXIT_USAGE;
+        return complain(arena_printf(
+                   arena, "%s is not supported yet; 'inseq attribute -i @FILE' takes a text a line", word)),
+               EXIT_USAGE;
     const char *near = str_nearest(str_of(word), names, N_COMMANDS);
-    if (*word == '-') return complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'", word, word)), EXIT_USAGE;
-    fprintf(stderr, "inseq: unknown command '%s'%s%s%s\n", word, near ? "; did you mean " : "; 'inseq help' lists them", near ? near : "",
-            near ? "?" : "");
+    if (*word == '-')
+        return complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'", word,
+                                     word)),
+               EXIT_USAGE;
+    fprintf(stderr, "inseq: unknown command '%s'%s%s%s\n", word,
+            near ? "; did you mean " : "; 'inseq help' lists them", near ? near : "", near ? "?" : "");
     return EXIT_USAGE;
 }
 
