@@ -30,7 +30,7 @@ fast := $(if $(SAN),-O1 -g0,-O3) # sanitized, the tiles would take gcc minutes
 isa_avx512 := $(fast) -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
 isa_avx2   := $(fast) -mavx2 -mfma -mf16c
 isa_neon   := $(fast)
-isa_scalar := -Og   # for correctness, not speed; gcc -O2 takes half a minute over it
+isa_scalar := -Og   # for correctness, not speed
 
 SRC  := $(filter-out tensor/kern.c,$(wildcard tensor/*.c nn/*.c tok/*.c attr/*.c))
 OBJ  := $(SRC:%.c=$(B)/%.o) $(ISAS:%=$(B)/tensor/kern_%.o)

@@ -870,11 +870,17 @@ TEST(cli_interrupt)
     Buf in = {.arena = A};
     for (int i = 0; i < 3000; i++)
         buf_printf(&in, "%s\n", "Don't get hot-headed mate, it's easy peasy to study models with Inseq!");
+    const char *json = arena_printf(A, "%s/o.json", kit_folder(A));
     Run r = RUN_WITH(UNPACK({.in = in.s, .interrupt_after = 400}), "attribute", "-m", TRAINED, "-a",
-                     "input_x_gradient", "--attribute_target", "-bs", "1", "--hide", "-i", "-");
+                     "input_x_gradient", "--attribute_target", "-bs", "1", "--hide", "-i", "-", "-o", json);
     if (r.code != 130 && r.signal != SIGINT)
         FAIL("interrupted: exit code %d, signal %d: %s", r.code, r.signal, r.err);
     else test_count(1);
+    if (strstr(r.err, "finished texts were kept")) { // what was finished is in a whole file
+        Run kept = RUN("show", json, "--format", "json");
+        check_ran("show what was kept", kept);
+        CHECK_HAS(kept.out, "input_x_gradient");
+    } else CHECK(!file_exists(json)); // it came before the first text was done
 }
 
 // ------------------------------------------------------------------------------------------ faults
