@@ -4,6 +4,7 @@
 #include "tensor.h"
 
 typedef struct Node Node;
+enum { INPUTS = 6 }; // of a node at most
 
 // One operation: a row in ops.def and a file that ends with `const Op op_NAME`.
 typedef struct Op {
@@ -23,7 +24,7 @@ typedef struct Op {
 
 struct Node {
     const Op *op;
-    Tensor *in[4], *out;
+    Tensor *in[INPUTS], *out;
     float *kept;  // what forward leaves for backward
     float number; // eps or factor
     bool first;   // the first input's gradient has the output's layout and holds nothing yet, not even zeros
@@ -39,6 +40,7 @@ struct Node {
 Tensor *tape_run(Tape *t, Node n);                        // shape, forward, record; returns the output
 Node *tape_node(Tape *t, int64_t i);                      // the i-th recorded, NULL behind the last
 const Node *tape_maker(const Tape *t, const Tensor *out); // the node that made it, NULL if not recorded
+Arena *tape_back(Tape *t);                                // for what `reach` leaves to `backward`
 void shape_of_first(Node *n, Tape *t);                    // an output like the first input
 float *tape_scratch(Tape *t, int64_t n);                  // floats that live until the op returns
 void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n,
@@ -64,3 +66,6 @@ void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, co
 int64_t product_nn_scratch(int64_t rows, int64_t n, int64_t k); // floats that product_nn takes
 void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows,
                 const void *b, WType type, int64_t ldb, int64_t n, int64_t k, bool add);
+
+// What a recorded linear layer was made of (b may be NULL); false if another op made the tensor.
+bool linear_parts(const Tape *t, const Tensor *made, Tensor **x, const Tensor **w, const Tensor **b);

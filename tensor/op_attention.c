@@ -8,16 +8,21 @@
 // Keeps p [H, n_queries, n_keys] of every sequence. Masked entries hold an exact 0, and 0 adds nothing to a chain of
 // fused multiply-adds, so decoding one row at a time gives the bits of the whole pass.
 //
+// dq and dk go past the projections that made q and k where that is less work (fold.h).
+//
 // Keys may be longer than their sequences' values in use (a decoding cache): `seqs` of k says how many rows count.
-#include "op.h"
+#include "fold.h"
 
 #include <string.h>
+
+enum { FOLDED = 4 }; // input 4 + i: what q (0) or k (1) was made of, while a fold goes back to it
 
 typedef struct Kept { // what forward leaves
     int64_t *at;      // [sequences] where p of each begins
     float *p;
     int32_t *bucket; // of relative position key - query, from -limit to limit
     int64_t limit;
+    Fold fold[2]; // of q and of k
 } Kept;
 
 static Kept *kept(const Node *n) { return (Kept *)(void *)n->kept; }
@@ -63,6 +68,7 @@ static void shape(Node *n, Tape *t)
         s->limit = keys > s->limit ? keys : s->limit;
     }
     s->p = arena_new_raw(tape_arena(t), float, total);
+    s->fold[0] = fold_of(t, q, k, n->how.heads), s->fold[1] = fold_of(t, k, q, n->how.heads);
     n->kept = (float *)(void *)s;
     if (n->how.keys_of) { // the caller's may be gone on the way back
         int32_t *copy = arena_new_raw(tape_arena(t), int32_t, q->seqs->n);
@@ -150,16 +156,22 @@ static void reach(Node *n, Tape *t)
 {
     const Layout *l = n->out->layout;
     const Rows *qs = n->in[0]->seqs, *ks = n->in[1]->seqs;
-    for (int i = 1; i < 3; i++)
-        if (n->in[i]->wanted) tape_reach_keys(t, n->in[i], l, n->how.keys_of);
+    Fold *fold = kept(n)->fold;
+    for (int i = 0; i < 2; i++) fold_begin(&fold[i], t, l->K), n->in[FOLDED + i] = NULL;
     for (int64_t k = 0; k < l->K; k++) {
         int32_t seq = l->seq[k], of = keys_of(n, seq);
-        int64_t last = l->row0[k] - qs->start[seq] + l->n[k] - 1;
-        int64_t keys = l->n[k] ? visible(n, last, qs->len[seq], ks->len[of]) : 0;
-        if (n->in[0]->wanted) tape_reach(t, n->in[0], k, l->row0[k], l->n[k], l);
-        if (n->in[1]->wanted) tape_reach(t, n->in[1], k, ks->start[of], keys, l);
-        if (n->in[2]->wanted) tape_reach(t, n->in[2], k, ks->start[of], keys, l);
+        int64_t q0 = l->row0[k], k0 = ks->start[of], queries = q0 + l->n[k] - qs->start[seq];
+        int64_t keys = l->n[k] ? visible(n, queries - 1, qs->len[seq], ks->len[of]) : 0;
+        if (fold_take(&fold[0], k, q0, l->n[k], k0, keys)) n->in[FOLDED] = fold[0].x;
+        if (fold_take(&fold[1], k, k0, keys, qs->start[seq], queries)) n->in[FOLDED + 1] = fold[1].x;
+        for (int i = 0; i < 3; i++) {
+            Tensor *to = i < 2 && folded(&fold[i], k) ? fold[i].x : n->in[i];
+            if (!to->wanted) continue;
+            if (i) tape_reach_keys(t, to, l, n->how.keys_of);
+            tape_reach(t, to, k, i ? k0 : q0, i ? keys : l->n[k], l);
+        }
     }
+    for (int i = 0; i < 2; i++) fold_end(&fold[i]);
 }
 
 // Where the gradient of row `row` for cotangent k begins in x, or NULL if none is wanted.
@@ -195,16 +207,20 @@ static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch, f
                 *kh = key->f + key->seqs->start[ks] * key->cols + h * d;
     const float *vh = v->f + v->seqs->start[ks] * v->cols + h * dv;
     float *dp = scratch, *dz = dp + rows * seen;
-    float *dq = grad_row(q, k, l->row0[k]), *dk = grad_row(key, k, key->seqs->start[ks]);
+    const Fold *fq = &kept(n)->fold[0], *fk = &kept(n)->fold[1];
+    float *dq = folded(fq, k) ? NULL : grad_row(q, k, l->row0[k]);
+    float *dk = folded(fk, k) ? NULL : grad_row(key, k, key->seqs->start[ks]);
     float *dvh = grad_row(v, k, v->seqs->start[ks]);
 
     if (dvh) K->gemm_nn(dvh + h * dv, v->cols, p, 1, nk, seen, dy, W_F32, y->cols, 0, dv, dv, rows, true);
-    if (!dq && !dk && !sums) return;
+    if (!dq && !dk && !folded(fq, k) && !folded(fk, k) && !sums) return;
     K->gemm_nt(dp, seen, dy, y->cols, rows, vh, W_F32, v->cols, 0, seen, seen, dv, false);
     memset(dz, 0, (size_t)(rows * seen) * sizeof(float));
     for (int64_t i = 0; i < rows; i++) K->softmax_dx(dz + i * seen, dp + i * seen, p + i * nk, seen);
     if (sums) bias_back(n, sums, dz, rows, first, seen, nk - nq);
     K->scale(dz, n->how.scale, dz, rows * seen);
+    if (folded(fq, k)) fold_in(fq, k, h, dz, seen, 1, 0, seen);
+    if (folded(fk, k)) fold_in(fk, k, h, dz, 1, seen, first, rows);
     if (dq) K->gemm_nn(dq + h * d, q->cols, dz, seen, 1, rows, kh, W_F32, key->cols, 0, d, d, seen, true);
     if (dk) K->gemm_nn(dk + h * d, key->cols, dz, 1, seen, seen, qh, W_F32, q->cols, 0, d, d, rows, true);
 }
@@ -230,7 +246,8 @@ static bool trained_bias(const Node *n) { return n->how.bias && n->how.bias->wan
 static int64_t scratch(const Node *n)
 {
     Job j = back_job(n);
-    return deal(&j) * j.each + (trained_bias(n) ? j.items * n->how.bias->rows : 0);
+    return deal(&j) * j.each + (trained_bias(n) ? j.items * n->how.bias->rows : 0) +
+           fold_scratch(&kept(n)->fold[0]) + fold_scratch(&kept(n)->fold[1]);
 }
 
 static void backward(Node *n, Tape *t)
@@ -238,7 +255,9 @@ static void backward(Node *n, Tape *t)
     Job j = back_job(n);
     int64_t heads = n->how.heads, buckets = trained_bias(n) ? n->how.bias->rows : 0;
     if (buckets) j.sums = tape_scratch(t, j.items * buckets);
+    for (int i = 0; i < 2; i++) fold_start(&kept(n)->fold[i], t);
     run(j, t, backward_part);
+    for (int i = 0; i < 2; i++) fold_back(&kept(n)->fold[i], t);
     for (int64_t i = 0; i < (buckets ? j.items : 0); i++)
         for (int64_t b = 0; n->out->layout->n[i / heads] && b < buckets; b++)
             n->how.bias->grad[b * heads + i % heads] += j.sums[i * buckets + b];

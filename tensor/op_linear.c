@@ -82,3 +82,11 @@ Tensor *tn_linear(Tape *t, Tensor *x, Tensor *w, Tensor *b)
 {
     return tape_run(t, (Node){.op = &op_linear, .in = {x, w, b}});
 }
+
+bool linear_parts(const Tape *t, const Tensor *made, Tensor **x, const Tensor **w, const Tensor **b)
+{
+    const Node *n = tape_maker(t, made);
+    if (!n || n->op != &op_linear) return false;
+    *x = n->in[0], *w = n->in[1], *b = n->in[2];
+    return true;
+}

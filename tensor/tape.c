@@ -79,6 +79,7 @@ void tape_record(Tape *t, bool on) { t->recording = on; }
 void tape_lrp(Tape *t, bool on) { t->lrp = on; }
 void tape_dry(Tape *t, bool on) { t->dry = on; }
 Arena *tape_arena(Tape *t) { return t->values; }
+Arena *tape_back(Tape *t) { return t->back; }
 size_t tape_peak(const Tape *t) { return t->peak; }
 
 static void note_peak(Tape *t)
@@ -129,7 +130,7 @@ void shape_of_first(Node *n, Tape *t) { n->out = tn_new(t, n->in[0]->rows, n->in
 Tensor *tape_run(Tape *t, Node n)
 {
     n.op->shape(&n, t);
-    for (int i = 0; i < 4; i++) n.out->wanted |= n.in[i] && n.in[i]->wanted;
+    for (int i = 0; i < INPUTS; i++) n.out->wanted |= n.in[i] && n.in[i]->wanted;
     double start = clock_now(t);
     if (!t->dry) n.op->forward(&n, t);
     if (t->profile) profile_of(t, n.op)->forward += clock_now(t) - start;
@@ -394,7 +395,7 @@ void tape_reach_keys(Tape *t, Tensor *in, const Layout *like, const int32_t *key
 void tape_reach_rows(Node *n, Tape *t)
 {
     const Layout *l = n->out->layout;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < INPUTS; i++)
         if (n->in[i] && n->in[i]->wanted && n->in[i]->seqs)
             for (int64_t k = 0; k < l->K; k++) tape_reach(t, n->in[i], k, l->row0[k], l->n[k], l);
 }
@@ -464,7 +465,7 @@ static void find_layouts(Tape *t, Tensor *out, const Layout *seed)
 {
     for (int64_t i = 0; i < t->n_nodes; i++) {
         clear(t->node[i].out);
-        for (int j = 0; j < 4; j++) clear(t->node[i].in[j]);
+        for (int j = 0; j < INPUTS; j++) clear(t->node[i].in[j]);
     }
     memset(t->shared, 0, sizeof t->shared), t->n_shared = 0;
     int32_t *seq = arena_new(t->back, int32_t, seed->K);
@@ -487,9 +488,9 @@ static void go_back(Tape *t, Tensor *out)
         Node *n = &t->node[i];
         if (!n->out->wanted || !n->out->layout || !n->out->grad) continue;
         n->first = false;
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < INPUTS; j++) {
             Tensor *x = n->in[j];
-            if (!x || !x->wanted || !x->seqs || x->grad) continue;
+            if (!x || !x->wanted || !x->seqs || !x->layout || x->grad) continue;
             if (!x->layout->row) x->layout = settle(t, x->layout); // a leaf
             bool first = j == 0 && n->op->sets && x->layout == n->out->layout && !(t->lrp && n->op->lrp);
             x->grad = gradient(t, x->layout->total * x->cols, !first);
@@ -538,7 +539,7 @@ size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout)
     size_t bytes = t->planned + t->planned_scratch + arena_used(t->back); // the last: layouts
     for (int64_t i = 0; i < t->n_nodes; i++) {
         clear(t->node[i].out);
-        for (int j = 0; j < 4; j++) clear(t->node[i].in[j]);
+        for (int j = 0; j < INPUTS; j++) clear(t->node[i].in[j]);
     }
     return bytes;
 }
