@@ -542,7 +542,7 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const
             UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
             if (n == 16 && m == 16 && w->type == F32) {
                 V16 t[16];
-                turn(t, right_at(w, k0 + p, j), w->row);
+                (R <= 4 ? v_load_turned : turn)(t, right_at(w, k0 + p, j), w->row);
                 UNROLL for (int64_t i = 0; i < 16; i++) UNROLL for (int r = 0; r < R; r++) acc[r] =
                     v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
             } else {

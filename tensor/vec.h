@@ -79,6 +79,27 @@ INLINE void v_transpose(V16 r[16])
         r[12 + c] = _mm512_shuffle_f32x4(t[4 + c], t[12 + c], 0xdd);
     }
 }
+// Four numbers of rows i, i + 4, i + 8 and i + 12: one quarter of what is turned, in half the shuffles of v_transpose.
+INLINE V16 load_fours(const char *p, int64_t row)
+{
+    V16 x = _mm512_castps128_ps512(_mm_loadu_ps((const float *)(const void *)p));
+    x = _mm512_mask_broadcast_f32x4(x, 0x00f0, _mm_loadu_ps((const float *)(const void *)(p + 4 * row)));
+    x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps((const float *)(const void *)(p + 8 * row)));
+    return _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps((const float *)(const void *)(p + 12 * row)));
+}
+#define V_LOAD_TURNED
+INLINE void v_load_turned(V16 t[16], const char *p, int64_t row)
+{
+    V16 u[4][4]; // a row's four quarters one after the other: rows often share a set of the cache
+    for (int i = 0; i < 4; i++)
+        for (int q = 0; q < 4; q++) u[q][i] = load_fours(p + i * row + 16 * q, row);
+    for (int q = 0; q < 4; q++) {
+        V16 a = _mm512_unpacklo_ps(u[q][0], u[q][1]), b = _mm512_unpacklo_ps(u[q][2], u[q][3]);
+        t[4 * q] = _mm512_shuffle_ps(a, b, 0x44), t[4 * q + 1] = _mm512_shuffle_ps(a, b, 0xee);
+        a = _mm512_unpackhi_ps(u[q][0], u[q][1]), b = _mm512_unpackhi_ps(u[q][2], u[q][3]);
+        t[4 * q + 2] = _mm512_shuffle_ps(a, b, 0x44), t[4 * q + 3] = _mm512_shuffle_ps(a, b, 0xee);
+    }
+}
 
 #elif defined(__AVX2__) && defined(__FMA__)
 // ------------------------------------------------------------------------------------------------ AVX2 + FMA
@@ -311,6 +332,15 @@ INLINE void v_transpose(V16 r[16])
     for (int i = 0; i < 16; i++)
         for (int j = 0; j < 16; j++) t[j].f[i] = r[i].f[j];
     memcpy(r, t, sizeof t);
+}
+#endif
+
+// Sixteen floats of sixteen rows, turned: t[i] is column i.
+#ifndef V_LOAD_TURNED
+INLINE void v_load_turned(V16 t[16], const char *p, int64_t row)
+{
+    UNROLL for (int64_t i = 0; i < 16; i++) t[i] = v_load(p + i * row);
+    v_transpose(t);
 }
 #endif
 
