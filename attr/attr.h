@@ -208,9 +208,9 @@ typedef struct BenchProduct {
 } BenchProduct;
 
 typedef struct BenchResult {
-    double loading;                       // seconds to open model and tokenizer: the caller's to fill in
-    double peak, bandwidth;               // of the machine with the pool's threads: FLOP/s, bytes/s
-    double flops;                         // that the attribution needs (attr_flops)
+    double loading;         // seconds to open model and tokenizer: the caller's to fill in
+    double peak, bandwidth; // of the machine with the pool's threads: FLOP/s, bytes/s
+    double flops, done;     // that the attribution needs (attr_flops); those that its products were
     double attribution, attribution_best; // seconds, median and least of the runs
     double decoding[2],
         decode_step[2];  // seconds with beam 1 and 4: of all tokens with the encoder, of one step

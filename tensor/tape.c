@@ -35,6 +35,7 @@ struct Tape {
     size_t planned;         // of gradients,
     size_t planned_scratch; // of the operation that needs most beside them
     ProfileOp *profile;     // where times are added; NULL: off
+    double flops;           // of the operation that runs
 };
 
 static double clock_now(const Tape *t) // 0 while nobody asks
@@ -44,15 +45,16 @@ static double clock_now(const Tape *t) // 0 while nobody asks
     return (double)s.tv_sec + 1e-9 * (double)s.tv_nsec;
 }
 
-static ProfileOp *profile_of(const Tape *t, const Op *op)
+static ProfileOp *profile_of(Tape *t, const Op *op)
 {
     int i = 0;
     while (i < PROFILE_OPS - 1 && t->profile[i].name && t->profile[i].name != op->name) i++;
     t->profile[i].name = op->name;
+    t->profile[i].flops += t->flops, t->flops = 0;
     return &t->profile[i];
 }
 
-void tape_profile(Tape *t, ProfileOp *ops) { t->profile = ops; }
+void tape_profile(Tape *t, ProfileOp *ops) { t->profile = ops, t->flops = 0; }
 
 Tape *tape_create(Arena *a)
 {
@@ -275,6 +277,7 @@ void product_nt(Tape *t, float *c, int64_t ldc, const float *x, int64_t rows, co
                  .k = w->cols,
                  .bias = bias,
                  .add = add};
+    t->flops += 2 * (double)rows * (double)w->rows * (double)w->cols;
     if (rows > FEW && w->cols) p.a = pack(t, x, w->cols, 1, rows, w->cols), p.ai = 0;
     pool_run(pieces(&p), part_nt, &p);
 }
@@ -332,6 +335,7 @@ void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int6
     Product p = {
         .c = c, .ldc = ldc, .rows = rows, .b = b, .type = (int)type, .ldb = ldb, .n = n, .k = k, .add = add};
     if (!rows) return;
+    t->flops += 2 * (double)rows * (double)n * (double)k;
     p.a = k ? pack(t, a, ai, ak, rows, k) : a;
     if (sums_apart(rows, k)) add_sums(&p, t);
     else pool_run(pieces(&p), part_nn, &p);

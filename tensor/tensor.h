@@ -63,11 +63,12 @@ void tape_dry(Tape *t, bool on);
 // input times its "gradient" is its relevance (attr/attn_lrp.c). Data only, no weights'. Off at first; holds until changed.
 void tape_lrp(Tape *t, bool on);
 
-// Where the time goes: seconds by operation, in the order of ops.def; NULL names end the list.
+// Where the time goes: seconds by operation, and the floating-point operations of its large matrix products; NULL names end
+// the list.
 enum { PROFILE_OPS = 32 };
 typedef struct ProfileOp {
     const char *name;
-    double forward, backward;
+    double forward, backward, flops;
 } ProfileOp;
 void tape_profile(Tape *t, ProfileOp *ops); // [PROFILE_OPS], added to; NULL: off
 Arena *tape_arena(Tape *t);                 // for values that live as long as the nodes
