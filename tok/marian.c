@@ -31,21 +31,31 @@ static bool matches(const char *folder, Str class, const char *model_type)
            (folder_has(folder, "source.spm") && folder_has(folder, "vocab.json"));
 }
 
-static bool open_side(Arena *a, Side *s, Str unk, const char *vocab_path, Err *e)
+// The ids of one side's pieces; the sides are done side by side.
+static void find_ids(int64_t i, void *context)
 {
-    s->unk = vocab_id(s->vocab, unk);
-    if (s->unk < 0)
-        return err_set(e, "%s: the unknown token '%.*s' is not in it", vocab_path,
-                       (int)(unk.n < 40 ? unk.n : 40), unk.s);
+    Side *s = (Side *)context + i;
     size_t n = sp_size(s->sp);
-    s->id = arena_new_raw(a, int32_t, n);
-    Arena *scratch = arena_create(a);
+    Arena *scratch = arena_create(NULL);
     Str *piece = arena_new_raw(scratch, Str, n);
-    for (size_t i = 0; i < n; i++) piece[i] = sp_piece(s->sp, (int32_t)i);
+    for (size_t p = 0; p < n; p++) piece[p] = sp_piece(s->sp, (int32_t)p);
     vocab_ids(s->vocab, piece, n, s->id);
-    for (size_t i = 0; i < n; i++)
-        if (s->id[i] < 0) s->id[i] = s->unk;
+    for (size_t p = 0; p < n; p++)
+        if (s->id[p] < 0) s->id[p] = s->unk;
     arena_free(scratch);
+}
+
+static bool open_sides(Arena *a, Side side[2], Str unk, const char *const vocab_path[2], Err *e)
+{
+    for (int i = 0; i < 2; i++) {
+        Side *s = &side[i];
+        s->unk = vocab_id(s->vocab, unk);
+        if (s->unk < 0)
+            return err_set(e, "%s: the unknown token '%.*s' is not in it", vocab_path[i],
+                           (int)(unk.n < 40 ? unk.n : 40), unk.s);
+        s->id = arena_new_raw(a, int32_t, sp_size(s->sp));
+    }
+    pool_run(2, find_ids, side);
     return true;
 }
 
@@ -102,8 +112,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     t->ids = s[0].vocab, t->strings = s[1].vocab;
 
     Str unk = special_text(config, "unk_token", "<unk>");
-    for (int i = 0; i < 2; i++)
-        if (!open_side(a, &s[i], unk, path[i], e)) return NULL;
+    if (!open_sides(a, s, unk, path, e)) return NULL;
     if (!added_from_config(a, t, config, false, folder, e)) return NULL;
     added_sizes(t);
     t->unk = added_special(a, t, unk);
