@@ -180,15 +180,13 @@ static float *grad_row(const Tensor *x, int64_t k, int64_t row)
     return x->wanted ? x->grad + (x->layout->at[k] + row - x->layout->row0[k]) * x->cols : NULL;
 }
 
-// A training's: each head of a cotangent sums dz by buckets into its own [buckets], so that threads do not meet.
-static void bias_back(const Node *n, float *sums, const float *dz, int64_t rows, int64_t first, int64_t seen,
-                      int64_t past)
+// A training's: each head of a cotangent sums dz by buckets into its own [buckets], so that threads do not meet. One row, the
+// i-th of its sequence, `past` keys before the first.
+static void bias_back(const Node *n, float *sums, const float *dz, int64_t i, int64_t seen, int64_t past)
 {
-    memset(sums, 0, (size_t)n->how.bias->rows * sizeof(float));
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0, end = n->how.causal && past + first + i + 1 < seen ? past + first + i + 1 : seen;
-             j < end; j++)
-            sums[kept(n)->bucket[kept(n)->limit + j - (past + first + i)]] += dz[i * seen + j];
+    const int32_t *bucket = kept(n)->bucket + kept(n)->limit - (past + i);
+    for (int64_t j = 0, end = n->how.causal && past + i + 1 < seen ? past + i + 1 : seen; j < end; j++)
+        sums[bucket[j]] += dz[j];
 }
 
 static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch, float *sums)
@@ -215,10 +213,14 @@ static void one_head_back(const Node *n, int64_t k, int64_t h, float *scratch, f
     if (dvh) K->gemm_nn(dvh + h * dv, v->cols, p, 1, nk, seen, dy, W_F32, y->cols, 0, dv, dv, rows, true);
     if (!dq && !dk && !folded(fq, k) && !folded(fk, k) && !sums) return;
     K->gemm_nt(dp, seen, dy, y->cols, rows, vh, W_F32, v->cols, 0, seen, seen, dv, false);
-    memset(dz, 0, (size_t)(rows * seen) * sizeof(float));
-    for (int64_t i = 0; i < rows; i++) K->softmax_dx(dz + i * seen, dp + i * seen, p + i * nk, seen);
-    if (sums) bias_back(n, sums, dz, rows, first, seen, nk - nq);
-    K->scale(dz, n->how.scale, dz, rows * seen);
+    if (sums) memset(sums, 0, (size_t)n->how.bias->rows * sizeof(float));
+    for (int64_t i = 0; i < rows; i++) { // row by row, while it is in the cache
+        float *row = dz + i * seen;
+        memset(row, 0, (size_t)seen * sizeof(float));
+        K->softmax_dx(row, dp + i * seen, p + i * nk, seen);
+        if (sums) bias_back(n, sums, row, first + i, seen, nk - nq);
+        K->scale(row, n->how.scale, row, seen);
+    }
     if (folded(fq, k)) fold_in(fq, k, h, dz, seen, 1, 0, seen);
     if (folded(fk, k)) fold_in(fk, k, h, dz, 1, seen, first, rows);
     if (dq) K->gemm_nn(dq + h * d, q->cols, dz, seen, 1, rows, kh, W_F32, key->cols, 0, d, d, seen, true);
