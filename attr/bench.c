@@ -76,12 +76,18 @@ static bool time_attribution(Arena *a, const Model *m, const BenchOptions *o, Be
     return true;
 }
 
-// The best of many: machines are shared, and a limit must not be a bad moment's.
-static void note_machine(BenchResult *r)
+// Machines are shared. The peak is the machine's own: the best of many. The bandwidth goes up and down with what the
+// neighbours do: the median.
+typedef struct Machine {
+    double peak, bandwidth[PRODUCT_ROWS + 3];
+    int n;
+} Machine;
+
+static void look_at(Machine *m)
 {
-    double peak = cpu_peak(pool_threads()), bandwidth = cpu_bandwidth(pool_threads());
-    r->peak = peak > r->peak ? peak : r->peak;
-    r->bandwidth = bandwidth > r->bandwidth ? bandwidth : r->bandwidth;
+    double peak = cpu_peak(pool_threads());
+    m->peak = peak > m->peak ? peak : m->peak;
+    m->bandwidth[m->n++] = cpu_bandwidth(pool_threads());
 }
 
 static ProfileOp linear_of(const ProfileOp *ops)
@@ -113,7 +119,7 @@ static ProfileOp pass_of(const Model *m, Tape *t, int64_t rows)
     return linear_of(ops);
 }
 
-static void time_products(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r)
+static void time_products(Arena *a, const Model *m, const BenchOptions *o, Machine *machine, BenchResult *r)
 {
     static const int64_t wanted[PRODUCT_ROWS] = {24, 64, 256, 600};
     const ModelInfo *f = nn_info(m);
@@ -122,7 +128,7 @@ static void time_products(Arena *a, const Model *m, const BenchOptions *o, Bench
     for (int k = 0; k < PRODUCT_ROWS; k++) {
         BenchProduct *p = &r->product[k];
         p->rows = f->max_positions && wanted[k] > f->max_positions ? f->max_positions : wanted[k];
-        note_machine(r);
+        look_at(machine);
         for (int i = -1; i < o->runs; i++) { // one to warm up
             ProfileOp linear = pass_of(m, t, p->rows);
             if (i >= 0) forth[i] = linear.forward, back[i] = linear.backward;
@@ -179,13 +185,16 @@ static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, Bench
 
 bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e)
 {
+    Machine machine = {0};
     *r = (BenchResult){0};
-    time_products(a, m, o, r);
-    note_machine(r);
+    time_products(a, m, o, &machine, r);
+    look_at(&machine);
     if (!time_attribution(a, m, o, r, e)) return false;
-    note_machine(r);
+    look_at(&machine);
     if (!time_decoding(a, m, o, r, e)) return false;
-    note_machine(r);
+    look_at(&machine);
+    sort(machine.bandwidth, machine.n);
+    r->peak = machine.peak, r->bandwidth = machine.bandwidth[machine.n / 2];
     for (int i = 0; i < PRODUCT_ROWS; i++)
         r->product[i].forward /= r->peak, r->product[i].backward /= r->peak;
     return true;
@@ -216,8 +225,8 @@ void attr_bench_text(const BenchOptions *o, const BenchResult *r, Buf *out)
     }
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
-        buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%   %5.1f GFLOP\n", r->ops[i].name,
-                   1e3 * r->ops[i].forward, 1e3 * r->ops[i].backward,
+        buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%   %5.1f GFLOP\n",
+                   r->ops[i].name, 1e3 * r->ops[i].forward, 1e3 * r->ops[i].backward,
                    100 * (r->ops[i].forward + r->ops[i].backward) / total, r->ops[i].flops / 1e9);
     buf_printf(out, "  %-11s %.2f ms outside the operations\n", "rest", 1e3 * (r->attribution - total));
 }
