@@ -130,10 +130,19 @@ static size_t bytes_of(Run *r, Passes *p)
 
 // The share of the peak (spin_fma) that runs reach, forth and back: for every product of a row with a D x D matrix there is
 // work of length D beside it, as much as `beside` more columns. Fitted to whole runs, tools/SPEED.md.
-static const double reached[2] = {0.66, 0.80}, beside = 64;
+static const double reached[2] = {0.66, 0.90}, beside = 64;
 static const double first_touch = 1e-10; // seconds for a byte of the weights when it is first read
 
 static double share(const ModelInfo *f, bool back) { return reached[back] / (1 + beside / (double)f->width); }
+
+// What is left of the operations on the way back: while fewer tokens are seen than three quarters of a head's width, those of
+// queries and keys are fewer (tensor/fold.h); they are some 22 % of all.
+static double left_back(const ModelInfo *f, const Passes *p)
+{
+    double head = (double)f->width / (double)f->heads,
+           seen = p->words_back > 0 ? p->source_back / p->words_back : 0;
+    return 4 * seen <= 3 * head ? 1 - 0.22 * (1 - seen / head) : 1;
+}
 
 bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, double peak,
                Plan *out, Err *e)
@@ -158,7 +167,7 @@ bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair,
                           p->words * f->flops_word);
         out->back = 2 * (p->source_back * f->flops_source + p->target_back * f->flops_target +
                          p->words_back * f->flops_word);
-        out->seconds = (out->forth / share(f, false) + out->back / share(f, true)) / peak;
+        out->seconds = (out->forth / share(f, false) + out->back * left_back(f, p) / share(f, true)) / peak;
     }
     arena_free(work);
     return ok;
