@@ -31,22 +31,26 @@ static bool matches(const char *folder, Str class, const char *model_type)
            (folder_has(folder, "source.spm") && folder_has(folder, "vocab.json"));
 }
 
-// The ids of one side's pieces; the sides are done side by side.
+typedef struct Finding { // the ids of one side's pieces
+    Side *side;
+    Str *piece; // room for them
+} Finding;
+
 static void find_ids(int64_t i, void *context)
 {
-    Side *s = (Side *)context + i;
+    const Finding *f = (const Finding *)context + i;
+    Side *s = f->side;
     size_t n = sp_size(s->sp);
-    Arena *scratch = arena_create(NULL);
-    Str *piece = arena_new_raw(scratch, Str, n);
-    for (size_t p = 0; p < n; p++) piece[p] = sp_piece(s->sp, (int32_t)p);
-    vocab_ids(s->vocab, piece, n, s->id);
+    for (size_t p = 0; p < n; p++) f->piece[p] = sp_piece(s->sp, (int32_t)p);
+    vocab_ids(s->vocab, f->piece, n, s->id);
     for (size_t p = 0; p < n; p++)
         if (s->id[p] < 0) s->id[p] = s->unk;
-    arena_free(scratch);
 }
 
 static bool open_sides(Arena *a, Side side[2], Str unk, const char *const vocab_path[2], Err *e)
 {
+    Arena *scratch = arena_create(a);
+    Finding find[2];
     for (int i = 0; i < 2; i++) {
         Side *s = &side[i];
         s->unk = vocab_id(s->vocab, unk);
@@ -54,8 +58,10 @@ static bool open_sides(Arena *a, Side side[2], Str unk, const char *const vocab_
             return err_set(e, "%s: the unknown token '%.*s' is not in it", vocab_path[i],
                            (int)(unk.n < 40 ? unk.n : 40), unk.s);
         s->id = arena_new_raw(a, int32_t, sp_size(s->sp));
+        find[i] = (Finding){s, arena_new_raw(scratch, Str, sp_size(s->sp))};
     }
-    pool_run(2, find_ids, side);
+    pool_run(2, find_ids, find); // side by side
+    arena_free(scratch);
     return true;
 }
 
