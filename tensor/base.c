@@ -104,6 +104,7 @@ typedef struct Block {
     size_t cap, used; // bytes after the header
     size_t mapped;    // bytes of a block mapped by itself; 0: from calloc
     size_t dirty;     // bytes that may hold something: beyond it the block is still zero as it came
+    bool touched;     // something was taken from it since arena_trim
 } Block;
 
 typedef struct Clean {
@@ -247,6 +248,15 @@ void arena_reset(Arena *a)
     a->used = 0;
 }
 
+void arena_trim(Arena *a)
+{
+    for (Block **link = &a->first, *b; (b = *link);) {
+        if (b->mapped && !b->touched && !b->used) *link = b->next, munmap(b, b->mapped);
+        else b->touched = false, link = &b->next;
+    }
+    a->now = a->first;
+}
+
 size_t arena_used(const Arena *a) { return a->used; }
 
 static Block *block_with(Arena *a, size_t bytes)
@@ -276,7 +286,7 @@ static void *take(Arena *a, size_t count, size_t size, bool zero)
         size_t old = b->dirty - b->used;
         memset(p, 0, old < bytes ? old : bytes);
     }
-    b->used += bytes;
+    b->used += bytes, b->touched = true;
     if (b->dirty < b->used) b->dirty = b->used;
     a->used += bytes;
     return p;

@@ -521,6 +521,7 @@ static void go_back(Tape *t, Tensor *out)
 float *tape_seed(Tape *t, Tensor *out, const Layout *seed_layout)
 {
     arena_reset(t->back);
+    arena_trim(t->back), arena_trim(t->scratch); // of another way back, whose gradients were of other sizes
     t->spare = NULL;
     find_layouts(t, out, seed_layout);
     return out->grad = gradient(t, out->layout->total * out->cols, true);

@@ -123,6 +123,34 @@ static void take_too_much(Arena *A, void *context)
     arena_zeroed(A, (size_t)sizes[0], (size_t)sizes[1]);
 }
 
+static int64_t mapped_bytes(void) // of this process; 0: this system does not say
+{
+    FILE *f = fopen("/proc/self/statm", "r");
+    long pages = 0;
+    if (f && fscanf(f, "%ld", &pages) != 1) pages = 0;
+    if (f) fclose(f);
+    return (int64_t)pages * 4096;
+}
+
+// Rounds that each need a little more than the last: what they had is given back.
+TEST(base_arena_trim)
+{
+    enum { ROUNDS = 40, MB = 1 << 20 };
+    Arena *a = arena_create(NULL);
+    int64_t before = mapped_bytes();
+    for (int i = 0; i < ROUNDS; i++) {
+        arena_reset(a), arena_trim(a);
+        char *p = arena_new_raw(a, char, (10 + i) * MB), *q = arena_new(a, char, 3 * MB);
+        p[0] = p[(10 + i) * MB - 1] = 1;
+        CHECK_INT(q[0] + q[3 * MB - 1], 0);
+        q[0] = 1;
+    }
+    CHECK(mapped_bytes() - before < 4 * (10 + ROUNDS) * MB); // all together: over 1,100 MB
+    arena_trim(a);                                           // what is in use stays
+    CHECK_INT(*(char *)arena_new(a, char, 1), 0);
+    arena_free(a);
+}
+
 TEST(base_arena_sizes_that_wrap)
 {
     uint64_t sizes[][2] = {{SIZE_MAX, 1},
