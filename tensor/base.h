@@ -40,8 +40,8 @@ typedef struct Arena Arena;
 Arena *arena_create(Arena *parent); // freed with its parent; NULL: a root, which whoever made it frees
 void arena_free(Arena *a);          // runs the clean-ups (last first), frees children and memory
 void arena_reset(Arena *a);         // forgets everything in it but keeps the memory for the next round
-void arena_trim(Arena *a);          // gives large memory back that nothing was taken from since it was called last
-size_t arena_used(const Arena *a);  // bytes handed out since the last reset, children not counted
+void arena_trim(Arena *a); // gives large memory back that nothing was taken from since it was called last
+size_t arena_used(const Arena *a); // bytes handed out since the last reset, children not counted
 void arena_on_free(Arena *a, void (*clean)(void *), void *object); // also runs at arena_reset
 
 void *arena_zeroed(Arena *a, size_t count, size_t size); // 64-byte aligned, zeroed; count*size is checked
