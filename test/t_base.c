@@ -117,19 +117,13 @@ TEST(base_arena_large_blocks_again)
     arena_free(root);
 }
 
-static void take_too_much(Arena *A, void *context)
-{
-    const uint64_t *sizes = context;
-    arena_zeroed(A, (size_t)sizes[0], (size_t)sizes[1]);
-}
-
-static int64_t mapped_bytes(void) // of this process; 0: this system does not say
+static int64_t mapped_bytes(void) // of this process; -1: this system does not say
 {
     FILE *f = fopen("/proc/self/statm", "r");
-    long pages = 0;
-    if (f && fscanf(f, "%ld", &pages) != 1) pages = 0;
+    long pages = -1;
+    if (f && fscanf(f, "%ld", &pages) != 1) pages = -1;
     if (f) fclose(f);
-    return (int64_t)pages * 4096;
+    return pages < 0 ? -1 : (int64_t)pages * sysconf(_SC_PAGESIZE);
 }
 
 // Rounds that each need a little more than the last: what they had is given back.
@@ -138,6 +132,7 @@ TEST(base_arena_trim)
     enum { ROUNDS = 40, MB = 1 << 20 };
     Arena *a = arena_create(NULL);
     int64_t before = mapped_bytes();
+    CHECK(before > 0);
     for (int i = 0; i < ROUNDS; i++) {
         arena_reset(a), arena_trim(a);
         char *p = arena_new_raw(a, char, (10 + i) * MB), *q = arena_new(a, char, 3 * MB);
@@ -149,6 +144,12 @@ TEST(base_arena_trim)
     arena_trim(a);                                           // what is in use stays
     CHECK_INT(*(char *)arena_new(a, char, 1), 0);
     arena_free(a);
+}
+
+static void take_too_much(Arena *A, void *context)
+{
+    const uint64_t *sizes = context;
+    arena_zeroed(A, (size_t)sizes[0], (size_t)sizes[1]);
 }
 
 TEST(base_arena_sizes_that_wrap)

@@ -744,6 +744,7 @@ TEST(cli_bench)
                                            "bandwidth",
                                            "load_seconds",
                                            "flops",
+                                           "flops_done",
                                            "limit_seconds",
                                            "attribution_seconds",
                                            "ratio",

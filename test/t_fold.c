@@ -20,7 +20,7 @@ typedef struct Folding { // an attention between projections, and what its way b
 } Folding;
 
 // `fold` off: q and k keep their gradients, so that it goes through them.
-static Folding run_folding(Arena *a, bool causal, bool cross, bool fold, int64_t one)
+static Folding run_folding(Arena *a, bool causal, bool cross, WType type, bool fold, int64_t one)
 {
     static const int64_t queries[] = {20, 9, 30}, keys[] = {24, 25, 3};
     Tape *t = tape_create(a);
@@ -28,12 +28,16 @@ static Folding run_folding(Arena *a, bool causal, bool cross, bool fold, int64_t
     int64_t nq = qs->start[2] + qs->len[2], nk = ks->start[2] + ks->len[2];
     Folding f = {.x = tn_leaf(t, seeds(a, nq * FOLD_WIDTH), nq, FOLD_WIDTH, qs, true)};
     f.y = cross ? tn_leaf(t, seeds(a, nk * FOLD_WIDTH), nk, FOLD_WIDTH, ks, true) : f.x;
-    float *w = seeds(a, 3 * FOLD_OWN * FOLD_WIDTH);
-    Tensor *out[3];
-    for (int i = 0; i < 3; i++)
+    enum { WEIGHT = FOLD_OWN * FOLD_WIDTH };
+    float *w = seeds(a, 3 * WEIGHT);
+    uint16_t *half = arena_new(a, uint16_t, 3 * WEIGHT); // the upper halves: BF16
+    for (int64_t i = 0; i < 3 * WEIGHT; i++) memcpy(&half[i], (const char *)&w[i] + 2, 2);
+    Tensor *out[3], *bias = tn_leaf(t, w, 1, FOLD_OWN, NULL, false);
+    for (int i = 0; i < 3; i++) {
+        const void *raw = type == W_F32 ? (const void *)(w + i * WEIGHT) : half + i * WEIGHT;
         out[i] =
-            tn_linear(t, i ? f.y : f.x,
-                      tn_weight(a, w + i * FOLD_OWN * FOLD_WIDTH, W_F32, FOLD_OWN, FOLD_WIDTH, "w"), NULL);
+            tn_linear(t, i ? f.y : f.x, tn_weight(a, raw, type, FOLD_OWN, FOLD_WIDTH, "w"), i ? bias : NULL);
+    }
     f.q = out[0], f.k = out[1];
     f.q->kept = f.k->kept = !fold;
     Attention how = {.heads = FOLD_HEADS, .scale = 0.25f, .causal = causal};
@@ -65,9 +69,10 @@ static int64_t long_way(const Folding *f, bool causal)
     return rows;
 }
 
-static void check_folding(Arena *a, bool causal, bool cross)
+static void check_folding(Arena *a, bool causal, bool cross, WType type)
 {
-    Folding plain = run_folding(a, causal, cross, false, -1), first = run_folding(a, causal, cross, true, -1);
+    Folding plain = run_folding(a, causal, cross, type, false, -1),
+            first = run_folding(a, causal, cross, type, true, -1);
     const Tensor *got[] = {first.x, first.y}, *want[] = {plain.x, plain.y};
     CHECK_INT(first.q->layout->total, long_way(&plain, causal));
     CHECK(first.q->layout->total > 0 && first.q->layout->total < plain.q->layout->total);
@@ -84,7 +89,7 @@ static void check_folding(Arena *a, bool causal, bool cross)
     for (int threads = 1; threads <= 3; threads++)
         for (size_t s = 0; s < n_isas; s++) {
             pool_start(threads), cpu_select(isa[s], NULL);
-            Folding again = run_folding(a, causal, cross, true, -1);
+            Folding again = run_folding(a, causal, cross, type, true, -1);
             CHECK(!memcmp(again.x->grad, first.x->grad,
                           (size_t)(first.x->layout->total * FOLD_WIDTH) * sizeof(float)));
             CHECK(!memcmp(again.y->grad, first.y->grad,
@@ -93,7 +98,7 @@ static void check_folding(Arena *a, bool causal, bool cross)
     pool_start(0), cpu_select(NULL, NULL);
     const Layout *l = first.x->layout;
     for (int64_t k = 0; k < l->K; k += 7) {
-        Folding alone = run_folding(a, causal, cross, true, k);
+        Folding alone = run_folding(a, causal, cross, type, true, k);
         CHECK_INT(alone.x->layout->n[0], l->n[k]);
         CHECK(!memcmp(alone.x->grad, first.x->grad + l->at[k] * FOLD_WIDTH,
                       (size_t)(l->n[k] * FOLD_WIDTH) * sizeof(float)));
@@ -103,7 +108,9 @@ static void check_folding(Arena *a, bool causal, bool cross)
 // Queries and keys passed over on the way back (tensor/fold.h): the numbers of the long way, the same bits in any company.
 TEST(op_attention_folded)
 {
-    check_folding(A, false, false);
-    check_folding(A, true, false);
-    check_folding(A, false, true);
+    check_folding(A, false, false, W_F32);
+    check_folding(A, true, false, W_F32);
+    check_folding(A, false, true, W_F32);
+    check_folding(A, true, false, W_BF16);
+    check_folding(A, false, true, W_BF16);
 }
