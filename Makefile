@@ -32,7 +32,7 @@ isa_avx2   := $(fast) -mavx2 -mfma -mf16c
 isa_neon   := $(fast)
 isa_scalar := -Og   # for correctness, not speed
 
-SRC  := $(filter-out tensor/kern.c,$(wildcard tensor/*.c nn/*.c tok/*.c attr/*.c))
+SRC  := $(filter-out tensor/kern.c,$(wildcard tensor/*.c nn/*.c nn/*/*.c tok/*.c attr/*.c attr/*/*.c))
 OBJ  := $(SRC:%.c=$(B)/%.o) $(ISAS:%=$(B)/tensor/kern_%.o)
 TEST := $(patsubst %.c,$(B)/%.o,$(wildcard test/*.c))
 
@@ -107,4 +107,4 @@ clean:
 MAKEFLAGS += --no-builtin-rules
 
 .PHONY: all test tests check demo demo-model bench fuzz golden format install clean
--include $(wildcard $(B)/*.d $(B)/*/*.d)
+-include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

@@ -1,6 +1,6 @@
 // attribute.c — one run: from pairs of ids to scores. One forward pass for all sentences and steps, step functions on
 // its logits, then the method.
-#include "aggregate.h"
+#include "results/aggregate.h"
 #include "run.h"
 
 #include <math.h>

@@ -17,7 +17,7 @@
 // Each step has an order of its own, and so points of its own, two for each k. Where only the source is attributed a random
 // order is that of all steps whose turn it is, and one point serves them all; and always where nothing is left.
 #include "random.h"
-#include "report.h"
+#include "reports/report.h"
 #include "run.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 // generation.h — private to nn/: the settings of generate(), with transformers' defaults and precedence.
 #pragma once
-#include "checkpoint.h"
+#include "files/checkpoint.h"
 
 typedef enum { STOP_FALSE, STOP_TRUE, STOP_NEVER } EarlyStopping;
 

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #define FAMILY(name) extern const Family family_##name;
-#include "models.def"
+#include "models/models.def"
 #undef FAMILY
 static const Family *const families[] = {
 #define FAMILY(name) &family_##name,
-#include "models.def"
+#include "models/models.def"
 #undef FAMILY
 };
 enum { N_FAMILIES = sizeof families / sizeof *families };

@@ -60,7 +60,7 @@ void tape_record(Tape *t, bool on); // off: forward only, nothing kept for the w
 // what the way back would take).
 void tape_dry(Tape *t, bool on);
 // On: the way back follows the rules of layer-wise relevance propagation where an operation has one (Op.lrp), so that an
-// input times its "gradient" is its relevance (attr/attn_lrp.c). Data only, no weights'. Off at first; holds until changed.
+// input times its "gradient" is its relevance (attr/methods/attn_lrp.c). Data only, no weights'. Off at first; holds until changed.
 void tape_lrp(Tape *t, bool on);
 
 // Where the time goes: seconds by operation, and the floating-point operations of its large matrix products; NULL names end

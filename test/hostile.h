@@ -1,7 +1,7 @@
 // hostile.h — weight files that must be refused, each with its sentence: what t_hostile.c (zips, safetensors, and what
 // nobody wrote on purpose) and t_hostile_pickle.c share.
 #pragma once
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "kit.h"
 
 #define GOLDEN  "test/golden/checkpoints/"

@@ -1,7 +1,7 @@
 // lab.h — golden models, opened, and golden cases of attribution, run on them as the command line would.
 #pragma once
 #include "../attr/attr.h"
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "../tok/tok.h"
 #include "same.h"
 

@@ -1,5 +1,5 @@
 // t_agreement.c — how far methods agree: rank correlations against SciPy's, and the command that compares methods.
-#include "../attr/agreement.h"
+#include "../attr/results/agreement.h"
 
 #include "cli.h"
 #include "lab.h"

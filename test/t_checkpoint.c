@@ -1,6 +1,6 @@
 // t_checkpoint.c — weights that must load: golden models and files by torch and safetensors, shards, real layouts,
 // and every allocation and I/O call failing. What must not load is in t_hostile.c and t_hostile_pickle.c.
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "kit.h"
 
 #include <time.h>

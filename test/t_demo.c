@@ -1,6 +1,6 @@
 // t_demo.c — the models inside the program: found by name, opened by the same readers as any folder, and able to do what
 // they were trained for on texts kept out of their training (tools/train.c tries a thousand).
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "../nn/nn.h"
 #include "../tok/tok.h"
 #include "test.h"

@@ -1,5 +1,5 @@
 // t_html.c — the HTML report, read by a parser stricter than any browser: what it accepts no browser can misread.
-#include "../attr/report.h"
+#include "../attr/reports/report.h"
 #include "hostile_tokens.h"
 #include "same.h"
 

@@ -1,5 +1,5 @@
 // t_hub.c — MODEL to a folder, on cache trees made here.
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "kit.h"
 
 #define SHA "0123456789abcdef0123456789abcdef01234567"

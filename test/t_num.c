@@ -4,7 +4,7 @@
 // NaN, infinities and subnormals too; TEST_STRIDE=1 in the environment walks every one). The judge is the C library
 // in double, whose error is a billionth of a float's last place. The bounds beside each function are what was measured
 // with TEST_STRIDE=61, rounded up.
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "../tensor/kern.h"
 #include "../tensor/tensor.h"
 #include "test.h"

@@ -1,5 +1,5 @@
 // t_report.c — terminal, CSV and flat JSON: the library's words and digits, and nothing but text and our colours.
-#include "../attr/report.h"
+#include "../attr/reports/report.h"
 #include "hostile_tokens.h"
 #include "same.h"
 

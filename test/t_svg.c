@@ -1,6 +1,6 @@
 // t_svg.c — the vector figure, read by a parser that knows only what the figure needs: any other element, attribute or
 // character is an error, so nothing can act, fetch or be misread.
-#include "../attr/report.h"
+#include "../attr/reports/report.h"
 #include "hostile_tokens.h"
 #include "same.h"
 

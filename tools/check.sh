@@ -44,10 +44,10 @@ tables() {
         done
     done <<EOF
 tensor/ops.def tensor/op_%s.c op
-nn/readers.def nn/read_%s.c reader
-attr/methods.def attr/%s.c method
-attr/reports.def attr/report_%s.c report
-nn/models.def nn/%s.c family
+nn/files/readers.def nn/files/read_%s.c reader
+attr/methods/methods.def attr/methods/%s.c method
+attr/reports/reports.def attr/reports/report_%s.c report
+nn/models/models.def nn/models/%s.c family
 tok/kinds.def tok/%s.c tokkind
 EOF
     return $wrong

@@ -17,7 +17,7 @@ flags='-O1 -g -gdwarf-4 -fsanitize=fuzzer-no-link'
 
 # The rooms, by the Makefile's own rules; the objects of what it could build become one archive.
 mkdir -p $B/found $B/corpus
-rooms=$(for f in tensor/*.c tok/*.c nn/*.c attr/*.c; do [ -f "$f" ] && [ "$f" != tensor/kern.c ] && echo "$B/${f%.c}.o"; done)
+rooms=$(for f in tensor/*.c tok/*.c nn/*.c nn/*/*.c attr/*.c attr/*/*.c; do [ -f "$f" ] && [ "$f" != tensor/kern.c ] && echo "$B/${f%.c}.o"; done)
 [ -f tensor/kern.c ] && case $($CC -dumpmachine) in
     x86_64*) rooms="$rooms $B/tensor/kern_avx512.o $B/tensor/kern_avx2.o $B/tensor/kern_scalar.o" ;;
     aarch64*) rooms="$rooms $B/tensor/kern_neon.o $B/tensor/kern_scalar.o" ;;

@@ -8,7 +8,7 @@
 //
 // A folder is made as the Hub has them: settings, vocabulary, then weights at random as float32; it is opened by nn/ like
 // any other, trained, and its weights are written again as float16.
-#include "../nn/checkpoint.h"
+#include "../nn/files/checkpoint.h"
 #include "../nn/train.h"
 #include "../tok/tok.h"
 #include "grammar.h"

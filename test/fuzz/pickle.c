@@ -1,6 +1,6 @@
 // pickle.c — any bytes as pytorch_model.bin, or (a pickle without torch's magic number) as the data.pkl of a zip,
 // whose CRC no fuzzer finds: an error in words, or tensors whose every byte can be read.
-#include "../../nn/pickle.h"
+#include "../../nn/files/pickle.h"
 #include "fuzz.h"
 
 static void use(const void *p, size_t n)

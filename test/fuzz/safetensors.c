@@ -1,5 +1,5 @@
 // safetensors.c — any bytes as a safetensors file: an error in words, or tensors that lie inside the file.
-#include "../../nn/checkpoint.h"
+#include "../../nn/files/checkpoint.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -1,0 +1,170 @@
+// expected_gradients.c — integrated gradients with many baselines: the gradient at random points on the lines to texts
+// that are drawn from a file. Erion, Janizek, Sturmfels, Lundberg and Lee 2021, arXiv:1906.10670.
+//
+//   score[i,s,:] = mean over k < n_samples of (x[i,:] - b_k[i,:]) * df_s/dx[i,:] at b_k + a_k (x - b_k)
+//   a_k = (k + u_k) / n_samples              u_k = num_random(seed, k + 1) / 2^64 in [0, 1)
+//   b_k: text floor(n frac(v + k phi)) of n     v = num_random(seed, 0) / 2^64, phi the golden ratio
+// Every position and text is as likely as in the paper, which draws both uniformly; that each part of the line has its
+// draw and the texts take turns along it takes most of the chance out of the mean (stratified sampling; Weyl's sequence).
+// A draw serves all steps, a forward and a backward pass. Row i of b_k is the text's token i; where the source goes
+// on the unknown word stands, and what it has more is cut off. End tokens, and the target's rows, are as in baseline.c;
+// without a file so is all else. In expectation a column sums to f_s(x) - mean f_s(b), which "deltas" is held against,
+// with the baselines as often as they were drawn.
+#include "../run.h"
+
+#include <string.h>
+
+enum { SAMPLES = 50 }; // by default
+
+typedef struct Expected {
+    const float *bx, *by;
+    const Point *v;
+    int64_t samples;
+    uint64_t seed;
+    int64_t kept; // the point whose baseline x holds; -1: none
+    float *x;     // [S, D] a source's baseline
+    float *scratch;
+    double *at_baseline; // [steps]
+} Expected;
+
+static float position(const Expected *c, int64_t k)
+{
+    double u = (double)(num_random(c->seed, (uint64_t)k + 1) >> 11) * 0x1p-53;
+    return (float)(((double)k + u) / (double)c->samples);
+}
+
+static int64_t text_of(const Run *r, const Expected *c, int64_t k)
+{
+    uint64_t turn = num_random(c->seed, 0) + (uint64_t)k * 0x9E3779B97F4A7C15u; // 2^64 (phi - 1)
+    return (int64_t)((turn >> 32) * r->o->n_baselines >> 32);
+}
+
+// The source's rows of draw k's baseline.
+static void fill_baseline(const Run *r, const Expected *c, int64_t p, int64_t k, float *x)
+{
+    Ids source = r->pair[p].source;
+    memcpy(x, c->bx + run_x_at(r, p), (size_t)(source.n * r->width) * sizeof *x);
+    if (!r->o->n_baselines) return;
+    Ids text = r->o->baselines[text_of(r, c, k)];
+    for (int64_t i = 0; i < source.n && i < text.n; i++)
+        if (!run_baseline_keeps(r, source.v[i], i, false) && !run_baseline_keeps(r, text.v[i], i, false))
+            nn_embed(r->m, (Ids){text.v + i, 1}, false, x + i * r->width);
+}
+
+static const float *baseline_of(const Run *r, Expected *c, int64_t i)
+{
+    if (c->kept != i) fill_baseline(r, c, c->v[i].pair, i % c->samples, c->x);
+    c->kept = i;
+    return c->x;
+}
+
+static void fill(Run *r, void *context, int64_t i, float *x, float *y)
+{
+    Expected *c = context;
+    int64_t p = c->v[i].pair;
+    float a = position(c, i % c->samples);
+    if (x) path_point(x, baseline_of(r, c, i), a, r->pair[p].source.n * r->width);
+    if (y) path_point(y, c->by + run_y_at(r, p), a, (r->pair[p].target.n - 1) * r->width);
+}
+
+// to = (x - b) * dx
+static const float *times_difference(float *to, const float *x, const float *b, const float *dx, int64_t n)
+{
+    for (int64_t k = 0; k < n; k++) to[k] = (x[k] - b[k]) * dx[k];
+    return to;
+}
+
+static void add(Run *r, void *context, int64_t i, int64_t column, const float *dx, const float *dy)
+{
+    Expected *c = context;
+    int64_t p = c->v[i].pair, nx = r->pair[p].source.n * r->width, ny = (r->from[p] + column) * r->width;
+    if (dx) dx = times_difference(c->scratch, run_x(r, p), baseline_of(r, c, i), dx, nx);
+    if (dy) dy = times_difference(c->scratch + nx, run_y(r, p), c->by + run_y_at(r, p), dy, ny);
+    path_add(r, p, column, 1 / (float)c->samples, i % c->samples == 0, dx, dy);
+}
+
+// ------------------------------------------------------------------------------------------ convergence
+
+static void fill_end(Run *r, void *context, int64_t i, float *x, float *y)
+{
+    Expected *c = context;
+    int64_t p = c->v[i].pair;
+    if (x) memcpy(x, baseline_of(r, c, i), (size_t)(r->pair[p].source.n * r->width) * sizeof *x);
+    if (y) memcpy(y, c->by + run_y_at(r, p), (size_t)((r->pair[p].target.n - 1) * r->width) * sizeof *y);
+}
+
+static void value(Run *r, void *context, int64_t i, int64_t column, double f)
+{
+    Expected *c = context;
+    c->at_baseline[r->first_step[c->v[i].pair] + column] += f / (double)c->samples;
+}
+
+static bool deltas(Run *r, Expected *c, int64_t n, Err *e)
+{
+    bool wanted = arg_bool(r, "return_convergence_delta", false, e);
+    if (e && e->set) return false;
+    if (!wanted) return true;
+    c->at_baseline = arena_new(r->work, double, r->n_steps), c->kept = -1;
+    if (!run_points(r, &(Points){.v = c->v, .n = n, .context = c, .fill = fill_end, .value = value}, e))
+        return false;
+    run_delta_scores(r, c->at_baseline);
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------ the method
+
+static bool check_baselines(Run *r, Err *e)
+{
+    if (attr_argument(r->o, "baselines") && !r->o->n_baselines)
+        return err_set(e, "expected_gradients: there are no texts in the file of baselines");
+    if (r->o->n_baselines && !r->sources)
+        return err_set(e, "expected_gradients: %s has no source of its own that texts could stand in for",
+                       r->f->name);
+    for (size_t k = 0; k < r->o->n_baselines; k++)
+        for (int64_t i = 0; i < r->o->baselines[k].n; i++)
+            if (!nn_check_ids(r->m, (Ids){r->o->baselines[k].v + i, 1}, false, "a text of the baselines", e))
+                return false;
+    return true;
+}
+
+static bool run(Run *r, Err *e)
+{
+    float *bx, *by;
+    Expected c = {.samples = arg_int(r, "n_samples", SAMPLES, 1, 1000000, e),
+                  .seed = (uint64_t)arg_int(r, "seed", 0, 0, INT64_MAX, e),
+                  .kept = -1};
+    if ((e && e->set) || !check_baselines(r, e) || !run_baseline(r, &bx, &by, e)) return false;
+    int64_t n = r->n * c.samples, S = 0, T = 0;
+    Point *v = arena_new(r->work, Point, n);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t p = i / c.samples;
+        v[i] = passes_whole(r, p);
+        S = r->pair[p].source.n > S ? r->pair[p].source.n : S;
+        T = r->pair[p].target.n > T ? r->pair[p].target.n : T;
+    }
+    c.bx = bx, c.by = by, c.v = v, c.x = arena_new(r->work, float, S * r->width);
+    c.scratch = arena_new(r->work, float, (S + T) * r->width);
+    run_scores(r, 1, &r->width, OUT_GRANULAR);
+    return run_points(r, &(Points){.v = v, .n = n, .context = &c, .fill = fill, .gradient = add}, e) &&
+           deltas(r, &c, n, e);
+}
+
+static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
+{
+    Point v = passes_whole(r, pair);
+    double samples = (double)arg_int(r, "n_samples", SAMPLES, 1, 1000000, e);
+    passes_add(r, &v, samples, true, p);
+    if (arg_bool(r, "return_convergence_delta", false, e)) passes_add(r, &v, samples, false, p);
+    return true;
+}
+
+const Method method_expected_gradients = {
+    .name = "expected_gradients",
+    .summary =
+        "gradients at random points between a file's texts (baselines) and the input, times the difference",
+    .paper = "Erion et al. 2021, arXiv:1906.10670",
+    .arguments = (const char *const[]){"baselines", "n_samples", "seed", "return_convergence_delta", NULL},
+    .cost = "1 + n_samples forwards, n_samples backwards",
+    .passes = passes,
+    .run = run,
+};

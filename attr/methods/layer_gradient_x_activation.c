@@ -1,0 +1,71 @@
+// layer_gradient_x_activation.c — gradient times value at a layer's result. Captum's layer attribution, after
+// Shrikumar et al. 2016, arXiv:1605.01713.
+//
+//   score[i,s,:] = a[i,:] * df_s/da[i,:]      a: the layer's result at token i; by default the embedding
+#include "../run.h"
+
+typedef struct Seen {
+    float **at; // [pairs] the layer's result
+    TargetLayer l;
+    bool times;
+} Seen;
+
+static void fill(Run *r, void *context, int64_t i, float *x, float *y)
+{
+    (void)r, (void)context, (void)i, (void)x, (void)y;
+}
+static void keep(Run *r, void *context, int64_t i, float *rows) { (void)r, ((Seen *)context)->at[i] = rows; }
+
+static void put(Run *r, void *context, int64_t i, int64_t column, const float *dx, const float *dy)
+{
+    const Seen *c = context;
+    int64_t w = c->l.width;
+    const float *from = c->l.target ? dy : dx;
+    for (int64_t row = 0; row < layer_rows(r, &c->l, i, column); row++) {
+        float *score = run_cell(layer_out(r, &c->l, i), row, column);
+        const float *a = c->at[i] + row * w, *g = from + row * w;
+        for (int64_t j = 0; j < w; j++) score[j] = c->times ? a[j] * g[j] : g[j];
+    }
+}
+
+static bool run(Run *r, Err *e)
+{
+    Seen c = {.at = arena_new(r->work, float *, r->n), .times = arg_bool(r, "multiply_by_inputs", true, e)};
+    if ((e && e->set) || !layer_find(r, &c.l, e)) return false;
+    if (!r->sources)
+        return method_find("input_x_gradient", NULL)->run(r, e); // a decoder alone: its embeddings
+    Point *v = arena_new(r->work, Point, r->n);
+    for (int64_t i = 0; i < r->n; i++)
+        v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = true};
+    layer_room(r, &c.l);
+    return run_points(r,
+                      &(Points){.v = v,
+                                .n = r->n,
+                                .context = &c,
+                                .fill = fill,
+                                .tap = c.l.weight,
+                                .tap_target = c.l.target,
+                                .at_layer = keep,
+                                .gradient = put},
+                      e);
+}
+
+static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
+{
+    TargetLayer l;
+    Point v = passes_whole(r, pair);
+    if (!layer_find(r, &l, e)) return false;
+    if (!r->sources) return passes_gradient(r, pair, p, e);
+    passes_add(r, &v, 1, true, p);
+    return true;
+}
+
+const Method method_layer_gradient_x_activation = {
+    .name = "layer_gradient_x_activation",
+    .summary = "gradient times value at a layer",
+    .paper = "Shrikumar et al. 2016, arXiv:1605.01713",
+    .arguments = (const char *const[]){"target_layer", "multiply_by_inputs", NULL},
+    .cost = "2 forwards, 1 backward (as far as the layer)",
+    .passes = passes,
+    .run = run,
+};

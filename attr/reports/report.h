@@ -1,0 +1,74 @@
+// report.h — what the report formats share: which tables there are, how numbers, tokens and colours look.
+// Private to attr/; written in report_text.c.
+#pragma once
+#include "../results/aggregate.h"
+
+// One heat map of a sequence: Inseq's "Source Saliency Heatmap" or "Target Saliency Heatmap".
+typedef struct Table {
+    Str heading;          // as it was given: not yet made visible
+    const char *down;     // what the rows are: "Attributed tokens"
+    const Scores *scores; // [n_rows, n_columns]; v NULL: only step scores are shown
+    const Token *row;     // attributed tokens
+    const Token *column;  // generated tokens
+    int64_t n_rows, n_columns;
+} Table;
+
+// The tables of a sequence, 0 to 2: source scores; target scores, or step scores alone.
+int report_tables(const Sequence *s, Table out[2]);
+// "0th instance:"; where several models or methods ran "NAME:", or with several texts "0th instance, NAME:". Not yet made
+// visible.
+void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts);
+// The model of a sequence: where several ran its title, else what the result's info says; empty if that is nothing.
+Str report_model(Arena *a, const Attribution *t, const Sequence *s);
+bool report_two_dimensional(const Attribution *t, Err *e); // else says what to do
+
+// The step scores of several models side by side (compare.c): drawn as a table of step scores only.
+typedef struct Comparison {
+    Sequence sequence; // step scores named after the models
+    Table table;
+} Comparison;
+// One or more tables for each text that several models have, and each step score; none with a single model.
+size_t report_compare(Arena *a, const Attribution *t, Comparison **out);
+bool report_several_texts(const Attribution *t); // where several models or methods ran
+
+// How faithful the scores of these sequences are, over all their steps: a row for each method or model, then one for the
+// random order. False if that was not measured.
+bool report_faithfulness(Arena *a, const Attribution *t, const Sequence *s, size_t n, Figures *out);
+void figures_text(Arena *a, const Figures *f, const ReportOptions *o, Buf *out);
+void figures_html(Arena *a, const Figures *f, Buf *out);
+void curves_html(const Evaluation *x, Buf *out); // deletion and insertion as two drawings (curves.c)
+
+// The measures of a step (evaluate.c), by these names.
+extern const char *const evaluate_names[EVALUATE_MEASURES];
+void evaluate_measures(const Curves *x, int64_t column, double out[EVALUATE_MEASURES]);
+
+// The colour scale of a sequence: from the options, or symmetric about 0 by the largest absolute score.
+typedef struct Range {
+    double min, max;
+} Range;
+Range report_range(const Sequence *s, const ReportOptions *o);
+double report_heat(Range r,
+                   float v); // -1 (coldest) .. 0 .. 1 (hottest); NaN: no colour (no value, or all zero)
+// On a white page, text on this heat's colour is white rather than black: red (178,24,43) and blue (33,102,172) are laid
+// over the page, the heat's size being the opacity, and the contrast is then never below 4.58.
+bool report_white(double heat);
+
+// A token as text that cannot do anything: controls as pictures (␛), other invisible, directional or unassigned
+// characters as \u{202E}, invalid bytes as U+FFFD, a combining mark with nothing before it on ◌. unicode false: only
+// printable ASCII, with _ for the word marks ▁ and Ġ.
+void report_visible(Buf *b, Str text, bool unicode);
+int report_width(Str visible); // columns it takes on a terminal
+Str report_cut(Arena *a, Str visible, int most,
+               bool unicode);            // at most that many columns, … at its end if cut
+Str report_short(Arena *a, Str text);    // visible and cut to 40 columns: stands in every tooltip of its row
+void report_escape(Buf *b, Str visible); // the five characters of HTML and XML as entities
+// The i-th text of a list in the result's info ("input_texts"), if there is one for each sequence.
+bool report_info_text(Arena *a, const Attribution *t, const char *key, size_t i, Str *out);
+
+// As Python's round(v, digits) prints, 0 <= digits <= 3: 0.1, -0.0, 12.0; nan, inf.
+void report_rounded(Buf *b, float v, int digits);
+void report_fixed2(Buf *b, float v);                       // as Python's f"{v:.2f}": 0.10
+bool report_step(Buf *b, const NamedScores *x, int64_t c); // with 3 digits; true from 0.5 on: shown bold
+void report_ordinal(Buf *b, size_t i);                     // 0th, 1st, 2nd, 3rd, 4th, ... 11th
+
+#define REPORT_RIGHT "\xe2\x86\x92 : Generated tokens, \xe2\x86\x93 : " // → ↓, then what the rows are

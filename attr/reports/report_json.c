@@ -1,0 +1,182 @@
+// report_json.c — a flat JSON of our own, easier to use than Inseq's nested records:
+//
+//   { "schema": "inseq-report", "schema_version": 1, "info": {...},
+//     "sequences": [ { "model": "google/flan-t5-small" or null,
+//                      "source_tokens": ["▁Does", ...], "source_ids": [...], "target_tokens": [...], "target_ids": [...],
+//                      "attr_pos_start": 1, "attr_pos_end": 3,
+//                      "source_attributions": [[...], ...] or null,     one list a token, one number a step
+//                      "target_attributions": [[...], ...] or null,
+//                      "step_scores": {"probability": [...]}, "sequence_scores": {...} } ] }
+//
+// With --evaluate a sequence has "evaluation" too: "shares" and "deletion", "insertion" [11 shares][steps], "bins" and
+// "comprehensiveness", "sufficiency" [5 bins][steps], shares and bins in percent of the tokens, and "random": the same four
+// in a random order. Where several methods ran it has "method". Tables over all texts are "figures": [ { "title", "rows":
+// [...], "columns": [...], "values": [rows][columns] } ].
+//
+// Strict JSON (RFC 8259): no value is null. Numbers are the shortest that read back as the same float. A later version
+// only adds keys, else schema_version goes up.
+#include "report.h"
+#include "../results/result.h"
+
+#include <math.h>
+
+static void put_number(Buf *b, float v, bool is_int)
+{
+    if (!isfinite(v)) buf_str(b, STR_LIT("null"));
+    else if (is_int && fabsf(v) < 9e18f) buf_printf(b, "%" PRId64, (int64_t)v);
+    else buf_float(b, v);
+}
+
+// Nested lists, a line for each row of the first dimension.
+static void put_scores(Buf *b, const Scores *x, bool is_int)
+{
+    if (!x->v) {
+        buf_str(b, STR_LIT("null"));
+        return;
+    }
+    int64_t n = scores_count(x, 0);
+    int64_t index[5] = {0};
+    if (!n) {
+        buf_str(b, STR_LIT("[]"));
+        return;
+    }
+    for (int k = 0; k < x->rank; k++) buf_char(b, '[');
+    for (int64_t i = 0; i < n; i++) {
+        put_number(b, x->v[i], is_int);
+        int closed = 0; // lists that end with this number
+        for (int k = x->rank - 1; k >= 0 && ++index[k] == x->dim[k]; k--) index[k] = 0, closed++;
+        for (int k = 0; k < closed; k++) buf_char(b, ']');
+        if (i + 1 == n) break;
+        buf_str(b, closed && closed == x->rank - 1 ? STR_LIT(",\n        ") : STR_LIT(", "));
+        for (int k = 0; k < closed; k++) buf_char(b, '[');
+    }
+}
+
+static void put_named(Buf *b, const char *name, const NamedScores *x, size_t n)
+{
+    buf_printf(b, "      \"%s\": {", name);
+    for (size_t i = 0; i < n; i++) {
+        buf_str(b, i ? STR_LIT(",\n        ") : STR_LIT("\n        "));
+        buf_json(b, x[i].name);
+        buf_str(b, STR_LIT(": "));
+        put_scores(b, &x[i].scores, x[i].is_int);
+    }
+    buf_str(b, n ? STR_LIT("\n      }") : STR_LIT("}"));
+}
+
+static void put_tokens(Buf *b, const char *side, const Token *t, int64_t n)
+{
+    buf_printf(b, "      \"%s_tokens\": [", side);
+    for (int64_t i = 0; i < n; i++) {
+        if (i) buf_str(b, STR_LIT(", "));
+        buf_json(b, t[i].text);
+    }
+    buf_printf(b, "],\n      \"%s_ids\": [", side);
+    for (int64_t i = 0; i < n; i++) buf_printf(b, "%s%" PRId32, i ? ", " : "", t[i].id);
+    buf_str(b, STR_LIT("],\n"));
+}
+
+static void put_curves(Buf *b, const Curves *x)
+{
+    const struct {
+        const char *name;
+        const Scores *v;
+    } all[] = {{"deletion", &x->deletion},
+               {"insertion", &x->insertion},
+               {"comprehensiveness", &x->comprehensiveness},
+               {"sufficiency", &x->sufficiency}};
+    for (int k = 0; k < 4; k++) {
+        buf_printf(b, "%s\"%s\": ", k ? ",\n        " : "", all[k].name);
+        put_scores(b, all[k].v, false);
+    }
+}
+
+static void put_evaluation(Buf *b, const Evaluation *x)
+{
+    buf_str(
+        b,
+        STR_LIT(
+            ",\n      \"evaluation\": {\n        \"shares\": [0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100], "
+            "\"bins\": [1, 5, 10, 20, 50],\n        "));
+    put_curves(b, &x->own);
+    if (x->random.deletion.v)
+        buf_str(b, STR_LIT(",\n        \"random\": {")), put_curves(b, &x->random), buf_char(b, '}');
+    buf_str(b, STR_LIT("\n      }"));
+}
+
+static void put_names(Buf *b, const char *key, const Str *v, size_t n)
+{
+    buf_printf(b, ", \"%s\": [", key);
+    for (size_t i = 0; i < n; i++) buf_str(b, i ? STR_LIT(", ") : (Str){0}), buf_json(b, v[i]);
+    buf_char(b, ']');
+}
+
+static void put_figures(Buf *b, const Figures *f)
+{
+    buf_str(b, STR_LIT("    {\"title\": ")), buf_json(b, str_of(f->title));
+    put_names(b, "rows", f->row, f->n_rows), put_names(b, "columns", f->column, f->n_columns);
+    buf_str(b, STR_LIT(",\n     \"values\": ["));
+    for (size_t i = 0; i < f->n_rows * f->n_columns; i++) {
+        size_t k = i % f->n_columns;
+        buf_str(b, k ? STR_LIT(", ") : i ? STR_LIT(", [") : STR_LIT("["));
+        put_number(b, (float)f->v[i], false);
+        if (k + 1 == f->n_columns) buf_char(b, ']');
+    }
+    buf_str(b, STR_LIT("]}"));
+}
+
+static void put_sequence(Buf *b, const Sequence *s, Str model)
+{
+    buf_str(b, STR_LIT("    {\n      \"model\": "));
+    if (model.n) buf_json(b, model);
+    else buf_str(b, STR_LIT("null"));
+    if (s->method) buf_str(b, STR_LIT(",\n      \"method\": ")), buf_json(b, str_of(s->method));
+    buf_str(b, STR_LIT(",\n"));
+    put_tokens(b, "source", s->source, s->n_source);
+    put_tokens(b, "target", s->target, s->n_target);
+    buf_printf(b, "      \"attr_pos_start\": %" PRId64 ",\n      \"attr_pos_end\": %" PRId64 ",\n",
+               s->attr_pos_start, s->attr_pos_end);
+    buf_str(b, STR_LIT("      \"source_attributions\": "));
+    put_scores(b, &s->source_attributions, false);
+    buf_str(b, STR_LIT(",\n      \"target_attributions\": "));
+    put_scores(b, &s->target_attributions, false);
+    buf_str(b, STR_LIT(",\n"));
+    put_named(b, "step_scores", s->step_scores, s->n_step_scores);
+    buf_str(b, STR_LIT(",\n"));
+    put_named(b, "sequence_scores", s->sequence_scores, s->n_sequence_scores);
+    if (s->evaluation) put_evaluation(b, s->evaluation);
+    buf_str(b, STR_LIT("\n    }"));
+}
+
+static bool write_json(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+{
+    (void)o;
+    buf_str(out, STR_LIT("{\n  \"schema\": \"inseq-report\",\n  \"schema_version\": 1,\n  \"info\": {"));
+    for (size_t i = 0; i < t->n_info; i++) {
+        const Json *j = json_parse(a, t->info[i].json, "info", e);
+        if (!j) return false;
+        buf_str(out, i ? STR_LIT(",\n    ") : STR_LIT("\n    "));
+        buf_json(out, t->info[i].key);
+        buf_str(out, STR_LIT(": "));
+        json_pretty(a, out, j, COMPACT, true);
+    }
+    buf_str(out, t->n_info ? STR_LIT("\n  },\n  \"sequences\": [\n") : STR_LIT("},\n  \"sequences\": [\n"));
+    for (size_t i = 0; i < t->n; i++) {
+        if (i) buf_str(out, STR_LIT(",\n"));
+        put_sequence(out, &t->sequence[i], report_model(a, t, &t->sequence[i]));
+    }
+    for (size_t i = 0; i < t->n_figures; i++) {
+        buf_str(out, i ? STR_LIT(",\n") : STR_LIT("\n  ],\n  \"figures\": [\n"));
+        put_figures(out, &t->figures[i]);
+    }
+    buf_str(out, STR_LIT("\n  ]\n}\n"));
+    return true;
+}
+
+const Report report_json = {
+    .name = "json",
+    .extension = ".json",
+    .summary = "flat JSON: tokens, ids and scores as plain lists",
+    .aggregated = true,
+    .write = write_json,
+};

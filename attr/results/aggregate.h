@@ -1,0 +1,28 @@
+// aggregate.h — what aggregate.c and spans.c share. Private to attr/.
+#pragma once
+#include "../attr.h"
+
+// Reduces n values that lie `stride` floats apart to one. ord is vnorm's order, ignored by the others.
+typedef struct Reduce {
+    const char *name, *summary;
+    float (*run)(const float *x, int64_t n, int64_t stride, double ord);
+} Reduce;
+
+// One aggregator: reads *in, writes *out (which starts as a copy of *in and may share its arrays).
+typedef struct Aggregator {
+    const char *name, *summary;
+    bool (*run)(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
+} Aggregator;
+
+const Reduce *reduce_named(const char *name);              // NULL if unknown
+Scores scores_new(Arena *a, int rank, const int64_t *dim); // zeroed
+int64_t scores_count(const Scores *s, int from);           // product of dim[from..rank)
+// By the default pipeline, and sharing nothing with *in but names and the vocabulary's strings.
+bool aggregate_apart(Arena *a, const Sequence *in, Sequence *out, Err *e);
+bool stage_function(const Stage *stage, const char *or_else, const Reduce **out, Err *e);
+
+bool aggregate_subwords(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
+bool aggregate_spans(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
+bool aggregate_slices(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
+bool aggregate_split(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
+bool aggregate_pair(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);

@@ -1,0 +1,92 @@
+// checkpoint.h — private to nn/: what is on disk. Finding a model's folder, its tensors in any format, its config.
+//
+// Tensors are views into mapped files wherever the file holds them contiguous (any alignment); only transposed or
+// expanded ones are copied. Nothing here runs code from a file or trusts a number in it.
+#pragma once
+#include "../../tensor/base.h"
+
+typedef enum { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I64, DT_I32, DT_I16, DT_I8, DT_U8, DT_BOOL } Dtype;
+size_t dtype_size(Dtype d);
+const char *dtype_name(Dtype d); // as safetensors spells it: "F32", "BF16", ...
+
+enum { MAX_RANK = 8 };
+
+// One tensor of a checkpoint: contiguous, row-major, little-endian, unaligned.
+typedef struct Stored {
+    Str name;
+    Dtype dtype;
+    int rank;
+    int64_t dim[MAX_RANK];
+    const void *data;
+    size_t bytes;
+    const char *file; // where it was read from
+    uint64_t at;      // byte offset there, for messages
+} Stored;
+
+typedef struct Checkpoint {
+    const char *format; // "safetensors", "pickle (zip)", "pickle (legacy)"
+    const char *folder;
+    const char *const *files; // weight files in the order read
+    size_t n_files;
+    Stored *tensor; // sorted by name
+    size_t n;
+    uint64_t bytes; // of tensor data, shared storages counted once
+} Checkpoint;
+
+// Opens the folder's weights, trying the rows of readers.def in order: model.safetensors, model.safetensors.index.json,
+// pytorch_model.bin, pytorch_model.bin.index.json. Errors list every path tried, and name what was found instead
+// (tf_model.h5, ...). Views live as long as the arena.
+Checkpoint *checkpoint_open(Arena *a, const char *folder, Err *e);
+const Stored *checkpoint_find(const Checkpoint *c, const char *name); // NULL if absent
+
+bool checkpoint_verify(const char *folder, Err *e); // also every CRC that the files carry
+// One weight file in memory, for tests and fuzzers; file picks the format as on disk ("pytorch_model.bin").
+Checkpoint *checkpoint_from_bytes(Arena *a, const char *file, Str bytes, Err *e);
+
+typedef struct StoredList {
+    Stored *v;
+    size_t n, cap;
+    Arena *arena; // where names and copies go
+    uint64_t bytes;
+    bool verify;        // check CRCs of the data too
+    const char *format; // set by the reader
+} StoredList;
+Stored *stored_add(StoredList *l); // a zeroed one at the end; the pointer lives until the next call
+
+// One file format. A row in readers.def and a file that ends with `const ReaderKind reader_NAME`.
+typedef struct ReaderKind {
+    const char *name, *file, *index; // "safetensors", "model.safetensors", "model.safetensors.index.json"
+    // Adds the tensors of one file (its bytes outlive out->arena) to out, which the caller sorts and checks for
+    // duplicates. path must live as long.
+    bool (*read)(Str bytes, const char *path, StoredList *out, Err *e);
+} ReaderKind;
+
+// Text of a file as a message may show it: printable ASCII, the rest as \xNN, cut with "..." (returns out).
+enum { SHOWN = 100 };
+const char *shown(char out[SHOWN], Str text);
+
+// MODEL as users write it to a folder: an existing folder; else a Hub name looked up in the local cache (never the
+// network). revision, cache_dir and note (NnOptions) may be NULL. NULL and a sentence listing every path tried.
+const char *hub_folder(Arena *a, const char *model, const char *revision, const char *cache_dir,
+                       const char **note, Err *e);
+
+// ------------------------------------------------------------------------------------------ config.json
+
+// A checked look at one JSON object. Each getter returns the default when the key is absent or null, and fills e
+// (naming file and key, the value found, and the allowed range or kind) when it is wrong; calls can be made in a row
+// and e tested once at the end.
+typedef struct Config {
+    const Json *json;
+    const char *path; // for messages
+    Err *e;
+} Config;
+
+bool config_open(Arena *a, const char *folder, const char *file, Config *out,
+                 Err *e); // file must be a JSON object
+int64_t cfg_int(const Config *c, const char *key, int64_t absent, int64_t least, int64_t most);
+int64_t cfg_need_int(const Config *c, const char *key, int64_t least, int64_t most); // an error if absent
+double cfg_real(const Config *c, const char *key, double absent, double least, double most);
+bool cfg_bool(const Config *c, const char *key, bool absent);
+Str cfg_str(const Config *c, const char *key, const char *absent);
+// An id or a list of ids: returns the list (n = 0 if absent or null). Each in [0, below).
+const int32_t *cfg_ids(Arena *a, const Config *c, const char *key, int64_t below, size_t *n);
