@@ -20,7 +20,7 @@ WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wst
 CFLAGS  ?= -O2 -g
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAGS   := -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -ffp-contract=off -fno-math-errno \
-           -fno-unsafe-math-optimizations -ffile-prefix-map=$(CURDIR)=. -MMD -pthread \
+           -fno-unsafe-math-optimizations -ffile-prefix-map=$(CURDIR)=. -MMD -MP -pthread \
            $(if $(SAN),$(SANITIZE)) $(if $(FAULTS),-DFAULTS)
 LDFLAGS := $(if $(SAN),$(SANITIZE),-static) -pthread -Wl,--build-id=none
 UTF8PROC ?= -l:libutf8proc.a
