@@ -20,44 +20,6 @@ static const ReaderKind *const readers[] = {
 };
 enum { N_READERS = sizeof readers / sizeof *readers, MAX_SHARDS = 4096, MAX_INDEX = 1 << 20 };
 
-static const struct {
-    const char *name;
-    uint8_t size;
-} dtypes[] = {
-    [DT_F32] = {"F32", 4}, [DT_F16] = {"F16", 2},   [DT_BF16] = {"BF16", 2}, [DT_F64] = {"F64", 8},
-    [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4},   [DT_I16] = {"I16", 2},   [DT_I8] = {"I8", 1},
-    [DT_U8] = {"U8", 1},   [DT_BOOL] = {"BOOL", 1},
-};
-
-size_t dtype_size(Dtype d) { return dtypes[d].size; }
-const char *dtype_name(Dtype d) { return dtypes[d].name; }
-
-const char *shown(char out[SHOWN], Str text)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < text.n; i++) {
-        if (n > SHOWN - 8) {
-            strcpy(out + n, "...");
-            return out;
-        }
-        unsigned char c = (unsigned char)text.s[i];
-        n += (size_t)snprintf(out + n, SHOWN - n, c >= 32 && c < 127 ? "%c" : "\\x%02X", c);
-    }
-    out[n] = 0;
-    return out;
-}
-
-Stored *stored_add(StoredList *l)
-{
-    if (l->n == l->cap) {
-        l->cap = l->cap ? 2 * l->cap : 64;
-        Stored *more = arena_new(l->arena, Stored, l->cap);
-        if (l->n) memcpy(more, l->v, l->n * sizeof *more);
-        l->v = more;
-    }
-    return &l->v[l->n++];
-}
-
 // ---------------------------------------------------------------------------------------------------- the table
 
 static int by_name(const void *a, const void *b)
