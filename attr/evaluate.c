@@ -17,7 +17,7 @@
 // Each step has an order of its own, and so points of its own, two for each k. Where only the source is attributed a random
 // order is that of all steps whose turn it is, and one point serves them all; and always where nothing is left.
 #include "random.h"
-#include "reports/report.h"
+#include "results/measures.h"
 #include "run.h"
 
 #include <math.h>
@@ -215,37 +215,6 @@ static void finish(const Evaluate *e, Order *o, int64_t step, Curves *out, int64
     }
 }
 
-static void area(const Scores *x, int64_t c, double *out)
-{
-    *out = 0;
-    for (int64_t q = 0; q + 1 < x->dim[0]; q++)
-        *out += ((double)x->v[q * x->dim[1] + c] + (double)x->v[(q + 1) * x->dim[1] + c]) / 2;
-    *out /= (double)(x->dim[0] - 1);
-}
-
-static void mean(const Scores *x, int64_t c, double *out)
-{
-    *out = 0;
-    for (int64_t q = 0; q < x->dim[0]; q++) *out += (double)x->v[q * x->dim[1] + c];
-    *out /= (double)x->dim[0];
-}
-
-const char *const evaluate_names[EVALUATE_MEASURES] = {"comprehensiveness", "sufficiency", "deletion_auc",
-                                                       "insertion_auc"};
-
-void evaluate_measures(const Curves *x, int64_t column, double out[EVALUATE_MEASURES])
-{
-    mean(&x->comprehensiveness, column, &out[0]), mean(&x->sufficiency, column, &out[1]);
-    area(&x->deletion, column, &out[2]), area(&x->insertion, column, &out[3]);
-}
-
-static Curves new_curves(Arena *a, int64_t columns)
-{
-    int64_t points[] = {EVALUATE_POINTS, columns}, bins[] = {EVALUATE_BINS, columns};
-    return (Curves){scores_new(a, 2, points), scores_new(a, 2, points), scores_new(a, 2, bins),
-                    scores_new(a, 2, bins)};
-}
-
 // Each pair's scores as they are shown.
 static bool shown_scores(Run *r, Sequence *out, Err *e)
 {
@@ -266,8 +235,8 @@ static void keep_pair(Run *r, const Evaluate *c, int64_t p, Arena *a)
     Evaluation *out = arena_new(a, Evaluation, 1);
     int64_t columns = r->to[p] - r->from[p];
     NamedScores *score = q->step_scores + q->n_step_scores - EVALUATE_MEASURES;
-    out->own = new_curves(a, columns);
-    if (c->orders > 1) out->random = new_curves(a, columns);
+    out->own = curves_new(a, columns);
+    if (c->orders > 1) out->random = curves_new(a, columns);
     for (int64_t k = 0; k < columns; k++) {
         int64_t step = r->first_step[p] + k;
         double measure[EVALUATE_MEASURES];

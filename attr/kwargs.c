@@ -140,37 +140,3 @@ bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, E
     }
     return true;
 }
-
-const Json *attr_argument(const AttrOptions *o, const char *name)
-{
-    const Json *j = json_get(json_get(o->method_args, "attribution_args"), name);
-    if (!j) j = json_get(o->method_args, name);
-    return j && j->kind != J_NULL ? j : NULL;
-}
-
-bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors,
-                 size_t n_selectors, bool normalize, bool rescale, Stage **out, Err *e)
-{
-    const char *const *known;
-    size_t n_known = attr_aggregator_names(&known);
-    if (n_selectors && n_selectors != n)
-        return err_set(e, "%zu selectors for %zu aggregators; there must be one for each", n_selectors, n);
-    *out = arena_new(a, Stage, n);
-    for (size_t i = 0; i < n; i++) {
-        bool found = false;
-        int64_t index;
-        for (size_t k = 0; k < n_known; k++) found |= !strcmp(known[k], names[i]);
-        const char *near = str_nearest(str_of(names[i]), known, n_known);
-        if (!found && near) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names[i], near);
-        if (!found)
-            return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names[i]);
-        Stage *s = &(*out)[i];
-        *s = attr_stage(names[i]);
-        s->normalize = normalize, s->rescale = rescale && n_selectors;
-        if (!n_selectors) continue;
-        if (!option_number(selectors[i], false, &index))
-            return err_set(e, "selector '%s' is not a whole number", selectors[i]);
-        s->select = SELECT_ONE, s->select_from = index;
-    }
-    return true;
-}

@@ -88,8 +88,17 @@ static inline const float *run_y(const Run *r, int64_t pair)
 typedef void Sink(Run *r, void *context, int64_t pair, int64_t column, const float *dx, const float *dy);
 
 // Checks the pairs, finds their steps, sequences and rows of logits, embeds them: all but out and tape of a run with the
-// options o. What is made lies on work.
-bool run_begin(Run *r, Arena *work, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Err *e);
+// options o, which attr_check accepts. What is made lies on work.
+struct Method;
+bool run_begin(Run *r, Arena *work, const Model *m, const AttrOptions *o, const struct Method *method,
+               const Pair *pair, size_t n, Err *e);
+bool run_same_ids(Ids a, Ids b);
+int64_t run_count_rows(const Rows *r); // NULL: none
+// Adds a forward pass of these rows and so many rows of logits to what was made (AttrOptions.made).
+void run_count_forward(const Run *r, const Rows *x, const Rows *y, int64_t words);
+// Step k's row as a step function sees it. own_foil: the foil's word is read from the foil's own pass, else from the same
+// row as the token (semantics 2.1). p: room for [ROW_ROOM, V].
+StepRow run_step_row(const Run *r, const float *logits, int64_t k, bool own_foil, float *p);
 // The pass that run_forward makes, without a look at its logits.
 void run_record(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, Tensor **logits);
 // How many steps from `first` on fit one way back within max_memory, and the bytes that it takes.
@@ -153,13 +162,14 @@ typedef struct Points {
 // Columns are counted from the pair's first attributed step; calls come in order of points and columns.
 bool run_points(Run *r, const Points *p, Err *e);
 
-// ------------------------------------------------------------------------------------------ cost (plan.c)
+// ------------------------------------------------------------------------------------------ cost (passes.c)
 
 // For Method.passes: adds `times` passes at a point; those with gradients go back.
 void passes_add(const Run *r, const Point *v, double times, bool gradient, Passes *p);
 Point passes_whole(const Run *r, int64_t pair); // the point of all of a pair's steps, where both sides move
 // The way back through the pass that each run begins with: .passes of methods that need no more.
 bool passes_gradient(Run *r, int64_t pair, Passes *p, Err *e);
+void passes_first(const Run *r, Passes *p); // the pass that every run begins with, and those with noise
 // What run_deltas runs, if it was asked for.
 bool passes_deltas(Run *r, int64_t pair, Passes *p, Err *e);
 
@@ -260,6 +270,9 @@ typedef struct Method {
 } Method;
 
 const Method *method_find(const char *name, Err *e);
+extern const Method method_input_x_gradient, method_integrated_gradients,
+    method_deeplift; // what layer methods do at the
+                     // embeddings
 // Arguments by name, also inside attribution_args; NULL: not given. arg_*: with defaults; wrong kinds fill e.
 const Json *attr_argument(const AttrOptions *o, const char *name);
 bool arg_bool(const Run *r, const char *name, bool absent, Err *e);

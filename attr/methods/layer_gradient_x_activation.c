@@ -32,8 +32,7 @@ static bool run(Run *r, Err *e)
 {
     Seen c = {.at = arena_new(r->work, float *, r->n), .times = arg_bool(r, "multiply_by_inputs", true, e)};
     if ((e && e->set) || !layer_find(r, &c.l, e)) return false;
-    if (!r->sources)
-        return method_find("input_x_gradient", NULL)->run(r, e); // a decoder alone: its embeddings
+    if (!r->sources) return method_input_x_gradient.run(r, e); // a decoder alone: its embeddings
     Point *v = arena_new(r->work, Point, r->n);
     for (int64_t i = 0; i < r->n; i++)
         v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = true};

@@ -80,8 +80,7 @@ static bool run(Run *r, Err *e)
     if ((e && e->set) || !layer_find(r, &c.l, e) || !path_nodes(r, &c.nodes, e) ||
         !run_baseline(r, &bx, &by, e))
         return false;
-    if (!r->sources)
-        return method_find("integrated_gradients", NULL)->run(r, e); // a decoder alone: its embeddings
+    if (!r->sources) return method_integrated_gradients.run(r, e); // a decoder alone: its embeddings
     int64_t n = r->n * c.nodes.n;
     Point *ends = arena_new(r->work, Point, 2 * r->n), *v = arena_new(r->work, Point, n);
     for (int64_t i = 0; i < 2 * r->n; i++)

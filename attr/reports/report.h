@@ -2,6 +2,7 @@
 // Private to attr/; written in report_text.c.
 #pragma once
 #include "../results/aggregate.h"
+#include "../results/measures.h"
 
 // One heat map of a sequence: Inseq's "Source Saliency Heatmap" or "Target Saliency Heatmap".
 typedef struct Table {
@@ -37,10 +38,6 @@ bool report_faithfulness(Arena *a, const Attribution *t, const Sequence *s, size
 void figures_text(Arena *a, const Figures *f, const ReportOptions *o, Buf *out);
 void figures_html(Arena *a, const Figures *f, Buf *out);
 void curves_html(const Evaluation *x, Buf *out); // deletion and insertion as two drawings (curves.c)
-
-// The measures of a step (evaluate.c), by these names.
-extern const char *const evaluate_names[EVALUATE_MEASURES];
-void evaluate_measures(const Curves *x, int64_t column, double out[EVALUATE_MEASURES]);
 
 // The colour scale of a sequence: from the options, or symmetric about 0 by the largest absolute score.
 typedef struct Range {

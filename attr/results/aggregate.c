@@ -10,131 +10,12 @@
 // that did not exist yet): it counts as 0 in sums and stays NaN. Sums are made in double in index order and rounded
 // once, so the bits depend on nothing but the numbers.
 //
-// Adding an aggregator or a reducing function: write it, add a row to the table at the end of this file.
+// Adding an aggregator: write it, add a row to the table at the end of this file. Functions stand in reduce.c.
 #include "aggregate.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-// ------------------------------------------------------------------------------------------ arrays
-
-Scores scores_new(Arena *a, int rank, const int64_t *dim)
-{
-    Scores s = {.rank = rank};
-    uint64_t n = 1;
-    for (int i = 0; i < rank; i++) {
-        s.dim[i] = dim[i];
-        if (dim[i] < 0 || !mul_ok(n, (uint64_t)dim[i], &n)) BUG("dimension %d is %" PRId64, i, dim[i]);
-    }
-    s.v = arena_new(a, float, n ? n : 1);
-    return s;
-}
-
-int64_t scores_count(const Scores *s, int from)
-{
-    int64_t n = 1;
-    for (int i = from; i < s->rank; i++) n *= s->dim[i];
-    return n;
-}
-
-// ------------------------------------------------------------------------------------------ functions
-
-static float mean(const float *x, int64_t n, int64_t stride, double ord)
-{
-    (void)ord;
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += (double)x[i * stride];
-    return n ? (float)(sum / (double)n) : NAN;
-}
-
-static float sum_of(const float *x, int64_t n, int64_t stride, double ord)
-{
-    (void)ord;
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) sum += (double)x[i * stride];
-    return (float)sum;
-}
-
-static float product(const float *x, int64_t n, int64_t stride, double ord)
-{
-    (void)ord;
-    double p = 1;
-    for (int64_t i = 0; i < n; i++) p *= (double)x[i * stride];
-    return (float)p;
-}
-
-static float largest(const float *x, int64_t n, int64_t stride, double ord) // a NaN anywhere is the answer
-{
-    (void)ord;
-    float m = n ? x[0] : NAN;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i * stride] > m || isnan(x[i * stride])) m = x[i * stride];
-    return m;
-}
-
-static float smallest(const float *x, int64_t n, int64_t stride, double ord)
-{
-    (void)ord;
-    float m = n ? x[0] : NAN;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i * stride] < m || isnan(x[i * stride])) m = x[i * stride];
-    return m;
-}
-
-// The element farthest from 0, with its sign; the first of equals. NaN counts as 0 when choosing.
-static float absmax(const float *x, int64_t n, int64_t stride, double ord)
-{
-    (void)ord;
-    float m = n ? x[0] : NAN, best = isnan(m) ? 0 : fabsf(m);
-    for (int64_t i = 1; i < n; i++)
-        if (fabsf(x[i * stride]) > best) m = x[i * stride], best = fabsf(m);
-    return m;
-}
-
-// x^(1/p) for x in [1, n] and whole p: Newton from above falls until rounding stops it.
-static double root(double x, int p)
-{
-    double y = x;
-    for (int k = 0; k < 2000; k++) {
-        double power = 1;
-        for (int i = 1; i < p; i++) power *= y;
-        double next = ((double)(p - 1) * y + x / power) / (double)p;
-        if (!(next < y)) break;
-        y = next;
-    }
-    return y;
-}
-
-// (sum |x|^p)^(1/p); p = infinity: the largest |x|; p = 0: how many are not 0.
-static float vnorm(const float *x, int64_t n, int64_t stride, double ord)
-{
-    double top = 0, sum = 0;
-    if (ord == 2) {
-        for (int64_t i = 0; i < n; i++) sum += (double)x[i * stride] * (double)x[i * stride];
-        return (float)sqrt(sum);
-    }
-    for (int64_t i = 0; i < n; i++) {
-        double v = fabs((double)x[i * stride]);
-        if (isnan(v)) return NAN;
-        if (v > top) top = v;
-        sum += ord == 0 ? v != 0 : v;
-    }
-    if (ord <= 1) return (float)sum;
-    if (isinf(ord) || isinf(top) || top == 0) return (float)top;
-    sum = 0; // other orders: scaled by the largest, so that powers neither overflow nor all vanish
-    for (int64_t i = 0; i < n; i++) {
-        double v = fabs((double)x[i * stride]) / top, power = 1;
-        for (int k = 0; k < (int)ord; k++) power *= v;
-        sum += power;
-    }
-    return (float)(top * root(sum, (int)ord));
-}
-
-static bool ord_ok(double ord)
-{
-    return ord == INFINITY || (ord >= 0 && ord <= 16 && ord == (double)(int)ord);
-}
 
 // ------------------------------------------------------------------------------------------ one stage of scores
 
@@ -246,7 +127,7 @@ static bool aggregate_scores(Arena *a, const Sequence *in, const Stage *stage, S
 {
     const Reduce *f;
     if (!stage_function(stage, in->kind == OUT_GRANULAR ? "vnorm" : "mean", &f, e)) return false;
-    if (!ord_ok(stage->vnorm_ord))
+    if (!reduce_ord_ok(stage->vnorm_ord))
         return err_set(e, "vnorm_ord: %g is not supported; use a whole number from 0 to 16 or infinity",
                        stage->vnorm_ord);
     Scores *source = &out->source_attributions, *target = &out->target_attributions;
@@ -287,31 +168,16 @@ size_t attr_default_pipeline(const Sequence *s, Stage out[4])
 
 static const Aggregator *aggregator_named(const char *name);
 
-static bool unknown(const char *what, const char *name, Err *e)
-{
-    const char *const *names;
-    size_t n = attr_aggregator_names(&names);
-    const char *near = str_nearest(str_of(name), names, n);
-    if (near) return err_set(e, "unknown %s '%.100s', did you mean %s?", what, name, near);
-    char list[300] = "";
-    for (size_t i = 0, at = 0; i < n && at < sizeof list; i++)
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", names[i]);
-    return err_set(e, "unknown %s '%.100s'; known are %s", what, name, list);
-}
-
-bool stage_function(const Stage *stage, const char *or_else, const Reduce **out, Err *e)
-{
-    const char *name = stage->function ? stage->function : or_else;
-    *out = reduce_named(name);
-    return *out || unknown("aggregation function", name, e);
-}
-
 bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n, Sequence *out, Err *e)
 {
     Sequence now = *in;
     for (size_t i = 0; i < n; i++) {
         const Aggregator *g = aggregator_named(stages[i].aggregator);
-        if (!g) return unknown("aggregator", stages[i].aggregator, e);
+        if (!g) {
+            const char *const *names;
+            size_t known = attr_aggregator_names(&names);
+            return reduce_unknown("aggregator", stages[i].aggregator, names, known, e);
+        }
         Sequence next = now;
         if (!g->run(a, &now, &stages[i], &next, e)) return false;
         now = next;
@@ -415,26 +281,10 @@ bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence 
     ROW("split", aggregate_split, "tokens merged between the matches of a pattern")                          \
     ROW("pair", aggregate_pair, "difference of two results of the same shape")
 
-#define FUNCTIONS(ROW)                                                                                       \
-    ROW("vnorm", vnorm, "length of the vector (vnorm_ord 2)")                                                \
-    ROW("mean", mean, "mean")                                                                                \
-    ROW("sum", sum_of, "sum, signs cancel")                                                                  \
-    ROW("max", largest, "largest")                                                                           \
-    ROW("min", smallest, "smallest")                                                                         \
-    ROW("prod", product, "product")                                                                          \
-    ROW("absmax", absmax, "farthest from zero, with its sign")
-
 #define ROW(name, run, summary) {name, summary, run},
 static const Aggregator aggregators[] = {AGGREGATORS(ROW)};
-static const Reduce functions[] = {FUNCTIONS(ROW)};
 #undef ROW
-#define ROW(name, run, summary) name,
-static const char *const all_names[] = {AGGREGATORS(ROW) FUNCTIONS(ROW)};
-#undef ROW
-enum {
-    N_AGGREGATORS = sizeof aggregators / sizeof aggregators[0],
-    N_FUNCTIONS = sizeof functions / sizeof functions[0]
-};
+enum { N_AGGREGATORS = sizeof aggregators / sizeof aggregators[0], MOST_NAMES = 40 };
 
 static const Aggregator *aggregator_named(const char *name)
 {
@@ -443,25 +293,20 @@ static const Aggregator *aggregator_named(const char *name)
     return NULL;
 }
 
-const Reduce *reduce_named(const char *name)
-{
-    for (size_t i = 0; i < N_FUNCTIONS; i++)
-        if (!strcmp(name, functions[i].name)) return &functions[i];
-    return NULL;
-}
-
 const char *attr_aggregator(size_t i, const char **summary)
 {
     if (i < N_AGGREGATORS) return *summary = aggregators[i].summary, aggregators[i].name;
-    i -= N_AGGREGATORS;
-    if (i < N_FUNCTIONS) return *summary = functions[i].summary, functions[i].name;
-    return NULL;
+    const Reduce *f = reduce_at(i - N_AGGREGATORS);
+    return f ? *summary = f->summary, f->name : NULL;
 }
 
 size_t attr_aggregator_names(const char *const **names)
 {
-    *names = all_names;
-    return N_AGGREGATORS + N_FUNCTIONS;
+    static const char *all[MOST_NAMES];
+    size_t n = 0;
+    for (const char *summary; n < MOST_NAMES && (all[n] = attr_aggregator(n, &summary));) n++;
+    *names = all;
+    return n;
 }
 
 Stage attr_stage(const char *aggregator)
@@ -477,4 +322,31 @@ Stage attr_stage(const char *aggregator)
         .special_chars = "\xe2\x96\x81",
         .split_mode = "single",
     };
+}
+
+bool attr_stages(Arena *a, const char *const *names, size_t n, const char *const *selectors,
+                 size_t n_selectors, bool normalize, bool rescale, Stage **out, Err *e)
+{
+    const char *const *known;
+    size_t n_known = attr_aggregator_names(&known);
+    if (n_selectors && n_selectors != n)
+        return err_set(e, "%zu selectors for %zu aggregators; there must be one for each", n_selectors, n);
+    *out = arena_new(a, Stage, n);
+    for (size_t i = 0; i < n; i++) {
+        bool found = false;
+        int64_t index;
+        for (size_t k = 0; k < n_known; k++) found |= !strcmp(known[k], names[i]);
+        const char *near = str_nearest(str_of(names[i]), known, n_known);
+        if (!found && near) return err_set(e, "unknown aggregator '%s'; did you mean %s?", names[i], near);
+        if (!found)
+            return err_set(e, "unknown aggregator '%s'; 'inseq list aggregators' shows them all", names[i]);
+        Stage *s = &(*out)[i];
+        *s = attr_stage(names[i]);
+        s->normalize = normalize, s->rescale = rescale && n_selectors;
+        if (!n_selectors) continue;
+        if (!option_number(selectors[i], false, &index))
+            return err_set(e, "selector '%s' is not a whole number", selectors[i]);
+        s->select = SELECT_ONE, s->select_from = index;
+    }
+    return true;
 }

@@ -1,4 +1,4 @@
-// aggregate.h — what aggregate.c and spans.c share. Private to attr/.
+// aggregate.h — what reduce.c, spans.c and aggregate.c share, in that order. Private to attr/.
 #pragma once
 #include "../attr.h"
 
@@ -14,7 +14,11 @@ typedef struct Aggregator {
     bool (*run)(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
 } Aggregator;
 
-const Reduce *reduce_named(const char *name);              // NULL if unknown
+const Reduce *reduce_named(const char *name); // NULL if unknown
+const Reduce *reduce_at(size_t i);            // the i-th of all; NULL after the last
+bool reduce_ord_ok(double ord);               // an order that vnorm knows
+// An error that suggests the nearest of n names, or lists them.
+bool reduce_unknown(const char *what, const char *name, const char *const *names, size_t n, Err *e);
 Scores scores_new(Arena *a, int rank, const int64_t *dim); // zeroed
 int64_t scores_count(const Scores *s, int from);           // product of dim[from..rank)
 // By the default pipeline, and sharing nothing with *in but names and the vocabulary's strings.

@@ -10,8 +10,6 @@
 // Everything is compared with everything: n is a sentence's length.
 #include "agreement.h"
 
-#include "../reports/report.h"
-
 #include <math.h>
 #include <string.h>
 
