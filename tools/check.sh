@@ -70,6 +70,7 @@ attr/methods/methods.def attr/methods/%s.c method
 attr/reports/reports.def attr/reports/report_%s.c report
 nn/models/models.def nn/models/%s.c family
 tok/kinds.def tok/%s.c tokkind
+attr/commands/commands.def attr/commands/cmd_%s.c command
 EOF
     return $wrong
 }

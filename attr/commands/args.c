@@ -1,0 +1,174 @@
+// args.c — the options of all commands, and what they say of models and texts.
+#include "commands.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+// Names are Inseq's own, so that its command lines keep working.
+// clang-format off
+static const Option options[] = {
+    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL",
+     "a checkpoint folder, a name in the local Hub cache, or demo/en-nl (built in); attribute takes several", NULL},
+    {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE, "TEXT", "source texts; - reads lines from standard input, @FILE from a file (@@ begins a text with @)", NULL},
+    {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE, "TEXT", "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)", NULL},
+    {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
+    {"attribution_method", {"-a"}, OPT_TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
+    {"attributed_fn", {"-fn"}, OPT_TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
+    {"attribute_target", {0}, OPT_FLAG, ATTRIBUTE, NULL, "attribute to the target prefix too", NULL},
+    {"step_scores", {0}, OPT_LIST, ATTRIBUTE, "STEP", "numbers to report for each generated token", NULL},
+    {"start_pos", {"-s"}, OPT_INT, ATTRIBUTE, "N", "first target position to attribute (1; the start token is 0; below 0: from the end)", NULL},
+    {"end_pos", {"-e"}, OPT_INT, ATTRIBUTE, "N", "target position to stop before (the end; below 0: from the end)", NULL},
+    {"attribution_aggregators", {0}, OPT_LIST, ALONE, "NAME", "aggregate before saving: vnorm, subwords, ... in this order", NULL},
+    {"attribution_selectors", {0}, OPT_LIST, ALONE, "N", "index that each aggregator selects", NULL},
+    {"normalize_attributions", {0}, OPT_FLAG, ALONE, NULL, "columns sum to 1 after each of these aggregators", NULL},
+    {"rescale_attributions", {0}, OPT_FLAG, ALONE, NULL, "divide by the largest score instead; with selectors only, as in Inseq", NULL},
+    {"attribution_kwargs", {0}, OPT_JSON, ATTRIBUTE, "JSON", "more arguments of the method ('inseq list arguments') and the step functions", NULL},
+    {"evaluate", {0}, OPT_FLAG, ATTRIBUTE, NULL, "measure how faithful the scores are, by taking tokens away (28 more inputs a step, 56 with --attribute-target)", NULL},
+    {"random_seed", {0}, OPT_INT, ATTRIBUTE, "N", "seed of the random order that --evaluate compares with (0)", NULL},
+    {"top", {0}, OPT_INT, COMPARE, "K", "how many of the highest scores should be the same (3)", NULL},
+    {"contrast_targets", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
+    {"contrast_sources", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
+    {"generation_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
+    {"model_kwargs", {0}, OPT_JSON, LOADED, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
+    {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading", "loading a tokenizer with other settings"},
+    {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
+    {"save_path", {"-o"}, OPT_TEXT, ALONE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
+    {"weight_attributions", {0}, OPT_TEXT, ALONE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
+    {"save_aggregated", {0}, OPT_FLAG, ALONE, NULL, "apply the method's own aggregation before saving", NULL},
+    {"viz_path", {"--html"}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as one HTML page", NULL},
+    {"html", {0}, OPT_TEXT, DEMO, "FILE", "write the whole story as one HTML page", NULL},
+    {"short", {0}, OPT_FLAG, DEMO, NULL, "print only the first chapter", NULL},
+    {"svg", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write the heatmaps as a vector figure", NULL},
+    {"csv", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "write a table with a row for each score; README names its columns", NULL},
+    {"format", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "NAME", "what to print: terminal, html, svg, or as data: json (flat), csv (README has both)", NULL},
+    {"json", {0}, OPT_FLAG, GENERATE | TOKENIZE | INFO | COMPARE, NULL, "print JSON", NULL},
+    {"jsonl", {0}, OPT_FLAG, TOKENIZE, NULL, "filter: a JSON object a line in, one out", NULL},
+    {"sentencepiece", {0}, OPT_TEXT, TOKENIZE, "FILE", "one SentencePiece model instead of a checkpoint folder", NULL},
+    {"target", {0}, OPT_FLAG, TOKENIZE, NULL, "as a target text, not as a source", NULL},
+    {"hide_attributions", {"--hide"}, OPT_FLAG, ALONE | SHOW, NULL, "print no heatmaps", NULL},
+    {"include_eos_baseline", {"--eos"}, OPT_FLAG, ATTRIBUTE, NULL, "the baseline of the end token is unk too", NULL},
+    {"plan", {0}, OPT_FLAG, ALONE, NULL, "don't attribute: print what it would take, in passes, operations, memory and time (--format json: as data)", NULL},
+    {"output_step_attributions", {0}, OPT_FLAG, ALONE, NULL, "keep each step's tensors", "keeping step tensors"},
+    {"aggregate_output", {0}, OPT_FLAG, ALONE, NULL, "accepted; it has no effect in Inseq either", NULL},
+    {"source_tokens", {0}, OPT_INT, BENCH, "S", "tokens of the source (24)", NULL},
+    {"target_tokens", {0}, OPT_INT, BENCH, "T", "tokens of the target (22)", NULL},
+    {"runs", {0}, OPT_INT, BENCH, "N", "runs; the median is shown (5)", NULL},
+    {"device", {"--dev"}, OPT_TEXT, LOADED, "NAME", "cpu", NULL},
+    {"threads", {"-t"}, OPT_INT, LOADED, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
+    {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH, "SIZE", "for gradients, such as 512M (64M); the numbers do not depend on it", NULL},
+    {"color", {0}, OPT_TEXT, ATTRIBUTE | SHOW, "WHEN", "auto, always or never", NULL},
+    {"no_color", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "the same as --color never", NULL},
+    {"plain", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "no colour, no boxes, TAB between cells", NULL},
+    {"progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "show the progress bar even if standard error is no terminal", NULL},
+    {"no_progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "never show it", NULL},
+    {"revision", {0}, OPT_TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
+    {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
+    {"verbose", {"-v"}, OPT_FLAG, LOADED, NULL, "say what was loaded", NULL},
+    {"very_verbose", {"-vv"}, OPT_FLAG, LOADED, NULL, "the same", NULL},
+    {"quiet", {"-q"}, OPT_FLAG, MODEL, NULL, "no warnings, no progress", NULL},
+};
+// clang-format on
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+const Option *args_options(size_t *n) { return *n = N_OPTIONS, options; }
+
+const OptionValue *args_get(const Args *a, const char *name)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (!strcmp(options[i].name, name)) return &a->value[i];
+    BUG("no option %s", name);
+}
+
+bool args_on(const Args *a, const char *name) { return args_get(a, name)->flag; }
+
+const char *args_text(const Args *a, const char *name)
+{
+    const OptionValue *v = args_get(a, name);
+    return v->n ? v->list[v->n - 1] : NULL;
+}
+
+static bool model_kwargs(Args *a, NnOptions *o, Err *e)
+{
+    const Json *j = args_get(a, "model_kwargs")->json;
+    for (const Json *c = j ? j->child : NULL; c; c = c->next) {
+        bool dtype = str_is(c->key, "dtype") || str_is(c->key, "torch_dtype");
+        if (dtype && c->kind == J_STRING && (str_is(c->text, "float32") || str_is(c->text, "auto"))) continue;
+        if (dtype)
+            return err_set(
+                e, "--model_kwargs: dtype must be \"float32\"; everything is computed in float32 here");
+        if (str_is(c->key, "revision") && c->kind == J_STRING) o->revision = str_zero(a->a, c->text);
+        else if (str_is(c->key, "cache_dir") && c->kind == J_STRING) o->cache_dir = str_zero(a->a, c->text);
+        else if (str_is(c->key, "attn_implementation") || str_is(c->key, "local_files_only")) continue;
+        else
+            return err_set(e, "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are",
+                           (int)c->key.n, c->key.s);
+    }
+    return true;
+}
+
+bool args_start_machine(const Args *a, Err *e)
+{
+    const OptionValue *threads = args_get(a, "threads");
+    if (threads->given && (threads->number < 1 || threads->number > 1024))
+        return err_set(e, "--threads %" PRId64 ": it must be from 1 to 1024", threads->number);
+    if (!cpu_select(NULL, e)) return false;
+    pool_start((int)threads->number);
+    return true;
+}
+
+bool args_load(Args *a, const char *name, Loaded *l, Err *e)
+{
+    const char *device = args_text(a, "device");
+    NnOptions o = {.revision = args_text(a, "revision"), .cache_dir = args_text(a, "cache_dir")};
+    if (!name) return err_set(e, NO_MODEL);
+    if (device && strcmp(device, "cpu"))
+        return err_set(e, "--device %s: this program runs on the processor: cpu", device);
+    if (!model_kwargs(a, &o, e) || !texts_load(a->a, name, o, &a->talk, l, e)) return false;
+    if (args_on(a, "verbose") || args_on(a, "very_verbose"))
+        fprintf(stderr, "inseq: %s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s\n",
+                l->info->folder, l->info->class_name, l->info->format, l->info->tensors,
+                (double)l->info->parameters / 1e6, pool_threads(), cpu_isa());
+    return true;
+}
+
+bool args_batch_size(const Args *a, size_t *out, Err *e)
+{
+    const OptionValue *v = args_get(a, "batch_size");
+    if (v->given && (v->number < 1 || v->number > 65536))
+        return err_set(e, "--batch_size %" PRId64 ": it must be from 1 to 65536", v->number);
+    *out = v->given ? (size_t)v->number : 8;
+    return true;
+}
+
+bool args_texts(const Args *a, Texts *t, Err *e)
+{
+    *t = (Texts){.beginnings = args_on(a, "generate_from_target_prefix")};
+    if (!args_get(a, "input_texts")->given) return err_set(e, "which texts? give them with -i TEXT ...");
+    if (!option_texts(a->a, args_get(a, "input_texts"), &t->source, &t->n, e) ||
+        !option_texts(a->a, args_get(a, "generated_texts"), &t->target, &t->n_targets, e))
+        return false;
+    if (args_get(a, "generated_texts")->given && t->n_targets != t->n && t->n)
+        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", t->n_targets,
+                       t->n);
+    if (t->beginnings && !t->n_targets)
+        return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
+    return true;
+}
+
+ReportOptions args_report_options(const Args *a)
+{
+    bool never = args_on(a, "no_color") || args_on(a, "plain");
+    int colors = never ? 0 : terminal_colors(STDOUT_FILENO, args_text(a, "color"));
+    return (ReportOptions){.color = colors > 256    ? COLOR_TRUE
+                                    : colors == 256 ? COLOR_256
+                                    : colors        ? COLOR_16
+                                                    : COLOR_NONE,
+                           .width = terminal_width(STDOUT_FILENO),
+                           .plain = args_on(a, "plain"),
+                           .unicode = terminal_utf8(),
+                           .no_heatmaps = a->no_heatmaps,
+                           .min_val = NAN,
+                           .max_val = NAN};
+}

@@ -1,0 +1,121 @@
+// cmd_attribute.c — why the model wrote what it wrote, for one or several models.
+#include "commands.h"
+
+#include <string.h>
+#include <unistd.h>
+
+// --plan: everything but the attribution. The exit code.
+static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, size_t n, size_t most,
+                      double loading)
+{
+    Plan *plan = arena_new(a->a, Plan, n), together;
+    size_t *number = arena_new(a->a, size_t, n);
+    Job **batch = arena_new(a->a, Job *, most);
+    Pair *pair = arena_new(a->a, Pair, most);
+    PlanReport p = {.m = w->l->model,
+                    .o = o,
+                    .text = plan,
+                    .number = number,
+                    .peak = cpu_peak(pool_threads()),
+                    .loading = loading,
+                    .generated = n && !job[0].forced};
+    Buf out = {.arena = a->a};
+    for (size_t at = 0, count; !cmd_interrupted() && (count = texts_next_batch(job, n, &at, most, batch));) {
+        double start = wall_clock();
+        texts_make_targets(w, batch, count);
+        p.generating += wall_clock() - start;
+        count = texts_pairs(batch, count, pair);
+        size_t kept = 0;
+        for (size_t i = 0; i < count; i++) {
+            if (!attr_plan(a->a, w->l->model, o, &pair[i], 1, p.peak, &plan[p.n], &batch[i]->err)) continue;
+            pair[kept++] = pair[i], number[p.n++] = batch[i]->number;
+        }
+        if (kept && attr_plan(a->a, w->l->model, o, pair, kept, p.peak, &together, NULL) &&
+            together.bytes > p.bytes)
+            p.bytes = together.bytes;
+    }
+    const char *format = args_text(a, "format");
+    if (p.n) (format && !strcmp(format, "json") ? attr_plan_json : attr_plan_text)(&p, &out);
+    if (!out_write(STDOUT_FILENO, buf_view(&out))) return cmd_no_output();
+    return cmd_interrupted() ? EXIT_INTERRUPTED : cmd_report_failures(job, n);
+}
+
+// All texts with one model; adds its sequences to t. The exit code.
+static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrRequest *x, Attribution *t)
+{
+    Err e = {0};
+    Loaded l = {0};
+    Work w;
+    Job *job;
+    size_t n = 0, most = 8;
+    if (!args_batch_size(a, &most, &e)) return cmd_fail(&e, EXIT_USAGE);
+    double start = wall_clock();
+    if (!cmd_load_texts(a, name, x, &l, &w, &job, &n, &e) || !cmd_read_baselines(a, &w, x, &o, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok), o.bos = tok_bos(l.tok);
+    if (args_on(a, "plan")) return plan_model(a, &w, &o, job, n, most, wall_clock() - start);
+    Bar bar;
+    cmd_start_bar(a, &o, &bar);
+    Job **batch = arena_new(a->a, Job *, most);
+    Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
+    for (size_t at = 0, count; !cmd_interrupted() && (count = texts_next_batch(job, n, &at, most, batch));) {
+        texts_make_targets(&w, batch, count);
+        own.n += cmd_batch_scores(&w, &o, x, batch, count, &bar, &own.sequence[own.n]);
+    }
+    bool several = args_get(a, "model_name_or_path")->n > 1;
+    for (size_t i = 0, k = 0; several && i < n && k < own.n; i++) // whatever failed has no sequence
+        if (!job[i].err.set) own.sequence[k].title = name, own.sequence[k++].text = (int64_t)i + 1;
+    cmd_describe(a, &w, &o, job, n, &own);
+    attr_append(a->a, t, &own);
+    return cmd_report_failures(job, n);
+}
+
+static int run(Args *a)
+{
+    Err e = {0};
+    AttrRequest x = {0};
+    AttrOptions o;
+    Stage *stage;
+    size_t n;
+    const OptionValue *models = args_get(a, "model_name_or_path");
+    if (args_get(a, "attribution_method")->n > 1)
+        return cmd_complain(
+                   "attribute takes one -a; 'inseq compare -a METHOD -a METHOD ...' puts methods side "
+                   "by side"),
+               EXIT_USAGE;
+    if (!cmd_attribution_options(a, args_text(a, "attribution_method"), &o, &x, &e) ||
+        !cmd_pipeline(a, &stage, &n, &e) || !cmd_check_delivery(a, &e))
+        return cmd_fail(&e, EXIT_USAGE);
+    cmd_note_ignored(a, &o.method, &x, 1);
+    cmd_note_contrast(a, &o, &x);
+    if (!models->n) return cmd_complain(NO_MODEL), EXIT_USAGE;
+    if (!cmd_check_folders(a, &e) || !args_start_machine(a, &e)) return cmd_fail(&e, EXIT_INPUT);
+    a->catch_interrupts();
+    if (args_get(a, "generation_kwargs")->n && args_get(a, "generated_texts")->given &&
+        !args_on(a, "generate_from_target_prefix"))
+        cmd_note(a, "--generation_kwargs has no effect: the targets are forced");
+    Attribution t = {0}, shown, saved;
+    int code = 0;
+    for (size_t i = 0; i < models->n && !cmd_interrupted(); i++) {
+        int own = attribute_model(a, models->list[i], o, &x, &t);
+        code = own > code ? own : code;
+    }
+    if (!t.n) return cmd_interrupted() ? EXIT_INTERRUPTED : code;
+    if (code) code = EXIT_SOME;
+    if (t.n > 1) attr_faithfulness(a->a, &t);
+    if (!cmd_shown_form(a, &t, &shown, &e) || !cmd_saved_form(a, &t, &shown, &saved, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    int delivered = cmd_deliver(a, &shown, &saved, &e);
+    if (delivered) return cmd_fail(&e, delivered);
+    if (cmd_interrupted()) return cmd_complain("interrupted; finished texts were kept"), EXIT_INTERRUPTED;
+    return code;
+}
+
+const Command command_attribute = {
+    .name = "attribute",
+    .options = ALONE,
+    .run = run,
+    .usage = "-m MODEL -a METHOD -i TEXT ... [options]",
+    .summary = "why the model wrote what it wrote",
+    .example = "-m demo/en-nl -a input_x_gradient --step_scores probability -i \"The nurse lost her key.\"",
+};

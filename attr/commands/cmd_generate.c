@@ -1,0 +1,67 @@
+// cmd_generate.c — what the model writes: a line for each answer, or JSON.
+#include "commands.h"
+
+#include <unistd.h>
+
+// One source's answers: a line of text for each, or one line of JSON for all.
+static void write_answers(const Args *a, const Work *w, Job *j, const Generated *made, size_t n, Buf *out)
+{
+    Str *words = arena_new(a->a, Str, n);
+    for (size_t r = 0; r < n; r++)
+        if (!texts_decode(w, &made[r], &words[r], &j->err)) return;
+    for (size_t r = 0; r < n; r++) {
+        if (!args_on(a, "json")) {
+            buf_str(out, words[r]), buf_char(out, '\n');
+            continue;
+        }
+        buf_str(out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"sequences\":[{\"ids\":["));
+        for (int64_t k = 0; k < made[r].n; k++) buf_printf(out, "%s%d", k ? "," : "", made[r].ids[k]);
+        buf_str(out, STR_LIT("],\"text\":"));
+        buf_json(out, words[r]);
+        buf_str(out, STR_LIT(",\"score\":"));
+        buf_float(out, (float)made[r].score);
+        buf_str(out, r + 1 < n ? STR_LIT("}") : STR_LIT("}]}\n"));
+    }
+}
+
+static int run(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    Job *job, **batch;
+    size_t n, most;
+    Work w = {.a = a->a, .l = &l, .talk = &a->talk};
+    Texts t;
+    if (!args_batch_size(a, &most, &e) || !args_start_machine(a, &e) ||
+        !args_load(a, args_text(a, "model_name_or_path"), &l, &e) ||
+        !nn_generation(a->a, l.model, args_get(a, "generation_kwargs")->json, &w.generation, &e) ||
+        !args_texts(a, &t, &e) || !texts_jobs(&w, &t, &job, &n, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    Buf out = {.arena = a->a};
+    batch = arena_new(a->a, Job *, most);
+    size_t returns = (size_t)nn_generation_returns(w.generation);
+    for (size_t i = 0; i < n; i++) // generated_texts are beginnings here, said so or not
+        if (!job[i].err.set && job[i].forced) texts_beginning(&w, &job[i]);
+    for (size_t at = 0, count; (count = texts_next_batch(job, n, &at, most, batch));) {
+        Generated *made;
+        bool together = texts_generate(&w, batch, count, &made, &e);
+        e = (Err){0};
+        for (size_t i = 0; i < count; i++) { // if one spoils the batch, each by itself
+            Generated *own = together ? made + i * returns : NULL;
+            if (own || texts_generate(&w, &batch[i], 1, &own, &batch[i]->err))
+                write_answers(a, &w, batch[i], own, returns, &out);
+        }
+        if (!out_write(STDOUT_FILENO, buf_view(&out))) return cmd_no_output();
+        out.n = 0;
+    }
+    return cmd_report_failures(job, n);
+}
+
+const Command command_generate = {
+    .name = "generate",
+    .options = GENERATE,
+    .run = run,
+    .usage = "-m MODEL -i TEXT ... [options]",
+    .summary = "what the model writes",
+    .example = "-m demo/en-nl -i \"The nurse lost her key.\" \"The nurse lost his key.\"",
+};

@@ -1,0 +1,41 @@
+// cmd_info.c — what is in a checkpoint folder.
+#include "commands.h"
+
+#include <unistd.h>
+
+static int run(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    if (!args_start_machine(a, &e) || !args_load(a, args_text(a, "model_name_or_path"), &l, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    const ModelInfo *f = l.info;
+    Buf b = {.arena = a->a};
+    if (args_on(a, "json")) {
+        buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(f->folder));
+        buf_printf(&b,
+                   ",\"class\":\"%s\",\"format\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64
+                   ",\"bytes\":%" PRIu64 ",\"width\":%" PRId64 ",\"vocab\":%" PRId64
+                   ",\"encoder_layers\":%" PRId64 ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64
+                   ",\"tokenizer\":\"%s\",\"tokens\":%zu}\n",
+                   f->class_name, f->format, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
+                   f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
+    } else
+        buf_printf(&b,
+                   "folder      %s\nmodel       %s, width %" PRId64 ", %" PRId64 "+%" PRId64
+                   " layers, %" PRId64 " heads, vocabulary %" PRId64 "\nweights     %s, %zu tensors, %" PRIu64
+                   " parameters, %.1f MB\ntokenizer   %s, %zu tokens\n",
+                   f->folder, f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads,
+                   f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, tok_class(l.tok),
+                   tok_size(l.tok));
+    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : cmd_no_output();
+}
+
+const Command command_info = {
+    .name = "info",
+    .options = INFO,
+    .run = run,
+    .usage = "-m MODEL",
+    .summary = "what is in a checkpoint folder",
+    .example = "-m demo/en-nl",
+};

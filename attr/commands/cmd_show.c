@@ -1,0 +1,25 @@
+// cmd_show.c — a saved attribution again.
+#include "commands.h"
+
+static int run(Args *a)
+{
+    Err e = {0};
+    Attribution t, shown;
+    if (a->n_rest != 1)
+        return cmd_complain("show needs one FILE.json that 'inseq attribute -o' or Inseq saved"), EXIT_USAGE;
+    if (!cmd_check_delivery(a, &e)) return cmd_fail(&e, EXIT_USAGE);
+    if (!cmd_read_result(a, a->rest[0], &t, &e) || !cmd_shown_form(a, &t, &shown, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    int code = cmd_deliver(a, &shown, &t, &e);
+    return code ? cmd_fail(&e, code) : 0;
+}
+
+const Command command_show = {
+    .name = "show",
+    .options = SHOW,
+    .words = 1,
+    .run = run,
+    .usage = "FILE.json [options]",
+    .summary = "a saved attribution again",
+    .example = "result.json --viz_path heatmap.html",
+};

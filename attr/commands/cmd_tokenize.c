@@ -1,0 +1,84 @@
+// cmd_tokenize.c — text to tokens and back, once or as a filter.
+#include "commands.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool filter_lines(Args *a, const Sentencepiece *sp, const Tokenizer *t, Err *e)
+{
+    char *line = NULL; // getline owns it
+    size_t cap = 0, number = 0;
+    ssize_t n;
+    bool ok = true;
+    Arena *work = arena_create(a->a);
+    while (ok && (n = getline(&line, &cap, stdin)) >= 0) {
+        Buf out = {.arena = work};
+        Str one = {line, n && line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n};
+        Err own = {0};
+        number++;
+        if (one.n && !tok_jsonl(work, sp, t, one, &out, &own))
+            ok = err_set(e, "line %zu: %s", number, own.text);
+        if (one.n && ok) buf_char(&out, '\n');
+        if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n)
+            ok = err_set(e, "standard output: %s", strerror(errno));
+        arena_reset(work);
+    }
+    free(line); // getline's: libc allocated it
+    return (fflush(stdout) == 0 || err_set(e, "standard output: %s", strerror(errno))) && ok;
+}
+
+static int run(Args *a)
+{
+    Err e = {0};
+    const char *file = args_text(a, "sentencepiece"), *name = args_text(a, "model_name_or_path");
+    Sentencepiece *sp = NULL;
+    Tokenizer *t = NULL;
+    const Str *texts;
+    size_t n;
+    if (!file == !name)
+        return cmd_complain("tokenize needs either -m FOLDER or --sentencepiece FILE.model"), EXIT_USAGE;
+    if (file) sp = sp_open(a->a, file, &e);
+    else {
+        const char *note = NULL, *revision = args_text(a, "revision"), *cache_dir = args_text(a, "cache_dir");
+        const char *folder = nn_folder(a->a, name, (NnOptions){revision, cache_dir, &note}, &e);
+        if (note) cmd_note(a, note);
+        t = folder ? tok_open(a->a, folder, &e) : NULL;
+    }
+    if (!sp && !t) return cmd_fail(&e, EXIT_INPUT);
+    if (args_on(a, "jsonl")) return filter_lines(a, sp, t, &e) ? 0 : cmd_fail(&e, EXIT_INPUT);
+    if (!args_get(a, "input_texts")->given)
+        return cmd_complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"),
+               EXIT_USAGE;
+    if (!option_texts(a->a, args_get(a, "input_texts"), &texts, &n, &e)) return cmd_fail(&e, EXIT_INPUT);
+    Buf out = {.arena = a->a};
+    for (size_t i = 0; i < n; i++) {
+        Encoding enc;
+        if (args_on(a, "json")) {
+            Buf line = {.arena = a->a};
+            buf_str(&line, STR_LIT("{\"text\":")), buf_json(&line, texts[i]), buf_char(&line, '}');
+            if (!tok_jsonl(a->a, sp, t, buf_view(&line), &out, &e)) return cmd_fail(&e, EXIT_INPUT);
+            buf_char(&out, '\n');
+            continue;
+        }
+        if (sp) sp_encode(a->a, sp, texts[i], &enc);
+        else if (!tok_encode(a->a, t, texts[i],
+                             (TokOptions){.side = args_on(a, "target") ? TOK_TARGET : TOK_SOURCE}, &enc, &e))
+            return cmd_fail(&e, EXIT_INPUT);
+        for (size_t k = 0; k < enc.n; k++)
+            buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
+        buf_char(&out, '\n');
+    }
+    return out_write(STDOUT_FILENO, buf_view(&out)) ? 0 : cmd_no_output();
+}
+
+const Command command_tokenize = {
+    .name = "tokenize",
+    .options = TOKENIZE,
+    .run = run,
+    .usage = "-m MODEL -i TEXT ... | --jsonl",
+    .summary = "text to tokens and back",
+    .example = "-m demo/en-nl -i \"The nurse lost her key.\"",
+};

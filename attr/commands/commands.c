@@ -1,0 +1,13 @@
+// commands.c — the table of subcommands.
+#include "commands.h"
+
+#define COMMAND(c) extern const Command command_##c;
+#include "commands.def"
+#undef COMMAND
+static const Command *const commands[] = {
+#define COMMAND(c) &command_##c,
+#include "commands.def"
+#undef COMMAND
+};
+
+const Command *const *cmd_all(size_t *n) { return *n = sizeof commands / sizeof *commands, commands; }

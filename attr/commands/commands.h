@@ -1,0 +1,97 @@
+// commands.h — the subcommands: what each has to provide, their options, and what they share: messages, loading,
+// delivering. They call what is below and say what came out; nothing is computed here.
+#pragma once
+#include "../texts/texts.h"
+
+enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
+
+#define NO_MODEL                                                                                             \
+    "which model? give a checkpoint folder with -m FOLDER, or try -m demo/en-nl, which is built in"
+
+// Which commands an option belongs to.
+enum {
+    ALONE = 1, // attribute and not compare, which shares its options
+    COMPARE = 128,
+    ATTRIBUTE = ALONE | COMPARE,
+    GENERATE = 2,
+    TOKENIZE = 4,
+    SHOW = 8,
+    INFO = 16,
+    BENCH = 32,
+    DEMO = 64,
+    LOADED = ATTRIBUTE | GENERATE | INFO,
+    MODEL = LOADED | TOKENIZE
+};
+
+// The command line of one command, parsed.
+typedef struct Args {
+    Arena *a;
+    OptionValue *value; // runs parallel to args_options
+    const char **rest;  // words that belong to no option
+    size_t n_rest;
+    Attribution *shown;                                               // gets what is drawn (NULL: not wanted)
+    const char *program;                                              // as it was called: "./inseq"
+    bool no_heatmaps;                                                 // on the terminal
+    Talk talk;                                                        // cmd_talk
+    void (*catch_interrupts)(void);                                   // from now on an interrupt is answered
+    int (*call)(Arena *a, int argc, char **argv, Attribution *shown); // another command line; its exit code
+} Args;
+
+// One subcommand: a row in commands.def and a file cmd_NAME.c that ends with `const Command command_NAME`.
+typedef struct Command {
+    const char *name;
+    unsigned options;    // bits above
+    size_t words;        // that belong to no option, at most
+    int (*run)(Args *a); // the exit code
+    const char *usage, *summary, *example;
+} Command;
+const Command *const *cmd_all(size_t *n);
+
+// ------------------------------------------------------------------------------------------ options (args.c)
+
+const Option *args_options(size_t *n);
+const OptionValue *args_get(const Args *a, const char *name); // a name that is in no table is a BUG
+bool args_on(const Args *a, const char *name);
+const char *args_text(const Args *a, const char *name); // the last one given; NULL: none
+bool args_start_machine(const Args *a, Err *e);         // kernels and threads
+bool args_load(Args *a, const char *name, Loaded *l, Err *e);
+bool args_texts(const Args *a, Texts *t, Err *e);
+bool args_batch_size(const Args *a, size_t *out, Err *e);
+ReportOptions args_report_options(const Args *a);
+
+// ------------------------------------------------------------------------------------------ messages (console.c)
+
+void cmd_complain(const char *message);
+void cmd_note(const Args *a, const char *message); // not with --quiet
+int cmd_fail(const Err *e, int code);              // says e; returns the code
+int cmd_no_output(void);                           // standard output failed: says so, returns the exit code
+// Says what went wrong with which text; the exit code for it.
+int cmd_report_failures(const Job *job, size_t n);
+void cmd_interrupt(void); // for signal handlers
+bool cmd_interrupted(void);
+Talk cmd_talk(Args *a);
+void cmd_start_bar(const Args *a, AttrOptions *o, Bar *bar);
+void cmd_bar_draw(Bar *b, int64_t done);
+
+// ------------------------------------------------------------------------------------------ results (deliver.c)
+
+bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators
+bool cmd_check_delivery(const Args *a, Err *e); // before anything is computed: can it be delivered?
+bool cmd_check_folders(const Args *a, Err *e);
+bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e);
+bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e);
+int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e); // saved: what -o gets
+bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e);
+
+// ------------------------------------------------------------------------------------------ attribute, compare
+
+bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRequest *x, Err *e);
+void cmd_note_ignored(const Args *a, const char *const *method, const AttrRequest *x, size_t n);
+void cmd_note_contrast(const Args *a, const AttrOptions *o, const AttrRequest *x);
+// The model, its settings and the texts, encoded.
+bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, Work *w, Job **job, size_t *n,
+                    Err *e);
+bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOptions *o, Err *e);
+size_t cmd_batch_scores(const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch, size_t n,
+                        Bar *bar, Sequence *out);
+void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t n, Attribution *t);

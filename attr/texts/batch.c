@@ -1,0 +1,80 @@
+// batch.c — a batch of texts attributed, and what a result says of them.
+#include "encode.h"
+
+size_t texts_pairs(Job **job, size_t n, Pair *pair)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        Job *j = job[i];
+        if (j->err.set) continue;
+        job[count] = j;
+        pair[count++] = (Pair){.source = j->source_ids,
+                               .target = j->target_ids,
+                               .source_tokens = j->source_tokens,
+                               .target_tokens = j->target_tokens,
+                               .contrast = j->foil,
+                               .alignment = j->alignment.v,
+                               .n_alignment = j->alignment.n};
+    }
+    return count;
+}
+
+static void clean_tokens(const Work *w, Token *t, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        Str s;
+        if (t[i].id < 0 || tok_is_special(w->l->tok, t[i].id)) continue;
+        if (tok_decode(w->a, w->l->tok, &t[i].id, 1, (TokDecode){.cleanup = 0}, &s, NULL) && s.n)
+            t[i].text = s;
+    }
+}
+
+static size_t attribute_batch(const Work *w, const AttrOptions *o, Job **job, size_t n, Sequence *out)
+{
+    Pair *pair = arena_new(w->a, Pair, n);
+    size_t count = texts_pairs(job, n, pair);
+    Err e = {0};
+    if (!count || attr_run(w->a, w->l->model, o, pair, count, out, &e)) return count;
+    if (count == 1) return job[0]->err = e, 0;
+    size_t done = 0;
+    for (size_t i = 0; i < count; i++)
+        if (attr_run(w->a, w->l->model, o, &pair[i], 1, &out[done], &job[i]->err)) done++;
+    return done;
+}
+
+size_t texts_attribute(const Work *w, const AttrOptions *o, bool clean, Job **job, size_t n, Sequence *out)
+{
+    size_t done = attribute_batch(w, o, job, n, out);
+    for (size_t i = 0; i < done && clean; i++) {
+        clean_tokens(w, out[i].source, out[i].n_source);
+        clean_tokens(w, out[i].target, out[i].n_target);
+    }
+    return done;
+}
+
+bool texts_baselines(const Work *w, const char *path, const Str *line, size_t n, AttrOptions *o, Err *e)
+{
+    Ids *ids = arena_new(w->a, Ids, n);
+    for (size_t i = 0; i < n; i++) {
+        Encoding enc;
+        Err own = {0};
+        if (!line[i].n) continue;
+        if (!tok_encode(w->a, w->l->tok, line[i], (TokOptions){.side = TOK_SOURCE, .plain = w->plain}, &enc,
+                        &own))
+            return err_set(e, "%s: line %zu: %s", path, i + 1, own.text);
+        ids[o->n_baselines++] = (Ids){enc.ids, (int64_t)enc.n};
+    }
+    o->baselines = ids;
+    return o->n_baselines || err_set(e, "%s: no texts there; baselines are a text a line", path);
+}
+
+void texts_describe(const Work *w, const AttrOptions *o, const Job *job, size_t n, AttrTexts x,
+                    Attribution *t)
+{
+    Str *sources = arena_new(w->a, Str, n), *targets = arena_new(w->a, Str, n);
+    x.sources = sources, x.targets = targets, x.n = 0;
+    x.tokenizer_class = tok_class(w->l->tok);
+    for (size_t i = 0; i < n; i++)
+        if (!job[i].err.set) sources[x.n] = job[i].source, targets[x.n++] = job[i].target;
+    attr_describe(w->a, t, w->l->model, o, &x);
+}

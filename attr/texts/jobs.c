@@ -1,0 +1,67 @@
+// jobs.c — texts on their way: their sources encoded, their foils named, dealt in batches.
+#include "encode.h"
+
+#include <string.h>
+
+bool texts_beginning(const Work *w, Job *j)
+{
+    return texts_encode(w, j, j->target, TOK_TARGET, true, &j->prefix, &j->err);
+}
+
+bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
+{
+    if (!t->n) return err_set(e, "no input texts");
+    if (t->n_targets && t->n_targets != t->n)
+        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", t->n_targets,
+                       t->n);
+    *n = t->n;
+    Job *job = *out = arena_new(w->a, Job, *n);
+    for (size_t i = 0; i < *n; i++) {
+        Job *j = &job[i];
+        *j = (Job){.number = i + 1, .source = t->source[i], .forced = t->n_targets && !t->beginnings};
+        if (t->n_targets) j->target = t->target[i];
+        bool blank = true;
+        for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
+        if (blank) {
+            err_set(&j->err, "the source is empty; give it at least one word");
+            continue;
+        }
+        if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, &j->err)) continue;
+        if (t->beginnings && !texts_beginning(w, j)) continue;
+        if (!nn_check_ids(w->l->model, j->source_ids, false, "source", &j->err)) continue;
+        j->source_tokens = texts_tokens(w->a, w->l->tok, j->source_ids, TOK_SOURCE);
+    }
+    return true;
+}
+
+size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out)
+{
+    size_t count = 0;
+    for (; *at < n && count < most; (*at)++)
+        if (!job[*at].err.set) out[count++] = &job[*at];
+    return count;
+}
+
+bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err *e)
+{
+    size_t foils = x->n_contrast_targets, sources = x->n_contrast_sources, texts = *n;
+    if (texts == 1 && foils > 1) {
+        Job *more = arena_new(w->a, Job, foils);
+        for (size_t i = 0; i < foils; i++) more[i] = (*job)[0];
+        *job = more, *n = foils;
+    } else if (foils > 1 && foils != texts)
+        return err_set(e, "%zu contrast targets for %zu texts; there must be one for each, or one text",
+                       foils, texts);
+    if (sources > 1 && sources != texts)
+        return err_set(e, "%zu contrast sources for %zu texts; there must be one for each", sources, texts);
+    if (x->n_alignments > 1 && x->n_alignments != *n)
+        return err_set(e, "contrast_targets_alignments has %zu lists for %zu texts or foils", x->n_alignments,
+                       *n);
+    for (size_t i = 0; i < *n; i++) {
+        Job *j = &(*job)[i];
+        if (foils) j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1 ? 0 : i];
+        if (sources) j->has_foil_source = true, j->foil_source = x->contrast_sources[sources == 1 ? 0 : i];
+        if (x->n_alignments) j->alignment = x->alignments[x->n_alignments == 1 ? 0 : i];
+    }
+    return true;
+}

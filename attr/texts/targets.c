@@ -1,0 +1,83 @@
+// targets.c — what is attributed: a generated or a forced target, and its foil.
+#include "encode.h"
+
+// ------------------------------------------------------------------------------------------ generating
+
+static bool go_on(void *context, int64_t length)
+{
+    const Talk *talk = context;
+    (void)length;
+    return talk->go_on(talk->context);
+}
+
+bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
+{
+    Ids *source = arena_new(w->a, Ids, n), *prefix = arena_new(w->a, Ids, n);
+    for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
+    *out = arena_new(w->a, Generated, n * (size_t)nn_generation_returns(w->generation));
+    return nn_generate(w->a, w->l->model, w->generation, (int64_t)n, source, prefix, *out, go_on,
+                       (void *)(uintptr_t)w->talk, e);
+}
+
+bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)
+{
+    int32_t *known =
+        arena_new(w->a, int32_t, g->n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
+    size_t n = 0;
+    for (int64_t i = 0; i < g->n; i++)
+        if (tok_string(w->l->tok, g->ids[i]).n) known[n++] = g->ids[i];
+    return tok_decode(w->a, w->l->tok, known, n, (TokDecode){.skip_special = true, .cleanup = 0}, out, e);
+}
+
+// ------------------------------------------------------------------------------------------ targets
+
+// The foil's source and target; what is not given is the text's own.
+static bool make_foil(const Work *w, Job *j, Err *e)
+{
+    if (!j->has_foil_source && !j->has_foil_target) return true;
+    if (j->has_foil_source && !w->l->info->encoder_decoder)
+        return err_set(
+            e, "contrast_sources needs an encoder-decoder model; put the other prompt into contrast_targets");
+    Pair *p = j->foil = arena_new(w->a, Pair, 1);
+    *p = (Pair){.source = j->source_ids, .target = j->target_ids};
+    if (j->has_foil_source && !texts_encode(w, j, j->foil_source, TOK_SOURCE, w->plain, &p->source, e))
+        return false;
+    if (j->has_foil_target && (!texts_encode(w, j, j->foil_target, TOK_TARGET, w->plain, &p->target, e) ||
+                               !texts_add_start(w, &p->target, e)))
+        return false;
+    if (p->target.n < 2 + !w->plain) return err_set(e, "the foil is empty; give it at least one word");
+    p->source_tokens = texts_tokens(w->a, w->l->tok, p->source, TOK_SOURCE);
+    p->target_tokens = texts_tokens(w->a, w->l->tok, p->target, TOK_TARGET);
+    return true;
+}
+
+// Generates what is not forced, then turns every target into ids: text is decoded and encoded again, as the library
+// attributes text.
+static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
+{
+    bool forced = job[0]->forced;
+    Generated *made = NULL;
+    if (!forced && !texts_generate(w, job, n, &made, e)) return false;
+    size_t returns = (size_t)nn_generation_returns(w->generation);
+    for (size_t i = 0; i < n; i++) {
+        Job *j = job[i];
+        if (!forced && !texts_decode(w, &made[i * returns], &j->target, &j->err)) continue;
+        if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, &j->err)) continue;
+        if (forced && !w->plain && j->target_ids.n < 2)
+            err_set(&j->err, "the forced target is empty; give it at least one word");
+        if (!texts_add_start(w, &j->target_ids, &j->err)) continue;
+        j->target_tokens = texts_tokens(w->a, w->l->tok, j->target_ids, TOK_TARGET);
+        make_foil(w, j, &j->err);
+    }
+    return true;
+}
+
+void texts_make_targets(const Work *w, Job **batch, size_t n)
+{
+    Err e = {0};
+    if (make_targets(w, batch, n, &e)) return;
+    for (size_t i = 0; i < n; i++) {
+        Err own = {0};
+        if (!make_targets(w, &batch[i], 1, &own) && !batch[i]->err.set) batch[i]->err = own;
+    }
+}

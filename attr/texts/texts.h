@@ -1,0 +1,80 @@
+// texts.h — from texts to attributions: a model with its tokenizer, texts as pairs of ids, generated targets, batches.
+// The one room that sees models and tokenizers together. It knows neither options nor the terminal: it is told what it
+// needs, and speaks through a Talk.
+#pragma once
+#include "../../tok/tok.h"
+#include "../attr.h"
+
+// How a run speaks to whoever started it.
+typedef struct Talk {
+    void *context;
+    void (*note)(void *context, const char *sentence); // what the user should know, though it is no error
+    bool (*go_on)(void *context);                      // false: stop as soon as possible
+} Talk;
+
+typedef struct Loaded {
+    const char *name; // as it was asked for
+    Model *model;
+    Tokenizer *tok;
+    const ModelInfo *info;
+} Loaded;
+
+// Opens a folder, or a name in the Hub's cache, with its tokenizer. On the arena.
+bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loaded *l, Err *e);
+
+// What the texts of a run share.
+typedef struct Work {
+    Arena *a;
+    const Loaded *l;
+    const GenConfig *generation;
+    bool plain; // no special tokens are added, and words that are such are taken out (skip_special_tokens)
+    const Talk *talk;
+} Work;
+
+// The texts as they were given.
+typedef struct Texts {
+    const Str *source, *target;
+    size_t n, n_targets; // n_targets: 0, or one for each source
+    bool beginnings;     // the targets are beginnings, to be gone on from
+} Texts;
+
+// One text on its way: encoded, generated, attributed. What goes wrong with it stands in err and concerns no other.
+typedef struct Job {
+    size_t number; // as given, from 1
+    Str source, target;
+    bool forced;
+    Ids source_ids, target_ids, prefix;
+    Token *source_tokens, *target_tokens;
+    Pair *foil; // NULL: none; its ids are made with the target's
+    Str foil_source, foil_target;
+    bool has_foil_source, has_foil_target;
+    AttrAlignment alignment;
+    Err err;
+} Job;
+
+// A job for each text, its source encoded.
+bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e);
+// One foil for each text, or for a single text as many as there are: each is then a job of its own with the same target.
+bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err *e);
+// The next jobs without an error, at most `most` of them; moves *at behind the last. 0: there are no more.
+size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out);
+
+// What the model writes for n jobs: out [n * nn_generation_returns].
+bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e);
+bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e);
+// Ids of a target text without what stands around it, as a beginning.
+bool texts_beginning(const Work *w, Job *j);
+
+// The target of each job, forced or generated, and its foil. One bad text does not lose the others.
+void texts_make_targets(const Work *w, Job **batch, size_t n);
+// What is left of a batch: jobs without an error move to its front, and pair [n] gets what is attributed.
+size_t texts_pairs(Job **job, size_t n, Pair *pair);
+// Attributes a batch; if one text spoils it, each by itself, so that the others are kept. out [n]; returns how many were
+// made, in order. clean: tokens are shown as the text they stand for (clean_special_chars).
+size_t texts_attribute(const Work *w, const AttrOptions *o, bool clean, Job **job, size_t n, Sequence *out);
+
+// The texts of a file as sources, for AttrOptions.baselines: n lines, of which empty ones are none.
+bool texts_baselines(const Work *w, const char *path, const Str *line, size_t n, AttrOptions *o, Err *e);
+// What a result says of the jobs that succeeded; x has the arguments as they were given.
+void texts_describe(const Work *w, const AttrOptions *o, const Job *job, size_t n, AttrTexts x,
+                    Attribution *t);
