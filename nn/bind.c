@@ -1,15 +1,53 @@
-// bind.c — weights by name: what a family asks for, checked against what the checkpoint holds.
+// bind.c — weights by name: what a family asks for, checked against what the checkpoint holds. Weights are views into
+// the mapped file, but for float64, of which a float32 copy is made here.
 #include "model.h"
 
 #include <stdio.h>
 #include <string.h>
 
+static void narrow_rows(int64_t i, void *context)
+{
+    enum { BLOCK = 1 << 16 };
+    const Stored *const *pair = context; // from, to
+    const char *from = pair[0]->data;
+    int64_t n = (int64_t)(pair[0]->bytes / sizeof(double)), end = (i + 1) * BLOCK < n ? (i + 1) * BLOCK : n;
+    for (int64_t k = i * BLOCK; k < end; k++) {
+        double x;
+        memcpy(&x, from + (size_t)k * sizeof x, sizeof x);
+        ((float *)(uintptr_t)pair[1]->data)[k] = (float)x; // to nearest, as torch converts
+    }
+}
+
+// A float64 tensor becomes a float32 copy, in the table, so that it is made once.
+static void narrow(Model *m, Stored *s)
+{
+    Stored to = *s;
+    int64_t n = (int64_t)(s->bytes / sizeof(double));
+    to.dtype = DT_F32, to.bytes = s->bytes / 2;
+    to.data = arena_new_raw(m->arena, float, n);
+    const Stored *pair[2] = {s, &to};
+    pool_run((n + (1 << 16) - 1) >> 16, narrow_rows, pair);
+    *s = to;
+}
+
+// "; "x.y.name" is there": for a file whose names have something before them that is not known here.
+static const char *alike(const Model *m, const char *name)
+{
+    const Checkpoint *c = m->checkpoint;
+    Str end = str_of(arena_printf(m->arena, ".%s", name));
+    char text[SHOWN];
+    for (size_t i = 0; i < c->n; i++)
+        if (str_ends(c->tensor[i].name, end))
+            return arena_printf(m->arena, "; there is \"%s\"", shown(text, c->tensor[i].name));
+    return "";
+}
+
 static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols, WType *type, Err *e)
 {
     const Stored *s = checkpoint_find(m->checkpoint, name);
     if (!s) {
-        err_set(e, "%s: no tensor \"%s\" among its %zu; is this a complete %s checkpoint?",
-                m->checkpoint->files[0], name, m->checkpoint->n, m->family->model_type);
+        err_set(e, "%s: no tensor \"%s\" among its %zu%s; is this a complete %s checkpoint?",
+                m->checkpoint->files[0], name, m->checkpoint->n, alike(m, name), m->family->model_type);
         return NULL;
     }
     uint64_t elements = 1;
@@ -21,13 +59,13 @@ static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols
         for (int i = 0; i < s->rank; i++)
             snprintf(found + strlen(found), sizeof found - strlen(found), "%s%" PRId64, i ? ", " : "",
                      s->dim[i]);
-        err_at(e, s->file, s->at,
-               "tensor \"%s\" has shape [%s]; %s/config.json calls for [%" PRId64 ", %" PRId64 "]", name,
-               found, m->checkpoint->folder, rows, cols);
+        err_at(e, s->file, s->at, "tensor \"%s\" has shape [%s]; %s calls for [%" PRId64 ", %" PRId64 "]",
+               name, found, m->config.path, rows, cols);
         return NULL;
     }
+    if (s->dtype == DT_F64) narrow(m, &m->checkpoint->tensor[s - m->checkpoint->tensor]);
     if (s->dtype != DT_F32 && s->dtype != DT_F16 && s->dtype != DT_BF16) {
-        err_at(e, s->file, s->at, "tensor \"%s\" is of type %s; weights must be F32, F16 or BF16", name,
+        err_at(e, s->file, s->at, "tensor \"%s\" is of type %s; weights must be F32, F16, BF16 or F64", name,
                dtype_name(s->dtype));
         return NULL;
     }
@@ -54,6 +92,35 @@ Tensor *bind_vector(Model *m, const char *name, int64_t n, Err *e)
 }
 
 bool bind_has(const Model *m, const char *name) { return checkpoint_find(m->checkpoint, name) != NULL; }
+
+static bool equal(const Stored *a, const Stored *b)
+{
+    return a == b || (a->dtype == b->dtype && a->bytes == b->bytes &&
+                      (a->data == b->data || memcmp(a->data, b->data, a->bytes) == 0));
+}
+
+bool bind_tied(Model *m, const char *const *name, size_t n, int64_t rows, int64_t cols, bool tied,
+               Tensor **out, Err *e)
+{
+    size_t first = 0;
+    while (first < n && !bind_has(m, name[first])) first++;
+    if (first == n) first = 0; // its absence is told
+    for (size_t i = 0; i < n; i++) out[i] = NULL;
+    if (!(out[first] = bind_matrix(m, name[first], rows, cols, e))) return false;
+    const Stored *source = checkpoint_find(m->checkpoint, name[first]);
+    for (size_t i = 0; i < n; i++) {
+        const Stored *own = i == first ? NULL : checkpoint_find(m->checkpoint, name[i]);
+        if (own && !equal(own, source)) {
+            if (!(out[i] = bind_matrix(m, name[i], rows, cols, e))) return false;
+            if (tied)
+                buf_printf(&m->notes,
+                           "%s ties %s to %s, but the file has both and they differ: each is used as it is "
+                           "there\n",
+                           m->config.path, name[i], name[first]);
+        } else out[i] = out[first];
+    }
+    return true;
+}
 
 bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, int64_t in, bool bias, Err *e)
 {

@@ -78,12 +78,13 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     const char *folder = hub_folder(a, name, o.revision, o.cache_dir, o.note, e);
     Model *m = arena_new(a, Model, 1);
     if (!folder || !config_open(a, folder, "config.json", &m->config, e)) return NULL;
-    m->arena = a;
+    m->arena = m->notes.arena = a;
     m->config.e = e;
     m->embed_scale = m->logits_scale = 1;
     if (!(m->family = find_family(&m->config, e))) return NULL;
     if (!(m->checkpoint = checkpoint_open(a, folder, e))) return NULL;
-    const Checkpoint *c = m->checkpoint;
+    Checkpoint *c = m->checkpoint;
+    if (!checkpoint_names(a, c, m->family->base, m->family->anchor, e)) return NULL;
     m->info = (ModelInfo){.name = name,
                           .folder = folder,
                           .family = m->family->model_type,
@@ -102,6 +103,10 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;
     count_costs(m);
     m->config.e = NULL;
+    if (o.note && m->notes.n) {
+        m->notes.s[--m->notes.n] = 0; // the last line's end
+        *o.note = *o.note ? arena_printf(a, "%s\n%s", *o.note, m->notes.s) : m->notes.s;
+    }
     return m;
 }
 
@@ -170,7 +175,7 @@ bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e)
     if (num_all_finite(logits, W_F32, n, &at)) return true;
     for (size_t i = 0; i < m->checkpoint->n; i++) {
         const Stored *s = &m->checkpoint->tensor[i];
-        if (s->dtype != DT_F32 && s->dtype != DT_F16 && s->dtype != DT_BF16) continue;
+        if (s->dtype != DT_F32 && s->dtype != DT_F16 && s->dtype != DT_BF16) continue; // F64: never bound
         WType type = s->dtype == DT_F32 ? W_F32 : s->dtype == DT_F16 ? W_F16 : W_BF16;
         if (!num_all_finite(s->data, type, (int64_t)(s->bytes / dtype_size(s->dtype)), &at))
             return err_at(e, s->file, s->at + (uint64_t)at * dtype_size(s->dtype),

@@ -31,6 +31,7 @@ typedef struct Cache {
 
 typedef struct Family {
     const char *model_type, *class_name, *summary;
+    const char *base, *anchor;      // of the names in its files: see checkpoint_names
     bool (*open)(Model *m, Err *e); // reads the configuration and binds the weights
     Tensor *(*encode)(const Model *m, Tape *t, Tensor *x, Pass *pass);
     // cache NULL: whole prefixes at once; else the rows of y are the next row of each beam.
@@ -69,6 +70,7 @@ struct Model {
         float *table; // [max_positions, D], of which `made` rows are there
         int64_t made;
     } * positions; // absolute positions; NULL: none
+    Buf notes;     // sentences that whoever opened it should know, a line each
     Noise *noise;  // NULL but while training
     Noise dropout; // the rates that config.json states
 };
@@ -77,6 +79,11 @@ struct Model {
 Tensor *bind_matrix(Model *m, const char *name, int64_t rows, int64_t cols, Err *e);
 Tensor *bind_vector(Model *m, const char *name, int64_t n, Err *e); // widened to float32, [1,n]
 bool bind_has(const Model *m, const char *name);
+// n tables [rows, cols] that are one unless the file says otherwise; name[0] is the one that the others are tied to. Each
+// is what stands under its own name, else what stands under the first name that is there; equal ones are one tensor. A
+// note tells of one that differs although config.json ties it.
+bool bind_tied(Model *m, const char *const *name, size_t n, int64_t rows, int64_t cols, bool tied,
+               Tensor **out, Err *e);
 bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, int64_t in, bool bias, Err *e);
 bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
 

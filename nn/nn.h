@@ -9,8 +9,9 @@ typedef struct Model Model;
 
 typedef struct NnOptions {
     const char *revision,
-        *cache_dir;    // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
-    const char **note; // gets a sentence if the folder was guessed and whoever asked should know; may be NULL
+        *cache_dir; // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
+    const char **
+        note; // gets sentences, a line each, if whoever asked should know more: a folder that was guessed, ...
 } NnOptions;
 
 // MODEL is a folder or the name of one in the local Hub cache. Never opens a socket, never runs code from a file.

@@ -234,7 +234,7 @@ static const Case pickles[] = {
     P(W("ctorch._utils\n_rebuild_tensor\n(" STORAGE "K\0" SIZE22 "tR"), "takes 4 arguments, here are 3"),
     P(W("ctorch._utils\n_rebuild_parameter\n)R"), "needs a tensor first"),
     P(W("ctorch.nn.parameter\nParameter\nN\x85R"), "needs a tensor first"),
-    P(W("ctorch._utils\n_rebuild_parameter\n(" TENSOR "NNNtR"), "needs a tensor first"),
+    P(W("ctorch._utils\n_rebuild_parameter\n(" TENSOR "NNNNtR"), "needs a tensor first"),
 };
 
 TEST(hostile_pickles)

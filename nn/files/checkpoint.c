@@ -29,32 +29,104 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->at > y->at) - (x->at < y->at);
 }
 
+static bool sorted(Stored *v, size_t n, Err *e)
+{
+    if (n) qsort(v, n, sizeof *v, by_name);
+    for (size_t i = 1; i < n; i++)
+        if (str_eq(v[i - 1].name, v[i].name)) {
+            char name[SHOWN];
+            return err_at(e, v[i].file, v[i].at, "tensor '%s' is there twice (first in %s:+%" PRIu64 ")",
+                          shown(name, v[i].name), v[i - 1].file, v[i - 1].at);
+        }
+    return true;
+}
+
 static Checkpoint *table(Arena *a, StoredList *l, Err *e)
 {
-    if (l->n) qsort(l->v, l->n, sizeof *l->v, by_name);
-    for (size_t i = 1; i < l->n; i++)
-        if (str_eq(l->v[i - 1].name, l->v[i].name)) {
-            char name[SHOWN];
-            err_at(e, l->v[i].file, l->v[i].at, "tensor '%s' is there twice (first in %s:+%" PRIu64 ")",
-                   shown(name, l->v[i].name), l->v[i - 1].file, l->v[i - 1].at);
-            return NULL;
-        }
+    if (!sorted(l->v, l->n, e)) return NULL;
     Checkpoint *c = arena_new(a, Checkpoint, 1);
     *c = (Checkpoint){.format = l->format, .tensor = l->v, .n = l->n, .bytes = l->bytes};
     return c;
 }
 
-const Stored *checkpoint_find(const Checkpoint *c, const char *name)
+// ---------------------------------------------------------------------------------------------------- names
+
+static const Stored *find(const Checkpoint *c, Str before, Str name) // the one called before + name
 {
-    Str wanted = str_of(name);
     for (size_t low = 0, high = c->n; low < high;) {
         size_t middle = low + (high - low) / 2;
-        int order = str_cmp(wanted, c->tensor[middle].name);
+        Str s = c->tensor[middle].name;
+        size_t n = s.n < before.n ? s.n : before.n;
+        int order = str_cmp((Str){before.s, before.n}, (Str){s.s, n});
+        if (order == 0) order = str_cmp(name, (Str){s.s + n, s.n - n});
         if (order == 0) return &c->tensor[middle];
         if (order < 0) high = middle;
         else low = middle + 1;
     }
     return NULL;
+}
+
+const Stored *checkpoint_find(const Checkpoint *c, const char *name)
+{
+    Str s = str_of(name), none = {"", 0};
+    const Stored *found = find(c, none, s);
+    if (found || !c->base.s) return found;
+    Str body = s;
+    if (str_starts(s, c->base)) body.s += c->base.n, body.n -= c->base.n;
+    if ((found = find(c, c->prefix, body)) || (found = find(c, c->base, body))) return found;
+    return (found = find(c, c->outer, body)) ? found : find(c, none, body);
+}
+
+// What data parallelism, compilation, sharding and adapters put around modules while a model trains.
+static const char *const wrappers[] = {
+    "module.",      "_orig_mod.",       "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.",
+    "_fpw_module.", "_forward_module.", "_flat_param_mod.",      "base_layer.",
+};
+
+static Str unwrapped(Arena *a, Str name)
+{
+    Buf b = {.arena = a};
+    for (size_t i = 0; i < name.n;) {
+        Str rest = {name.s + i, name.n - i};
+        const char *wrapper = NULL;
+        for (size_t k = 0; k < sizeof wrappers / sizeof *wrappers && !wrapper; k++)
+            if (str_starts(rest, str_of(wrappers[k]))) wrapper = wrappers[k];
+        const char *dot = memchr(rest.s, '.', rest.n);
+        size_t n = dot ? (size_t)(dot - rest.s) + 1 : rest.n;
+        if (!wrapper || n == rest.n) buf_put(&b, rest.s, n);
+        i += n;
+    }
+    return b.n == name.n ? name : buf_view(&b);
+}
+
+bool checkpoint_names(Arena *a, Checkpoint *c, const char *base, const char *anchor, Err *e)
+{
+    bool changed = false;
+    for (size_t i = 0; i < c->n; i++) {
+        Str *name = &c->tensor[i].name, plain = unwrapped(a, *name);
+        if (strstr(name->s, ".lora_A") || strstr(name->s, ".lora_B"))
+            return err_at(
+                e, c->tensor[i].file, c->tensor[i].at,
+                "tensor '%s': the file holds a LoRA adapter beside the weights that it belongs to; save "
+                "the merged model (merge_and_unload()), or the adapter by itself",
+                shown((char[SHOWN]){0}, *name));
+        changed |= plain.n != name->n;
+        *name = plain;
+    }
+    if (changed && !sorted(c->tensor, c->n, e)) return false;
+    if (!anchor) return true;
+    Str dotted = str_of(arena_printf(a, ".%s", anchor)), *before = &c->prefix;
+    c->base = c->prefix = str_of(base), c->outer = (Str){"", 0};
+    size_t places = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        Str s = c->tensor[i].name;
+        if (str_ends(s, dotted)) *before = (Str){s.s, s.n - dotted.n + 1}, places++;
+        else if (str_is(s, anchor)) *before = (Str){"", 0}, places++;
+    }
+    if (places != 1) c->prefix = c->base; // two models in one file: names must be exact
+    c->outer = c->prefix;
+    if (c->base.n && str_ends(c->prefix, c->base)) c->outer.n -= c->base.n;
+    return true;
 }
 
 Checkpoint *checkpoint_from_bytes(Arena *a, const char *file, Str bytes, Err *e)

@@ -30,7 +30,8 @@ typedef struct Checkpoint {
     size_t n_files;
     Stored *tensor; // sorted by name
     size_t n;
-    uint64_t bytes; // of tensor data, shared storages counted once
+    uint64_t bytes;          // of tensor data, shared storages counted once
+    Str base, prefix, outer; // see checkpoint_names
 } Checkpoint;
 
 // Opens the folder's weights, trying the rows of readers.def in order: model.safetensors, model.safetensors.index.json,
@@ -38,6 +39,13 @@ typedef struct Checkpoint {
 // (tf_model.h5, ...). Views live as long as the arena.
 Checkpoint *checkpoint_open(Arena *a, const char *folder, Err *e);
 const Stored *checkpoint_find(const Checkpoint *c, const char *name); // NULL if absent
+
+// Makes the table answer to transformers' names where the file has them in another form: takes what wraps models while
+// they train out of names ("module.", "_orig_mod.", ... anywhere), and finds what else stands before all of them.
+// base: what the class with a head has before its body's names ("model."; a file of the body alone lacks it), "" if
+// nothing; anchor: the name, without it, of a tensor that every such model has (NULL: only the former). False and a
+// sentence if two names then are the same.
+bool checkpoint_names(Arena *a, Checkpoint *c, const char *base, const char *anchor, Err *e);
 
 bool checkpoint_verify(const char *folder, Err *e); // also every CRC that the files carry
 // One weight file in memory, for tests and fuzzers; file picks the format as on disk ("pytorch_model.bin").

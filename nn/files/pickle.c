@@ -2,7 +2,7 @@
 //
 // A pickle is a program for a stack machine (CPython, Lib/pickletools.py describes each opcode), and Python's own
 // machine calls whatever the program names: loading one runs its author's code. This one knows the opcodes that
-// torch.save needs and ten names, each an enum value. REDUCE on such a name makes a plain struct of ours; everything
+// torch.save needs and a few names, each an enum value. REDUCE on such a name makes a plain struct of ours; everything
 // else is refused with the opcode's name and offset. No recursion; limits as in MAX_*.
 #include "pickle.h"
 
@@ -28,6 +28,7 @@ typedef enum {
     G_REBUILD_V1,
     G_REBUILD_PARAMETER,
     G_PARAMETER,
+    G_SIZE,
     G_STORAGE,
     G_REFUSED
 } GlobalKind;
@@ -41,7 +42,9 @@ static const struct {
     {"torch._utils", "_rebuild_tensor_v2", G_REBUILD_V2, 0},
     {"torch._utils", "_rebuild_tensor", G_REBUILD_V1, 0},
     {"torch._utils", "_rebuild_parameter", G_REBUILD_PARAMETER, 0},
+    {"torch._utils", "_rebuild_parameter_with_state", G_REBUILD_PARAMETER, 0},
     {"torch.nn.parameter", "Parameter", G_PARAMETER, 0},
+    {"torch", "Size", G_SIZE, 0},
     {"torch", "FloatStorage", G_STORAGE, DT_F32},
     {"torch", "HalfStorage", G_STORAGE, DT_F16},
     {"torch", "BFloat16Storage", G_STORAGE, DT_BF16},
@@ -306,8 +309,8 @@ static bool set_items(Machine *m, const PickleValue *v, size_t n, const char *op
     PickleValue *dict = v ? owner_of(m, P_DICT, op) : NULL;
     if (!dict) return false;
     if (n % 2) return bad(m, "opcode %s finds %zu values, which are not pairs", op, n);
-    for (size_t i = 0; i < n; i += 2)
-        if (v[i].kind != P_STRING)
+    for (size_t i = 0; i < n; i += 2) // an optimizer's state has numbers for keys
+        if (v[i].kind != P_STRING && v[i].kind != P_INT)
             return bad(m, "opcode %s: a key is %s; keys must be strings", op, pickle_kind_name(&v[i]));
     return box_add(m, dict->u.box, v, n);
 }
@@ -510,8 +513,11 @@ static bool reduce(Machine *m)
         return push_tensor(m, args, n, true);
     case G_REBUILD_PARAMETER:
     case G_PARAMETER:
-        if (n < 1 || n > 3 || args[0].kind != P_TENSOR)
+        if (n < 1 || n > 4 || args[0].kind != P_TENSOR) // the fourth: attributes that someone hung on it
             return bad(m, "opcode REDUCE: a Parameter needs a tensor first");
+        return push(m, args[0]);
+    case G_SIZE:
+        if (n != 1 || args[0].kind != P_TUPLE) return bad(m, "opcode REDUCE: torch.Size needs one tuple");
         return push(m, args[0]);
     default:
         return bad(m, "opcode REDUCE calls torch.%s, which is a type and no function here",
@@ -645,6 +651,6 @@ const PickleValue *pickle_get(const PickleValue *dict, const char *key)
     if (dict->kind != P_DICT) return NULL;
     const PickleBox *b = dict->u.box;
     for (size_t i = 0; i < b->n; i += 2)
-        if (str_is(text_of(&b->v[i]), key)) return &b->v[i + 1];
+        if (b->v[i].kind == P_STRING && str_is(text_of(&b->v[i]), key)) return &b->v[i + 1];
     return NULL;
 }

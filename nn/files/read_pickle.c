@@ -168,28 +168,51 @@ static bool add_tensor(Load *l, Str key, const PickleTensor *t)
     return true;
 }
 
-// The object must be a dict of name -> tensor, nothing else.
+// What else than a tensor lies in the dict: for a training checkpoint its parts by name, so that the sentence can name it.
+static bool no_tensor(const Load *l, const PickleBox *dict, uint64_t object_at)
+{
+    static const char *const parts[] = {"state_dict", "model", "model_state_dict", "module"};
+    const PickleValue *k = NULL;
+    for (uint32_t i = 0; i < dict->n; i += 2) {
+        bool nested = dict->v[i].kind == P_STRING && dict->v[i + 1].kind == P_DICT;
+        for (size_t p = 0; nested && p < sizeof parts / sizeof *parts; p++)
+            if (str_is((Str){dict->v[i].u.s, dict->v[i].n}, parts[p])) {
+                k = &dict->v[i];
+                return err_at(l->e, l->path, object_at + k->at,
+                              "'%s' is a dict; every value must be a tensor: this is a training checkpoint, "
+                              "save only that part of it",
+                              parts[p]);
+            }
+        if (!k) k = &dict->v[i];
+    }
+    char name[SHOWN];
+    if (!k) return true; // an empty dict
+    return err_at(l->e, l->path, object_at + k->at, "'%s' is %s; every value must be a tensor",
+                  k->kind == P_STRING ? shown(name, (Str){k->u.s, k->n}) : "a number",
+                  pickle_kind_name(k + 1));
+}
+
+// The object must be a dict of name -> tensor. What a trainer left beside the tensors (step, epoch, an optimizer's state)
+// is no weight and is passed over, as transformers does; a dict without any tensor is something else.
 static bool check_object(const Load *l, uint64_t object_at)
 {
     const PickleValue *top = &l->p.top;
     if (top->kind != P_DICT)
         return err_at(l->e, l->path, object_at, "the file holds %s; it must hold a dict of names and tensors",
                       pickle_kind_name(top));
+    bool some = false;
     for (uint32_t i = 0; i < top->u.box->n; i += 2) {
         const PickleValue *k = &top->u.box->v[i], *v = k + 1;
-        Str key = {k->u.s, k->n};
-        char name[SHOWN];
-        if (v->kind != P_TENSOR) {
-            bool wrapped = v->kind == P_DICT && (str_is(key, "state_dict") || str_is(key, "model"));
-            return err_at(l->e, l->path, object_at + k->at, "'%s' is %s; every value must be a tensor%s",
-                          shown(name, key), pickle_kind_name(v),
-                          wrapped ? ": this is a training checkpoint, save only that part of it" : "");
-        }
-        if (key.n > MAX_KEY)
+        if (v->kind != P_TENSOR) continue;
+        some = true;
+        if (k->kind != P_STRING)
+            return err_at(l->e, l->path, object_at + k->at, "a key is %s; a tensor's name must be a string",
+                          pickle_kind_name(k));
+        if (k->n > MAX_KEY)
             return err_at(l->e, l->path, object_at + k->at,
-                          "a tensor's name has %zu bytes; at most %d are possible", key.n, MAX_KEY);
+                          "a tensor's name has %u bytes; at most %d are possible", (unsigned)k->n, MAX_KEY);
     }
-    return true;
+    return some || no_tensor(l, top->u.box, object_at);
 }
 
 static bool add_tensors(Load *l)
@@ -197,7 +220,9 @@ static bool add_tensors(Load *l)
     const PickleBox *dict = l->p.top.u.box;
     for (size_t i = 0; i < l->n_stores; i++) l->out->bytes += l->store[i].bytes;
     for (uint32_t i = 0; i < dict->n; i += 2)
-        if (!add_tensor(l, (Str){dict->v[i].u.s, dict->v[i].n}, dict->v[i + 1].u.tensor)) return false;
+        if (dict->v[i + 1].kind == P_TENSOR &&
+            !add_tensor(l, (Str){dict->v[i].u.s, dict->v[i].n}, dict->v[i + 1].u.tensor))
+            return false;
     return true;
 }
 

@@ -42,21 +42,30 @@ static bool bind_layers(Model *m, Layer **out, int64_t n, int64_t ff, const char
     return true;
 }
 
+// With one table for all, any of its names may be the one that the file has; else each side has its own, and the output
+// matrix goes with the target's.
 static bool bind_tables(Model *m, int64_t source_vocab, bool shared, bool tied, Err *e)
 {
-    const char *names[2] = {"model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"};
-    int64_t rows[2] = {source_vocab, m->info.vocab};
-    for (int side = 0; side < 2; side++) {
-        bool own = bind_has(m, names[side]) && !(shared && tied && bind_has(m, "model.shared.weight"));
-        const char *name = own ? names[side] : "model.shared.weight";
-        if (!(m->embed[side] = bind_matrix(m, name, rows[side], m->info.width, e))) return false;
+    static const char *const one[] = {"model.shared.weight", "lm_head.weight",
+                                      "model.decoder.embed_tokens.weight",
+                                      "model.encoder.embed_tokens.weight"},
+                             *const target[] = {"model.decoder.embed_tokens.weight", "lm_head.weight",
+                                                "model.shared.weight"};
+    int64_t V = m->info.vocab, d = m->info.width;
+    Tensor *table[4];
+    if (shared) {
+        if (!bind_tied(m, one, 4, V, d, tied, table, e)) return false;
+        m->output = table[1], m->embed[1] = table[2], m->embed[0] = table[3];
+    } else {
+        size_t n = bind_has(m, target[0]) || bind_has(m, target[1]) ? 2 : 3;
+        const char *source = bind_has(m, one[3]) ? one[3] : one[0];
+        if (!(m->embed[0] = bind_matrix(m, source, source_vocab, d, e)) ||
+            !bind_tied(m, target, n, V, d, tied, table, e))
+            return false;
+        m->embed[1] = table[0], m->output = table[1];
     }
-    m->output = m->embed[1];
-    if (!tied && bind_has(m, "lm_head.weight"))
-        m->output = bind_matrix(m, "lm_head.weight", m->info.vocab, m->info.width, e);
-    if (bind_has(m, "final_logits_bias"))
-        m->logits_bias = bind_vector(m, "final_logits_bias", m->info.vocab, e);
-    return m->output && !(e && e->set);
+    if (bind_has(m, "final_logits_bias")) m->logits_bias = bind_vector(m, "final_logits_bias", V, e);
+    return !(e && e->set);
 }
 
 static bool open(Model *m, Err *e)
@@ -174,6 +183,8 @@ const Family family_marian = {
     .model_type = "marian",
     .class_name = "MarianMTModel",
     .summary = "translation models of the opus-mt kind",
+    .base = "model.",
+    .anchor = "encoder.layers.0.self_attn.q_proj.weight",
     .open = open,
     .encode = encode,
     .decode = decode,

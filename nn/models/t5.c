@@ -93,15 +93,14 @@ static bool read_activation(Model *m, const char *absent, bool *gated, Err *e)
                    m->config.path, (int)s.n, s.s);
 }
 
-static bool bind_tables(Model *m, bool scaled, Err *e)
+static bool bind_tables(Model *m, bool tied, bool scaled, Err *e)
 {
-    int64_t V = m->info.vocab, d = m->info.width;
-    const char *shared = bind_has(m, "shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
-    if (!(m->embed[0] = m->embed[1] = bind_matrix(m, shared, V, d, e))) return false;
-    m->output = m->embed[0];
-    if (bind_has(m, "lm_head.weight") && !(m->output = bind_matrix(m, "lm_head.weight", V, d, e)))
-        return false;
-    m->logits_scale = scaled ? 1 / __builtin_sqrtf((float)d) : 1;
+    static const char *const names[] = {"shared.weight", "encoder.embed_tokens.weight",
+                                        "decoder.embed_tokens.weight", "lm_head.weight"};
+    Tensor *table[4];
+    if (!bind_tied(m, names, 4, m->info.vocab, m->info.width, tied, table, e)) return false;
+    m->embed[0] = table[1], m->embed[1] = table[2], m->output = table[3];
+    m->logits_scale = scaled ? 1 / __builtin_sqrtf((float)m->info.width) : 1;
     return true;
 }
 
@@ -133,7 +132,7 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
                        "relative_attention_max_distance %" PRId64,
                        c->path, s.buckets, s.max_distance);
     m->cross_attention = (Attention){.heads = (int)s.heads, .scale = 1};
-    return bind_tables(m, scaled, e) &&
+    return bind_tables(m, tied, scaled, e) &&
            bind_stack(m, &s, false, &m->encoder, f->encoder_layers, &m->encoder_norm, e) &&
            bind_stack(m, &s, true, &m->decoder, f->decoder_layers, &m->decoder_norm, e);
 }
@@ -187,6 +186,8 @@ const Family family_t5 = {
     .model_type = "t5",
     .class_name = "T5ForConditionalGeneration",
     .summary = "T5 and Flan-T5",
+    .base = "",
+    .anchor = T5_ANCHOR,
     .open = open,
     .encode = t5_encode,
     .decode = t5_decode,

@@ -2,6 +2,8 @@
 #pragma once
 #include "../model.h"
 
+#define T5_ANCHOR "encoder.block.0.layer.0.SelfAttention.q.weight" // see checkpoint_names
+
 typedef struct T5Defaults { // of the keys that config.json leaves out
     int64_t heads, ff, vocab, layers;
     const char *feed_forward;
