@@ -162,6 +162,9 @@ const char *json_kind_name(const Json *j); // "a string", "null", ... for messag
 // NUL-terminated copy of at most `limit` bytes (SIZE_MAX: any), longer is an error. Errors name the path.
 bool file_map(Arena *a, const char *path, Str *out, Err *e);
 bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e); // "-" is standard input
+// False and a sentence if these bytes, read as a file of a model, are what often lies in its place: a git-lfs pointer, a
+// web page or a server's answer, the text of a link.
+bool file_genuine(const char *path, Str bytes, Err *e);
 // The path of the file that is mapped there, or NULL. For the handler of SIGBUS, which a file that is cut short or whose
 // disk fails while it is read sends: this function only looks.
 const char *file_mapped_at(const void *address);

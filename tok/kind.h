@@ -131,4 +131,6 @@ Str python_strip(Str s);              // str.strip(): White_Space and U+001C to 
 Str clean_up_spaces(Arena *a, Str s); // clean_up_tokenization_spaces
 const char *in_folder(Arena *a, const char *folder, const char *file);
 bool folder_has(const char *folder, const char *file);
+// False and a sentence that names those of the files (a list that ends with NULL) that the folder lacks.
+bool folder_has_all(Arena *a, const char *folder, const char *const *file, Err *e);
 Str replace_all(Arena *a, Str s, Str old, Str fresh); // old is not empty

@@ -112,7 +112,10 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
                    {.path = source},
                    {.path = joint ? NULL : target},
                    {.path = m->separate ? path[1] : NULL, .vocab = &vocab[1]}};
-    if (!open_files(a, file, 4, e)) return NULL;
+    const char *needed[5] = {joint ? "vocab.joint.spm" : "source.spm", joint ? "vocab.json" : "target.spm",
+                             joint ? NULL : "vocab.json", m->separate ? "target_vocab.json" : NULL};
+    if (joint) needed[2] = needed[3], needed[3] = NULL;
+    if (!folder_has_all(a, folder, needed, e) || !open_files(a, file, 4, e)) return NULL;
     s[0].sp = file[1].sp, s[1].sp = joint ? s[0].sp : file[2].sp;
     s[0].vocab = &vocab[0], s[1].vocab = &vocab[m->separate];
     t->ids = s[0].vocab, t->strings = s[1].vocab;

@@ -150,7 +150,7 @@ static bool add_line(Arena *a, const Vocab *v, Merges *m, Str line, const char *
 bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e)
 {
     Str file;
-    if (!file_map(a, path, &file, e)) return false;
+    if (!file_map(a, path, &file, e) || !file_genuine(path, file, e)) return false;
     size_t lines = 1;
     for (size_t i = 0; i < file.n; i++) lines += file.s[i] == '\n';
     merges_init(a, m, lines);
@@ -263,7 +263,7 @@ static bool check_affixes(const Tokenizer *t, const Vocab *v, const char *path, 
 bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, bool byte_fallback, Vocab *v, Merges *m, Err *e)
 {
     Str text;
-    if (!file_map(a, path, &text, e)) return false;
+    if (!file_map(a, path, &text, e) || !file_genuine(path, text, e)) return false;
     const Json *top = json_parse(a, text, path, e), *model = top ? json_get(top, "model") : NULL;
     if (!top) return false;
     const Json *vocab = model ? json_get(model, "vocab") : NULL,

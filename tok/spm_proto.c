@@ -191,7 +191,7 @@ bool spm_parse(Arena *a, Str bytes, const char *path, Sentencepiece *sp, Err *e)
 {
     Err own = {0};
     if (!e) e = &own; // the loops below ask whether it is set
-    if (e->set) return false;
+    if (e->set || !file_genuine(path, bytes, e)) return false;
     *sp = (Sentencepiece){.type = UNIGRAM, .unk = -1, .unk_surface = STR_LIT(" \xE2\x81\x87 ")};
     sp->normalizer = (Normalizer){.dummy = true, .remove = true, .escape = true};
     sp->denormalizer = sp->normalizer;

@@ -83,7 +83,7 @@ static bool read_charsmap(Arena *a, T5 *m, const Json *normalizer, const char *p
 static bool read_tokenizer_json(Arena *a, T5 *m, Tokenizer *t, const char *path, Entries *out, Err *e)
 {
     Str text;
-    if (!file_map(a, path, &text, e)) return false;
+    if (!file_map(a, path, &text, e) || !file_genuine(path, text, e)) return false;
     const Json *top = json_parse(a, text, path, e), *model = top ? json_get(top, "model") : NULL;
     if (!top) return false;
     const Json *vocab = model ? json_get(model, "vocab") : NULL,
@@ -141,6 +141,8 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
                NULL;
     size_t extra = count ? (size_t)count->i : 100;
     Entries entries = {0};
+    static const char *const needed[] = {"spiece.model", NULL};
+    if (!folder_has(folder, "tokenizer.json") && !folder_has_all(a, folder, needed, e)) return NULL;
     bool json_only = !folder_has(folder, "spiece.model") && folder_has(folder, "tokenizer.json");
     const char *path = in_folder(a, folder, json_only ? "tokenizer.json" : "spiece.model");
     if (json_only ? !read_tokenizer_json(a, m, t, path, &entries, e)

@@ -39,6 +39,21 @@ bool folder_has(const char *folder, const char *file)
     return file_exists(path);
 }
 
+bool folder_has_all(Arena *a, const char *folder, const char *const *file, Err *e)
+{
+    Buf missing = {.arena = a};
+    size_t n = 0;
+    for (; *file; file++)
+        if (!folder_has(folder, *file)) buf_printf(&missing, "%s%s", n++ ? ", " : "", *file);
+    return !n ||
+           err_set(
+               e,
+               "%s: the tokenizer's file%s missing here: %s; training scripts often save the model alone: "
+               "copy %s from the folder of the model that it started from, or name that folder as the "
+               "tokenizer's (--tokenizer FOLDER)",
+               folder, n > 1 ? "s are" : " is", missing.s, n > 1 ? "them" : "it");
+}
+
 enum { LARGEST_JSON = 64 << 20 };
 
 // *out is NULL if the file is not there; it is an object else.
@@ -48,7 +63,7 @@ static bool read_object(Arena *a, const char *folder, const char *file, const Js
     if (!folder_has(folder, file)) return true;
     const char *path = in_folder(a, folder, file);
     Str text;
-    if (!file_read(a, path, LARGEST_JSON, &text, e)) return false;
+    if (!file_read(a, path, LARGEST_JSON, &text, e) || !file_genuine(path, text, e)) return false;
     *out = json_parse(a, text, path, e);
     if (!*out) return false;
     if ((*out)->kind != J_OBJECT)

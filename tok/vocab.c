@@ -231,7 +231,7 @@ bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e)
 {
     Str file;
     size_t bad;
-    if (!file_map(a, path, &file, e)) return false;
+    if (!file_map(a, path, &file, e) || !file_genuine(path, file, e)) return false;
     if (!utf8_valid(file, &bad)) return err_at(e, path, bad, "not UTF-8");
     Scan c = {.s = file.s, .n = file.n, .path = path, .e = e};
     if (str_starts(file, STR_LIT("\xEF\xBB\xBF"))) c.at = 3;

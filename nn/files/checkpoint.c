@@ -162,7 +162,7 @@ static bool plain_name(Str s)
 static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
 {
     Str text;
-    if (!file_read(a, path, MAX_INDEX, &text, e)) return NULL;
+    if (!file_read(a, path, MAX_INDEX, &text, e) || !file_genuine(path, text, e)) return NULL;
     const Json *json = json_parse(a, text, path, e), *map = json ? json_get(json, "weight_map") : NULL;
     if (!json) return NULL;
     if (!map || map->kind != J_OBJECT || !map->count) {

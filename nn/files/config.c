@@ -17,7 +17,7 @@ bool config_open(Arena *a, const char *folder, const char *file, Config *out, Er
             e, "%s: cache entry incomplete: the blob it links to is missing; download the model again",
             out->path);
     Str text;
-    if (!file_read(a, out->path, MAX_CONFIG, &text, e)) return false;
+    if (!file_read(a, out->path, MAX_CONFIG, &text, e) || !file_genuine(out->path, text, e)) return false;
     out->json = json_parse(a, text, out->path, e);
     if (!out->json) return false;
     if (out->json->kind != J_OBJECT)

@@ -363,14 +363,12 @@ static bool refuse(Str f, const char *path, Err *e)
         Str start;
         const char *what;
     } known[] = {
-        {{"version https://git-lfs", 23},
-         "this is a git-lfs pointer, not the file; run 'git lfs pull' in its folder"},
-        {{"<", 1}, "this is a web page, not the file; download it again"},
         {{"\x1f\x8b", 2}, "this is a gzip file; unpack it first"},
         {{"\x89HDF", 4}, "this is an HDF5 file (TensorFlow weights); convert it with Python"},
         {{"GGUF", 4}, "this is a GGUF file; we read safetensors and pytorch_model.bin"},
         {{"7z\xbc\xaf", 4}, "this is a 7z archive; unpack it first"},
     };
+    if (!file_genuine(path, f, e)) return false;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (str_starts(f, known[i].start)) return err_at(e, path, 0, "%s", known[i].what);
     if (f.n > 262 && memcmp(f.s + 257, "ustar", 5) == 0)

@@ -268,9 +268,7 @@ static bool read_safetensors(Str bytes, const char *path, StoredList *out, Err *
 {
     Err unseen = {0};
     if (!e) e = &unseen;
-    if (str_starts(bytes, STR_LIT("version https://git-lfs")))
-        return err_at(e, path, 0,
-                      "this is a git-lfs pointer, not the file; run 'git lfs pull' in its folder");
+    if (!file_genuine(path, bytes, e)) return false;
     Reader r = {.p = (const uint8_t *)bytes.s, .n = bytes.n, .path = path};
     uint64_t n = rd_u64(&r);
     if (r.bad)
