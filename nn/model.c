@@ -70,23 +70,27 @@ static void count_costs(Model *m)
 
 const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e)
 {
-    return hub_folder(a, model, o.revision, o.cache_dir, o.note, e);
+    Place p;
+    return place_find(a, model, o.revision, o.cache_dir, o.adapter, o.note, &p, e) ? p.tokenizer : NULL;
 }
 
 Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
 {
-    const char *folder = hub_folder(a, name, o.revision, o.cache_dir, o.note, e);
+    Place p;
     Model *m = arena_new(a, Model, 1);
-    if (!folder || !config_open(a, folder, "config.json", &m->config, e)) return NULL;
+    if (!place_find(a, name, o.revision, o.cache_dir, o.adapter, o.note, &p, e) ||
+        !config_open(a, p.folder, "config.json", &m->config, e))
+        return NULL;
     m->arena = m->notes.arena = a;
     m->config.e = e;
     m->embed_scale = m->logits_scale = 1;
     if (!(m->family = find_family(&m->config, e))) return NULL;
-    if (!(m->checkpoint = checkpoint_open(a, folder, e))) return NULL;
+    if (!(m->checkpoint = checkpoint_open(a, p.weights, e))) return NULL;
     Checkpoint *c = m->checkpoint;
     if (!checkpoint_names(a, c, m->family->base, m->family->anchor, e)) return NULL;
     m->info = (ModelInfo){.name = name,
-                          .folder = folder,
+                          .folder = p.folder,
+                          .tokenizer = p.tokenizer,
                           .family = m->family->model_type,
                           .class_name = m->family->class_name,
                           .format = c->format,
@@ -96,7 +100,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     for (size_t i = 0; i < c->n; i++)
         m->info.parameters += c->tensor[i].bytes / dtype_size(c->tensor[i].dtype);
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
-    if (!gen_config_load(a, folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
+    if (!gen_config_load(a, p.folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
     m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;
     m->info.start = m->generation.decoder_start;
     m->info.pad = m->generation.pad;

@@ -12,6 +12,8 @@ typedef struct NnOptions {
         *cache_dir; // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
     const char **
         note; // gets sentences, a line each, if whoever asked should know more: a folder that was guessed, ...
+    const char
+        *adapter; // the folder or name of a LoRA adapter to be merged into the weights; NULL: the model's own
 } NnOptions;
 
 // MODEL is a folder or the name of one in the local Hub cache. Never opens a socket, never runs code from a file.
@@ -22,15 +24,15 @@ Model *nn_open(Arena *a, const char *model, NnOptions o, Err *e);
 const char *nn_builtin(Arena *a, const char *name, Err *e);
 size_t nn_builtins(Arena *a, const char *const **out);
 
-// The folder alone, without opening what is in it.
+// The folder where its tokenizer is, without opening what is in it.
 const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e);
 
 typedef struct ModelInfo {
-    const char *name; // as it was asked for
-    const char *folder;
-    const char *family;     // config.json's model_type: "marian", "t5", ...
-    const char *class_name; // transformers' class: "MarianMTModel", ...
-    const char *format;     // of the weights
+    const char *name;               // as it was asked for
+    const char *folder, *tokenizer; // where its settings are, and where its tokenizer is
+    const char *family;             // config.json's model_type: "marian", "t5", ...
+    const char *class_name;         // transformers' class: "MarianMTModel", ...
+    const char *format;             // of the weights
     bool encoder_decoder;
     int64_t width, vocab, max_positions;                          // D, V; max_positions 0: no limit
     int64_t encoder_layers, decoder_layers, heads, encoder_heads; // heads: the decoder's

@@ -2,6 +2,8 @@
 #include "../nn/files/checkpoint.h"
 #include "kit.h"
 
+#include <unistd.h>
+
 #define SHA "0123456789abcdef0123456789abcdef01234567"
 #define SHB "fedcba9876543210fedcba9876543210fedcba98"
 
@@ -84,10 +86,21 @@ TEST(folders_and_the_cache)
     found(A, "Org/name", SHB, cache, "/snapshots/" SHB);
     found(A, "Org/name", "refs/pr/9", cache, "/snapshots/" SHB);
     missing(A, "Org/name", "v2", cache, "refs/v2");
-    missing(A, "Org/name", "refs", cache, "Tried");
-    missing(A, "Org/name", "refs/pr", cache, "Tried");
-    missing(A, "Org/other", NULL, cache, "models--Org--other");
-    missing(A, "Org/other", NULL, cache, "'hf download Org/other' fetches it");
+    missing(A, "Org/name", "v2", cache, "chooses from what is there: main, refs/pr/9, " SHA ", " SHB);
+    missing(A, "Org/name", "refs", cache, "not this revision");
+    missing(A, "Org/name", "refs/pr", cache, "not this revision");
+    found(A, "Org/name", "pr/9", cache, "/snapshots/" SHB);
+    found(A, "Org/name", "0123", cache, "/snapshots/" SHA); // the first digits of one commit
+    found(A, "Org/name", "fedcba98", cache, "/snapshots/" SHB);
+    missing(A, "Org/name", "012", cache, "not this revision");
+    missing(A, "Org/name", "01234567f", cache, "not this revision");
+    found(A, "models--Org--name", NULL, cache, "/snapshots/" SHA);
+    missing(A, "org/NAME", NULL, cache, "but Org/name is: -m Org/name");
+    missing(A, "name", NULL, cache, "but Org/name is: -m Org/name");
+    missing(A, "Other/name", NULL, cache, "but Org/name is: -m Org/name");
+    missing(A, "Org/nme", NULL, cache, "but Org/name is: -m Org/name");
+    missing(A, "Org/another", NULL, cache, "models--Org--another");
+    missing(A, "Org/another", NULL, cache, "'hf download Org/another' fetches it");
     missing(A, "./Org/name", NULL, cache, "no such folder");
     missing(A, "/Org/name", NULL, cache, "no such folder");
     missing(A, "~/no/such/folder", NULL, cache, "no such folder");
@@ -110,7 +123,11 @@ TEST(damaged_caches)
     kit_write(repo, "refs/path", BYTES("../../../../../../../../etc/aaaaaaaaaaaaaa"));
     kit_write(repo, "refs/newline", BYTES(SHA "\n"));
     kit_write(repo, "refs/gone", BYTES("1111111111111111111111111111111111111111"));
-    missing(A, "Org/name", "short", cache, "it must hold a commit of 40 hexadecimal digits");
+    kit_write(repo, "refs/shorter", BYTES("012"));
+    kit_write(repo, "refs/other", BYTES("01234568"));
+    found(A, "Org/name", "short", cache, SHA); // somebody wrote it by hand, and only one commit begins so
+    missing(A, "Org/name", "shorter", cache, "it must hold a commit of 40 hexadecimal digits");
+    missing(A, "Org/name", "other", cache, "it must hold a commit of 40 hexadecimal digits");
     missing(A, "Org/name", "empty", cache, "it must hold a commit of 40 hexadecimal digits");
     missing(A, "Org/name", "path", cache, "it must hold a commit of 40 hexadecimal digits");
     missing(A, "Org/name", "gone", cache, "cache entry incomplete: it names commit 1111");
@@ -129,10 +146,11 @@ TEST(damaged_caches)
     CHECK(hub_folder(A, "one", NULL, cache, &note, &e));
     CHECK_HAS(note,
               "models--one has no refs/ that says which commit is main; its only snapshot is taken, " SHA);
-    missing(A, "one", "v1", cache, "Tried");
-    missing(A, "two", NULL, cache, "models--two/refs/main");
-    missing(A, "odd", NULL, cache, "models--odd/snapshots/main");
-    missing(A, "refs", NULL, cache, "models--refs/refs/main");
+    missing(A, "one", "v1", cache, "no snapshots/v1");
+    missing(A, "two", NULL, cache, "nothing there says which snapshot is main");
+    missing(A, "two", NULL, cache, "--revision NAME chooses from what is there: " SHA ", " SHB);
+    missing(A, "odd", NULL, cache, "it holds no snapshot; download the model again");
+    missing(A, "refs", NULL, cache, "not this revision: there is no refs/main");
 }
 
 TEST(names_that_are_refused)
@@ -205,9 +223,87 @@ TEST(where_the_cache_is)
             "/nonexistent/given/models--Org--name"); // given: only there
 }
 
+// ------------------------------------------------------------------------------------------------ places
+
+static void placed(Arena *A, const char *model, const char *cache, const char *folder, const char *weights)
+{
+    Err e = {0};
+    Place p;
+    const char *note = NULL;
+    if (!place_find(A, model, NULL, cache, NULL, &note, &p, &e)) FAIL("%s: %s", model, e.text);
+    else {
+        if (!str_ends(str_of(p.folder), str_of(folder))) FAIL("%s is %s", model, p.folder);
+        if (!str_ends(str_of(p.weights), str_of(weights))) FAIL("%s has weights in %s", model, p.weights);
+        CHECK(str_eq(str_of(p.tokenizer), str_of(p.folder)) && !p.adapter);
+        CHECK((p.weights != p.folder) == (note && strstr(note, "the weights are read from")));
+    }
+}
+
+static void no_place(Arena *A, const char *model, const char *cache, const char *part)
+{
+    Err e = {0};
+    Place p;
+    const char *note = NULL;
+    if (place_find(A, model, NULL, cache, NULL, &note, &p, &e)) FAIL("%s is %s", model, p.folder);
+    else CHECK_HAS(e.text, part);
+}
+
+TEST(places_that_people_name)
+{
+    clear_environment(A);
+    const char *cache = cache_tree(A), *repo = arena_printf(A, "%s/models--Org--name", cache);
+    static const char *const addresses[] = {"https://huggingface.co/Org/name",
+                                            "http://www.huggingface.co/Org/name/",
+                                            "https://hf.co/Org/name?library=transformers",
+                                            "huggingface.co/Org/name#usage",
+                                            "https://huggingface.co/Org/name/tree/main",
+                                            "https://huggingface.co/Org/name/blob/main/config.json",
+                                            "https://huggingface.co/Org/name/resolve/0123456/config.json",
+                                            "https://huggingface.co/Org/name.git",
+                                            "git@hf.co:Org/name.git",
+                                            "hf://Org/name",
+                                            "hf://models/Org/name"};
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++)
+        placed(A, addresses[i], cache, "/snapshots/" SHA, "/snapshots/" SHA);
+    placed(A, "https://huggingface.co/Org/name/tree/refs%2Fpr%2F9", cache, SHA, SHB);
+    placed(A, "https://huggingface.co/Org/name/tree/refs/pr/9/x", cache, SHA, SHB);
+    placed(A, repo, cache, SHA, SHA);
+    placed(A, arena_printf(A, "%s/", repo), cache, SHA, SHA);
+    placed(A, arena_printf(A, "%s/snapshots", repo), cache, SHA, SHA);
+    placed(A, arena_printf(A, "%s/snapshots/", repo), cache, SHA, SHA);
+    placed(A, arena_printf(A, "%s/snapshots/" SHB, repo), cache, SHA, SHB);
+    no_place(A, "https://huggingface.co/datasets/Org/name", cache, "the address of no model");
+    no_place(A, "https://example.org/Org/name", cache, "never uses the network");
+    no_place(A, "https://huggingface.co/Org/nam", cache, "but Org/name is: -m Org/name");
+    no_place(A, "https://huggingface.co/", cache, "no such folder");
+    no_place(A, cache, cache, "a cache of 1 model, no model; name one of them: Org/name");
+    no_place(A, arena_printf(A, "%s/snapshots/" SHA "/plain.txt", repo), cache,
+             "is a file; a model is a folder, here -m");
+    const char *run = kit_folder(A);
+    kit_write(run, "checkpoint-500/config.json", BYTES("{}"));
+    kit_write(run, "checkpoint-1500/config.json", BYTES("{}"));
+    kit_write(run, "checkpoint-99/config.json", BYTES("{}"));
+    kit_write(run, "checkpoint-best/config.json", BYTES("{}"));
+    kit_write(run, "checkpoint-2000", BYTES("no folder"));
+    no_place(A, run, cache, "/checkpoint-1500: -m ");
+    kit_write(run, "config.json", BYTES("{}"));
+    Err e = {0};
+    CHECK(!checkpoint_open(A, run, &e));
+    CHECK_HAS(e.text, "the trainer's last checkpoint is");
+    const char *outer = kit_folder(A);
+    kit_write(outer, "final/config.json", BYTES("{}"));
+    kit_write(outer, "logs/x", BYTES("{}"));
+    no_place(A, outer, cache, "no config.json here; models are in");
+    unlink(arena_printf(A, "%s/snapshots/" SHA "/config.json",
+                        repo)); // main's is then not there to go with the pull request
+    no_place(A, arena_printf(A, "%s/snapshots/" SHB, repo), cache, "this snapshot holds weights alone");
+}
+
 static bool look_up(Arena *a, void *cache, Err *e)
 {
-    return hub_folder(a, "Org/name", NULL, cache, NULL, e) != NULL;
+    Place p;
+    const char *note = NULL;
+    return place_find(a, "hf.co/Org/name/tree/refs%2Fpr%2F9", NULL, cache, NULL, &note, &p, e);
 }
 
 TEST(every_fault_in_the_look_up)

@@ -43,7 +43,8 @@ static int run(Args *a)
     if (file) sp = sp_open(a->a, file, &e);
     else {
         const char *note = NULL, *revision = args_text(a, "revision"), *cache_dir = args_text(a, "cache_dir");
-        const char *folder = nn_folder(a->a, name, (NnOptions){revision, cache_dir, &note}, &e);
+        const char *folder = nn_folder(
+            a->a, name, (NnOptions){.revision = revision, .cache_dir = cache_dir, .note = &note}, &e);
         if (note) cmd_note(a, note);
         t = folder ? tok_open(a->a, folder, &e) : NULL;
     }

@@ -13,7 +13,7 @@ bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loade
     if (!(l->model = nn_open(a, name, o, e))) return false;
     if (note) talk->note(talk->context, note);
     l->info = nn_info(l->model);
-    if (!(l->tok = tok_open(a, l->info->folder, e))) return false;
+    if (!(l->tok = tok_open(a, l->info->tokenizer, e))) return false;
     if ((int64_t)tok_size(l->tok) > nn_words(l->model, false))
         talk->note(talk->context,
                    "the tokenizer knows more tokens than the model has rows; such tokens will be refused");

@@ -141,13 +141,13 @@ Checkpoint *checkpoint_from_bytes(Arena *a, const char *file, Str bytes, Err *e)
 
 // ---------------------------------------------------------------------------------------------------- shards
 
-typedef struct Place { // one line of an index: this tensor is in that file
+typedef struct Mapping { // one line of an index: this tensor is in that file
     Str tensor, shard;
-} Place;
+} Mapping;
 
 static int by_shard(const void *a, const void *b)
 {
-    const Place *x = a, *y = b;
+    const Mapping *x = a, *y = b;
     int order = str_cmp(x->shard, y->shard);
     return order ? order : str_cmp(x->tensor, y->tensor);
 }
@@ -159,7 +159,7 @@ static bool plain_name(Str s)
     return s.n && s.n <= 255 && !str_is(s, ".") && !str_is(s, "..");
 }
 
-static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
+static Mapping *read_index(Arena *a, const char *path, size_t *n, Err *e)
 {
     Str text;
     if (!file_read(a, path, MAX_INDEX, &text, e) || !file_genuine(path, text, e)) return NULL;
@@ -172,7 +172,7 @@ static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
                                         : json_kind_name(map));
         return NULL;
     }
-    Place *v = arena_new(a, Place, map->count);
+    Mapping *v = arena_new(a, Mapping, map->count);
     *n = 0;
     for (const Json *j = map->child; j; j = j->next) {
         char name[SHOWN], shard[SHOWN];
@@ -183,7 +183,7 @@ static Place *read_index(Arena *a, const char *path, size_t *n, Err *e)
                    j->kind == J_STRING ? shown(shard, j->text) : "");
             return NULL;
         }
-        v[(*n)++] = (Place){j->key, j->text};
+        v[(*n)++] = (Mapping){j->key, j->text};
     }
     qsort(v, *n, sizeof *v, by_shard);
     return v;
@@ -196,7 +196,7 @@ static bool read_file(const ReaderKind *kind, const char *path, StoredList *l, E
 }
 
 // Every tensor the index names must be where it says; what else the shards hold is kept too.
-static bool all_there(const Checkpoint *c, const Place *v, size_t n, const char *path, Err *e)
+static bool all_there(const Checkpoint *c, const Mapping *v, size_t n, const char *path, Err *e)
 {
     for (size_t i = 0; i < n; i++) {
         char name[SHOWN], shard[SHOWN];
@@ -220,7 +220,7 @@ static Checkpoint *open_shards(Arena *a, const ReaderKind *kind, const char *fol
     Arena *scratch = arena_create(a);
     size_t n = 0, n_files = 0;
     Checkpoint *c = NULL;
-    const Place *v = read_index(scratch, path, &n, e);
+    const Mapping *v = read_index(scratch, path, &n, e);
     for (size_t i = 0; v && i < n; i++) n_files += i == 0 || !str_eq(v[i].shard, v[i - 1].shard);
     bool ok =
         v && (n_files <= MAX_SHARDS || err_set(e, "%s: weight_map names %zu files; at most %d are possible",
@@ -252,6 +252,26 @@ static bool dangling(const char *path, Err *e)
     return true;
 }
 
+bool has_weights(Arena *a, const char *folder)
+{
+    for (size_t i = 0; i < N_READERS; i++)
+        if (in_dir(a, folder, readers[i]->file) || in_dir(a, folder, readers[i]->index)) return true;
+    return false;
+}
+
+// Where the weights may be instead: in a trainer's last checkpoint, or in another snapshot of the Hub's cache.
+static void elsewhere(Arena *a, const char *folder, Buf *out)
+{
+    const char *checkpoint = last_checkpoint(a, folder), *slash = strrchr(folder, '/'), *const * name;
+    if (checkpoint) buf_printf(out, "; the trainer's last checkpoint is %s: -m %s", checkpoint, checkpoint);
+    const char *above = slash ? arena_printf(a, "%.*s", (int)(slash - folder), folder) : "";
+    if (!str_ends(str_of(above), STR_LIT("/snapshots"))) return;
+    size_t n = dir_list(a, above, &name);
+    for (size_t i = 0; i < n; i++)
+        if (has_weights(a, arena_printf(a, "%s/%s", above, name[i])))
+            buf_printf(out, "; another snapshot has weights: --revision %s", name[i]);
+}
+
 static Checkpoint *nothing_found(Arena *a, const char *folder, Err *e)
 {
     static const struct {
@@ -271,6 +291,7 @@ static Checkpoint *nothing_found(Arena *a, const char *folder, Err *e)
             buf_printf(
                 &b, "; found %s (%s), which we don't read: save the model with save_pretrained() from Python",
                 others[i].file, others[i].what);
+    elsewhere(a, folder, &b);
     err_set(e, "%s: no model weights in this folder; tried %s", folder, b.s);
     return NULL;
 }

@@ -73,10 +73,38 @@ typedef struct ReaderKind {
 enum { SHOWN = 100 };
 const char *shown(char out[SHOWN], Str text);
 
-// MODEL as users write it to a folder: an existing folder; else a Hub name looked up in the local cache (never the
-// network). revision, cache_dir and note (NnOptions) may be NULL. NULL and a sentence listing every path tried.
+// ------------------------------------------------------------------------------------------------ places
+
+enum { MOST_NAMES = 4096 };
+size_t dir_list(Arena *a, const char *folder,
+                const char *const **out);                    // its names, at most MOST_NAMES, sorted
+bool in_dir(Arena *a, const char *folder, const char *file); // file is there
+const char *last_checkpoint(Arena *a,
+                            const char *folder); // the checkpoint-N of the highest N, as a trainer leaves it
+
+// A folder's name, or one on the Hub looked up in the local cache (never the network), to a folder. revision, cache_dir
+// and note (NnOptions) may be NULL. NULL and a sentence that says what was tried, or what was probably meant.
 const char *hub_folder(Arena *a, const char *model, const char *revision, const char *cache_dir,
                        const char **note, Err *e);
+// One revision (NULL: main; a branch, a tag, a commit, the first digits of one) of a repository's folder in a cache.
+const char *hub_snapshot(Arena *a, const char *repo, const char *revision, const char **note, Err *e);
+size_t hub_models(Arena *a, const char *root,
+                  const char **out);            // names in a cache, out [returned] of MOST_NAMES
+bool has_weights(Arena *a, const char *folder); // a file that checkpoint_open would read
+
+// Where a model's files are.
+typedef struct Place {
+    const char *folder;    // config.json, generation_config.json
+    const char *weights;   // the same but where a pull request's snapshot holds the weights alone
+    const char *adapter;   // a LoRA adapter's; NULL: none
+    const char *tokenizer; // where the tokenizer is
+} Place;
+
+// MODEL as users write it: a folder, a name on the Hub or its address there, a folder of the cache. adapter: a folder or
+// name too, to be put on that model; NULL: none but the model's own. False and a sentence, also where a file or a
+// trainer's folder is named, that says what to give instead.
+bool place_find(Arena *a, const char *model, const char *revision, const char *cache_dir, const char *adapter,
+                const char **note, Place *out, Err *e);
 
 // ------------------------------------------------------------------------------------------ config.json
 

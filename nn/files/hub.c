@@ -6,10 +6,10 @@
 #include "checkpoint.h"
 #include "../nn.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_ROOTS = 3, MAX_PART = 96 };
 
@@ -57,11 +57,23 @@ static bool revision_ok(Str s)
     return s.n > 0 && s.n < 512;
 }
 
-static bool commit_ok(Str s)
+static bool hex(Str s)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!((s.s[i] >= '0' && s.s[i] <= '9') || (s.s[i] >= 'a' && s.s[i] <= 'f'))) return false;
-    return s.n == 40;
+    return s.n > 0;
+}
+
+static bool commit_ok(Str s) { return s.n == 40 && hex(s); }
+
+static Str replaced(Arena *a, Str s, const char *old, const char *fresh)
+{
+    Buf b = {.arena = a};
+    size_t n = strlen(old);
+    for (size_t i = 0; i < s.n;)
+        if (i + n <= s.n && !memcmp(s.s + i, old, n)) buf_str(&b, str_of(fresh)), i += n;
+        else buf_char(&b, s.s[i++]);
+    return buf_view(&b);
 }
 
 // ---------------------------------------------------------------------------------------------------- cache roots
@@ -137,26 +149,60 @@ const char *nn_builtin(Arena *a, const char *name, Err *e)
 
 // ---------------------------------------------------------------------------------------------------- look-up
 
-// The only snapshot of a cache that was copied by hand without its refs/; NULL if there is none or a choice.
-static const char *only_snapshot(Arena *a, const char *repo)
+// Every commit that a repository has whole or in part: those that begin with `start`, out [returned].
+static size_t snapshots(Arena *a, const char *repo, Str start, const char **out)
 {
-    DIR *d = opendir(arena_printf(a, "%s/snapshots", repo));
-    char found[41] = "";
-    int n = 0;
-    for (struct dirent *entry; d && (entry = readdir(d));)
-        if (commit_ok(str_of(entry->d_name)) && ++n == 1) memcpy(found, entry->d_name, sizeof found);
-    if (d) closedir(d);
-    return n == 1 ? arena_printf(a, "%s/snapshots/%s", repo, found) : NULL;
+    const char *const *name;
+    size_t n = dir_list(a, arena_printf(a, "%s/snapshots", repo), &name), found = 0;
+    for (size_t i = 0; i < n; i++)
+        if (commit_ok(str_of(name[i])) && str_starts(str_of(name[i]), start)) out[found++] = name[i];
+    return found;
 }
 
-// The snapshot of a revision inside one repository folder. NULL: not here (with e: here, but broken).
-static const char *snapshot(Arena *a, const char *repo, const char *revision, Buf *tried, const char **note,
-                            Err *e)
+// "main, refs/pr/9": the names under refs/, as --revision takes them.
+static void list_refs(Arena *a, const char *folder, const char *before, int depth, Buf *out)
 {
-    const char *ref = arena_printf(a, "%s/refs/%s", repo, revision);
-    if (!dir_exists(repo)) return buf_printf(tried, "\n  %s", repo), NULL;
-    buf_printf(tried, "\n  %s", ref);
-    const char *commit = revision;
+    const char *const *name;
+    size_t n = dir_list(a, folder, &name);
+    for (size_t i = 0; i < n; i++) {
+        const char *path = arena_printf(a, "%s/%s", folder, name[i]),
+                   *full = arena_printf(a, "%s%s", before, name[i]);
+        if (!revision_ok(str_of(full))) continue;
+        if (!dir_exists(path)) buf_printf(out, "%s%s", out->n ? ", " : "", full);
+        else if (depth < 4) list_refs(a, path, arena_printf(a, "%s/", full), depth + 1, out);
+    }
+}
+
+static const char *no_revision(Arena *a, const char *repo, const char *revision, Err *e)
+{
+    const char **commit = arena_new(a, const char *, MOST_NAMES);
+    size_t n = snapshots(a, repo, STR_LIT(""), commit);
+    Buf there = {.arena = a};
+    list_refs(a, arena_printf(a, "%s/refs", repo), "", 0, &there);
+    bool refs = there.n > 0;
+    for (size_t i = 0; i < n && i < 12; i++) buf_printf(&there, "%s%s", there.n ? ", " : "", commit[i]);
+    if (n > 12) buf_printf(&there, " and %zu more", n - 12);
+    err_set(e, "%s is in the cache, but %s: there is no refs/%s and no snapshots/%s; %s%s%s", repo,
+            !refs && !strcmp(revision, "main") ? "nothing there says which snapshot is main"
+                                               : "not this revision",
+            revision, revision,
+            there.n ? "--revision NAME chooses from what is there: " : "it holds no snapshot",
+            there.n ? there.s : "", there.n ? "" : "; download the model again");
+    return NULL;
+}
+
+// The commit that begins with these digits, if there is one and no other.
+static const char *whole_commit(Arena *a, const char *repo, Str start)
+{
+    const char **commit = arena_new(a, const char *, MOST_NAMES);
+    return start.n >= 4 && hex(start) && snapshots(a, repo, start, commit) == 1 ? commit[0] : NULL;
+}
+
+const char *hub_snapshot(Arena *a, const char *repo, const char *revision, const char **note, Err *e)
+{
+    if (!revision) revision = "main";
+    const char *ref = arena_printf(a, "%s/refs/%s", repo, revision), *commit = revision;
+    if (!file_exists(ref) || dir_exists(ref)) ref = arena_printf(a, "%s/refs/refs/%s", repo, revision);
     if (file_exists(ref) && !dir_exists(ref)) {
         Str text;
         if (!file_read(a, ref, 4096, &text, e)) return NULL;
@@ -164,11 +210,11 @@ static const char *snapshot(Arena *a, const char *repo, const char *revision, Bu
                (text.s[text.n - 1] == '\n' || text.s[text.n - 1] == '\r' || text.s[text.n - 1] == ' '))
             text.n--;
         char found[SHOWN];
-        if (!commit_ok(text))
+        commit = commit_ok(text) ? str_zero(a, text) : whole_commit(a, repo, text);
+        if (!commit)
             return err_set(e, "%s: holds '%s'; it must hold a commit of 40 hexadecimal digits", ref,
                            shown(found, text)),
                    NULL;
-        commit = str_zero(a, text);
         const char *folder = arena_printf(a, "%s/snapshots/%s", repo, commit);
         if (dir_exists(folder)) return folder;
         err_set(e,
@@ -178,15 +224,57 @@ static const char *snapshot(Arena *a, const char *repo, const char *revision, Bu
         return NULL;
     }
     const char *folder = arena_printf(a, "%s/snapshots/%s", repo, commit);
-    buf_printf(tried, "\n  %s", folder);
     if (!strchr(revision, '/') && dir_exists(folder)) return folder;
-    if (strcmp(revision, "main") != 0 || dir_exists(arena_printf(a, "%s/refs", repo))) return NULL;
-    folder = only_snapshot(a, repo);
-    if (folder && note)
+    if ((commit = whole_commit(a, repo, str_of(revision))))
+        return arena_printf(a, "%s/snapshots/%s", repo, commit);
+    // the only snapshot of a cache that was copied by hand without its refs/
+    const char **only = arena_new(a, const char *, MOST_NAMES);
+    if (strcmp(revision, "main") != 0 || dir_exists(arena_printf(a, "%s/refs", repo)) ||
+        snapshots(a, repo, STR_LIT(""), only) != 1)
+        return no_revision(a, repo, revision, e);
+    if (note)
         *note =
             arena_printf(a, "%s has no refs/ that says which commit is main; its only snapshot is taken, %s",
-                         repo, strrchr(folder, '/') + 1);
-    return folder;
+                         repo, only[0]);
+    return arena_printf(a, "%s/snapshots/%s", repo, only[0]);
+}
+
+// "models--Org--name" as "Org/name"; NULL: no folder of a model.
+static const char *name_of(Arena *a, const char *folder)
+{
+    const Str start = STR_LIT("models--");
+    if (!str_starts(str_of(folder), start)) return NULL;
+    Str name = replaced(a, str_of(folder + start.n), "--", "/");
+    return repo_ok(name) ? str_zero(a, name) : NULL;
+}
+
+size_t hub_models(Arena *a, const char *root, const char **out)
+{
+    const char *const *folder;
+    size_t n = dir_list(a, root, &folder), found = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *name = name_of(a, folder[i]);
+        if (name) out[found++] = name;
+    }
+    return found;
+}
+
+// The cached model that was probably meant: the same name in another case, or without its organisation, or nearly so.
+static const char *near_name(Arena *a, const char *const *root, size_t n_roots, const char *model)
+{
+    const char **name = arena_new(a, const char *, MOST_NAMES), *best = NULL;
+    const char *slash = strchr(model, '/'), *last = slash ? slash + 1 : model;
+    for (size_t r = 0; r < n_roots && !best; r++) {
+        size_t n = hub_models(a, root[r], name);
+        for (size_t i = 0; i < n && !best; i++)
+            if (!strcasecmp(name[i], model)) best = name[i];
+        for (size_t i = 0; i < n && !best; i++) {
+            const char *own = strrchr(name[i], '/');
+            if (!strcasecmp(own ? own + 1 : name[i], last)) best = name[i];
+        }
+        if (!best) best = str_nearest(str_of(model), name, n);
+    }
+    return best;
 }
 
 const char *hub_folder(Arena *a, const char *model, const char *revision, const char *cache_dir,
@@ -199,6 +287,7 @@ const char *hub_folder(Arena *a, const char *model, const char *revision, const 
     if (inside) return inside;
     shown(text, str_of(model));
     if (!*model || strchr("./~", *model)) return err_set(e, "model '%s': no such folder", text), NULL;
+    if (name_of(a, model)) model = name_of(a, model);
     if (!repo_ok(str_of(model)))
         return err_set(e,
                        "model '%s': no such folder, and no name on the Hub either (those are NAME or "
@@ -211,19 +300,23 @@ const char *hub_folder(Arena *a, const char *model, const char *revision, const 
         return err_set(e, "revision '%s': no branch, tag or commit is called that",
                        shown(text, str_of(revision))),
                NULL;
-    Buf repo = {.arena = a}, tried = {.arena = a};
-    buf_str(&repo, STR_LIT("models--"));
-    for (const char *p = model; *p; p++) *p == '/' ? buf_str(&repo, STR_LIT("--")) : buf_char(&repo, *p);
+    Str folder = replaced(a, str_of(model), "/", "--");
+    Buf tried = {.arena = a};
     const char *roots[MAX_ROOTS];
     size_t n = cache_roots(a, cache_dir, roots);
     Err here = {0};
-    for (size_t i = 0; i < n && !here.set; i++) {
-        const char *found =
-            snapshot(a, arena_printf(a, "%s/%s", roots[i], repo.s), revision, &tried, note, &here);
+    for (size_t i = 0; i < n; i++) {
+        const char *repo = arena_printf(a, "%s/models--%.*s", roots[i], (int)folder.n, folder.s);
+        const char *found = dir_exists(repo) ? hub_snapshot(a, repo, revision, note, &here) : NULL;
         if (found) return found;
+        buf_printf(&tried, "\n  %s", repo);
     }
-    if (here.set) err_set(e, "%s", here.text);
-    else if (str_starts(str_of(model), STR_LIT("demo/"))) nn_builtin(a, model, e);
+    if (here.set) return err_set(e, "model '%s': %s", text, here.text), NULL;
+    if (str_starts(str_of(model), STR_LIT("demo/"))) return nn_builtin(a, model, e);
+    const char *near = near_name(a, roots, n, model);
+    if (near)
+        err_set(e, "model '%s' is neither a folder nor in the cache, but %s is: -m %s. Tried%s", text, near,
+                near, tried.s);
     else
         err_set(e,
                 "model '%s' (revision %s) is neither a folder nor in the cache; 'hf download %s' fetches it. "
