@@ -1,10 +1,15 @@
 // fold.c — see fold.h.
 #include "fold.h"
 
-Fold fold_of(const Tape *t, const Tensor *side, const Tensor *other, int64_t heads)
+Fold fold_of(const Tape *t, const Tensor *side, const Tensor *other, int64_t heads, int64_t d)
 {
-    Fold f = {.side = side, .other = other, .heads = heads};
-    linear_parts(t, side, &f.x, &f.w, &f.b);
+    Fold f = {.side = side,
+              .other = other,
+              .heads = heads,
+              .d = d,
+              .group = heads * d / side->cols,
+              .other_group = heads * d / other->cols};
+    if (linear_parts(t, side, &f.x, &f.w, &f.b) && f.w->turned) f.x = NULL;
     return f;
 }
 
@@ -21,7 +26,7 @@ void fold_begin(Fold *f, Tape *t, int64_t n)
 // neither on other cotangents nor on tokens behind it.
 bool fold_take(Fold *f, int64_t k, int64_t row0, int64_t rows, int64_t other0, int64_t width)
 {
-    if (!f->K || !rows || !width || 4 * width > 3 * (f->side->cols / f->heads)) return false;
+    if (!f->K || !rows || !width || 4 * width * f->heads > 3 * f->side->cols) return false;
     f->row0[k] = row0, f->rows[k] = rows, f->other0[k] = other0, f->width[k] = width;
     return true;
 }
@@ -105,10 +110,11 @@ static void bracket_head(int64_t h, void *context)
 {
     const Bracket *b = context;
     const Fold *f = b->f;
-    int64_t D = f->x->cols, d = f->side->cols / f->heads, element = f->w->type == W_F32 ? 4 : 2;
+    int64_t D = f->x->cols, d = f->d, element = f->w->type == W_F32 ? 4 : 2;
     const char *w = f->w->raw ? f->w->raw : (const char *)f->w->f;
-    K->gemm_nn(b->out + h * D, f->heads * D, f->other->f + b->other0 * f->other->cols + h * d, f->other->cols,
-               1, b->rows, w + h * d * D * element, (int)f->w->type, D, 0, D, D, d, false);
+    K->gemm_nn(b->out + h * D, f->heads * D,
+               f->other->f + b->other0 * f->other->cols + h / f->other_group * d, f->other->cols, 1, b->rows,
+               w + h / f->group * d * D * element, (int)f->w->type, D, 0, D, D, d, false);
 }
 
 int64_t fold_scratch(const Fold *f)

@@ -10,14 +10,15 @@
 typedef struct Fold {
     Tensor *x; // side = x w^T + b; NULL: made otherwise
     const Tensor *side, *other, *w, *b;
-    int64_t heads, K;
+    int64_t heads, d, K;        // of the queries; a head's width
+    int64_t group, other_group; // heads that share one of the side's, of the other side's (grouped queries)
     int64_t *row0, *rows, *other0,
         *width;  // [K] the first row of x, how many; of the other side; 0: not folded
     int64_t *at; // [K] where dz [rows][width][heads] of each begins
     float *dz;
 } Fold;
 
-Fold fold_of(const Tape *t, const Tensor *side, const Tensor *other, int64_t heads);
+Fold fold_of(const Tape *t, const Tensor *side, const Tensor *other, int64_t heads, int64_t d);
 // In an op's `reach`: another way back, for n cotangents.
 void fold_begin(Fold *f, Tape *t, int64_t n);
 // Cotangent k comes to rows row0 .. of the side and meets `width` of the other's from other0 on. True if that is folded: then

@@ -151,3 +151,13 @@ void num_sinusoids(float *table, int64_t from, int64_t to, int64_t width)
         }
     }
 }
+
+void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to, float scale)
+{
+    for (int64_t p = from; p < to; p++)
+        for (int64_t i = 0; i < pairs; i++) {
+            double angle = (double)((float)p * frequency[i]);
+            table[(p * pairs + i) * 2] = (float)sine(angle, 1) * scale;
+            table[(p * pairs + i) * 2 + 1] = (float)sine(angle, 0) * scale;
+        }
+}

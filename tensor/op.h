@@ -30,6 +30,8 @@ struct Node {
     bool first;   // the first input's gradient has the output's layout and holds nothing yet, not even zeros
     Act act;
     Attention how;
+    Rope rope;
+    Slice slice;
     const int64_t *index;
     const int32_t *ids;
     uint64_t seed;

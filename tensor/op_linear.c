@@ -2,6 +2,9 @@
 //
 //   back:   dx += dy W          dW += dy^T x          db += sum over rows of dy
 // The way back for K cotangents is one large product: the rows of all of them stand end to end.
+//
+// A weight whose file has it turned, [in, out], changes places with itself: the product that goes forward is the one that
+// goes back for others, and the other way round. Nothing is copied.
 #include "op.h"
 
 #include <string.h>
@@ -11,14 +14,38 @@ static void shape(Node *n, Tape *t)
     const Tensor *x = n->in[0], *w = n->in[1];
     if (x->cols != w->cols)
         BUG("linear: x has %" PRId64 " columns, %s has %" PRId64, x->cols, w->name, w->cols);
+    if (w->turned && (w->wanted || !w->raw)) BUG("linear: a turned weight is only read");
     if (n->in[2] && !n->in[2]->f) BUG("linear: a bias must be float32");
     n->out = tn_new(t, x->rows, w->rows, x->seqs);
+}
+
+static void rows_bias(Node *n, int64_t from, int64_t to)
+{
+    for (int64_t i = from; i < to; i++) {
+        float *y = n->out->f + i * n->out->cols;
+        K->add(y, y, n->in[2]->f, n->out->cols);
+    }
 }
 
 static void forward(Node *n, Tape *t)
 {
     const Tensor *x = n->in[0], *w = n->in[1], *b = n->in[2];
-    product_nt(t, n->out->f, n->out->cols, x->f, x->rows, w, b ? b->f : NULL, false);
+    if (w->turned) {
+        product_nn(t, n->out->f, w->rows, x->f, w->cols, 1, x->rows, w->raw, w->type, w->rows, w->rows,
+                   w->cols, false);
+        if (b) each_rows(n, x->rows, w->rows, rows_bias);
+    } else product_nt(t, n->out->f, n->out->cols, x->f, x->rows, w, b ? b->f : NULL, false);
+}
+
+static void rows_back(const Node *n, Tape *t, float *dx, bool add)
+{
+    const Tensor *w = n->in[1], *y = n->out;
+    int64_t rows = y->layout->total;
+    Tensor as_stored = {.rows = w->cols, .cols = w->rows, .raw = w->raw, .type = w->type};
+    if (w->turned) product_nt(t, dx, w->cols, y->grad, rows, &as_stored, NULL, add);
+    else
+        product_nn(t, dx, w->cols, y->grad, y->cols, 1, rows, w->raw ? w->raw : w->f, w->type, w->cols,
+                   w->cols, y->cols, add);
 }
 
 // x's gradient may cover more rows than y's: the ones in common are taken out, added to, and put back, so that the sum
@@ -47,8 +74,7 @@ static void backward(Node *n, Tape *t)
         bool apart = x->layout != l;
         n->kept = apart ? tape_scratch(t, l->total * x->cols) : x->grad;
         if (apart) each_rows(n, l->total, x->cols, take_rows);
-        product_nn(t, n->kept, x->cols, y->grad, y->cols, 1, l->total, w->raw ? w->raw : w->f, w->type,
-                   w->cols, x->cols, y->cols, !n->first);
+        rows_back(n, t, n->kept, !n->first);
         if (apart) each_rows(n, l->total, x->cols, put_rows);
     }
     if (w->wanted) {
@@ -66,8 +92,8 @@ static int64_t scratch(const Node *n)
 {
     const Tensor *x = n->in[0], *w = n->in[1];
     int64_t rows = n->out->layout->total, floats = rows * x->cols;
-    return (x->wanted ? product_nn_scratch(rows, x->cols, w->rows) : 0) +
-           (x->wanted && x->layout != n->out->layout ? floats : 0) +
+    int64_t product = w->turned ? packed_size(rows, w->rows) : product_nn_scratch(rows, x->cols, w->rows);
+    return (x->wanted ? product : 0) + (x->wanted && x->layout != n->out->layout ? floats : 0) +
            (w->wanted ? floats + product_nn_scratch(w->rows, x->cols, rows) : 0);
 }
 

@@ -14,7 +14,7 @@ bool tn_norm_parts(const Tape *t, const Tensor *made, NormParts *out)
 {
     const Node *n = tape_maker(t, made);
     bool centred = n && n->op == &op_layernorm; // it keeps mean and scale of each row, the other the scale
-    if (!centred && (!n || n->op != &op_rmsnorm)) return false;
+    if (!centred && (!n || n->op != &op_rmsnorm || n->in[1]->cols != n->out->cols)) return false;
     *out = (NormParts){.x = n->in[0],
                        .g = n->in[1]->f,
                        .b = centred ? n->in[2]->f : NULL,

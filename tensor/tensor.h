@@ -35,6 +35,7 @@ typedef struct Tensor {
     float *f;
     const void *raw;
     WType type;
+    bool turned;      // a weight whose file has it as [cols, rows] (GPT-2's Conv1D)
     bool wanted;      // a gradient is asked for: set on leaves, inherited by results
     bool kept;        // the gradient of a result outlives the way back, as a leaf's does
     const Rows *seqs; // NULL for weights
@@ -100,8 +101,14 @@ bool act_by_name(Str name,
 // Scaled dot-product attention. Query row i of a sequence sees key rows 0 .. n_keys - n_queries + i if causal, else all.
 typedef struct Attention {
     int heads;
+    int kv_heads; // of k and v: query head h meets theirs h / (heads / kv_heads); 0: as many (grouped queries: Ainslie 2023)
     float scale; // of the dot products: 1/sqrt(head width) for most, 1 for T5
     bool causal;
+    int64_t window; // a query sees its own key and the window - 1 before it; 0: all before it
+    const float *
+        slopes; // [heads] slope x (key's row in its sequence) is added to scores (ALiBi: Press 2022); NULL: none
+    bool slopes_short; // that product is rounded to bfloat16, and scaled as the dot products are (Falcon)
+    float cap;         // scores become cap tanh(score / cap) (Gemma 2); 0: as they are
     const int32_t *keys_of; // sequence of keys for each sequence of queries; NULL: the same number
     float dropout;          // of the weights, by num_random(seed, place): forward passes only; 0: none
     uint64_t seed;
@@ -109,6 +116,21 @@ typedef struct Attention {
     bool bidirectional; // of the buckets
     int64_t max_distance;
 } Attention;
+
+// Stretches of columns of a fused result: block b is columns from + b / each * step + b % each * width on, `width` wide.
+typedef struct Slice {
+    int64_t from, width, blocks, each, step;
+} Slice;
+
+// Rotary positions (RoFormer: Su et al. 2021, arXiv:2104.09864): in each head of `width` columns pair i of the first
+// `rotated` is turned by the angle whose cosine and sine are pairs 2i of a table's row for the position.
+typedef struct Rope {
+    int64_t width, rotated;
+    bool neighbours; // pairs are columns 2i and 2i+1; else i and i + rotated / 2
+    const float
+        *table; // [positions, rotated] (cos, sin) of each pair; constants that outlive the tape's values
+    const float *const *of; // [sequences] a table for each sequence instead, or NULL
+} Rope;
 
 #define OP(name, args) Tensor *tn_##name args;
 #include "ops.def"
@@ -148,6 +170,9 @@ float num_dot(const float *x, const float *y, int64_t n);
 void num_widen(float *out, const void *raw, WType type, int64_t at,
                int64_t n); // elements at .. at+n-1 as float32
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
+// The table of tn_rope, rows from..to-1: cos and sin of position * frequency[i] (a float32 product), times `scale`.
+void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to,
+                   float scale);
 void num_sinusoids(float *table, int64_t from, int64_t to,
                    int64_t width); // Marian's positions, rows from..to-1 of a table
 

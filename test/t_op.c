@@ -26,8 +26,9 @@ typedef struct Ctx {
     Tape *t;      // NULL: double only
     int64_t size; // columns and the like
     const Rows *seqs;
-    bool train; // weights are wanted too
-    WType type; // of weight matrices
+    bool train;  // weights are wanted too
+    bool turned; // weights are stored [cols, rows]
+    WType type;  // of weight matrices
     P in[MOST_INPUTS];
     bool wanted[MOST_INPUTS];
     int n_in;
@@ -92,7 +93,7 @@ static P weight(Ctx *c, int64_t rows, int64_t cols) // a view of c->type at an o
     if (c->t) {
         char *raw = arena_new(c->a, char, 4 * n + 1) + 1;
         for (int64_t i = 0; i < n; i++) {
-            float x = (float)p.d[i];
+            float x = (float)p.d[c->turned ? i % rows * cols + i / rows : i];
             uint32_t bits;
             memcpy(&bits, &x, 4);
             uint32_t exponent = bits >> 23 & 255; // of a float16: rebiased; 0 stays 0
@@ -103,9 +104,10 @@ static P weight(Ctx *c, int64_t rows, int64_t cols) // a view of c->type at an o
             else memcpy(raw + 2 * i, c->type == W_F16 ? &half : &brain, 2);
         }
         p.f = tn_weight(c->a, raw, c->type, rows, cols, "w");
-        p.f->wanted = c->train, p.f->grad = arena_new(c->a, float, n);
+        p.f->turned = c->turned;
+        p.f->wanted = c->train && !c->turned, p.f->grad = arena_new(c->a, float, n);
     }
-    return add_input(c, p, c->train);
+    return add_input(c, p, c->train && !c->turned);
 }
 
 static P vector(Ctx *c, int64_t rows, int64_t cols, double shift, bool wanted) // gains, biases: plain floats
@@ -208,10 +210,13 @@ static P p_rmsnorm(Ctx *c, P x, P g, float eps)
 {
     P y = result(c, x.rows, x.cols, x.seqs);
     for (int64_t r = 0; r < x.rows; r++) {
-        const double *u = x.d + r * x.cols;
-        double square = 0;
-        for (int64_t i = 0; i < x.cols; i++) square += u[i] * u[i] / (double)x.cols;
-        for (int64_t i = 0; i < x.cols; i++) y.d[r * x.cols + i] = u[i] / sqrt(square + eps) * g.d[i];
+        for (int64_t from = 0; from < x.cols; from += g.cols) {
+            const double *u = x.d + r * x.cols + from;
+            double square = 0;
+            for (int64_t i = 0; i < g.cols; i++) square += u[i] * u[i] / (double)g.cols;
+            for (int64_t i = 0; i < g.cols; i++)
+                y.d[r * x.cols + from + i] = u[i] / sqrt(square + eps) * g.d[i];
+        }
     }
     if (c->t) y.f = tn_rmsnorm(c->t, x.f, g.f, eps);
     return y;
@@ -231,28 +236,32 @@ static int64_t bucket64(int64_t key_minus_query, bool bidirectional)
 
 static P p_attention(Ctx *c, P q, P k, P v, Attention how, P bias)
 {
-    P y = result(c, q.rows, v.cols, q.seqs);
-    int64_t d = q.cols / how.heads, dv = v.cols / how.heads;
+    int64_t shared = how.kv_heads ? how.kv_heads : how.heads, each = how.heads / shared;
+    P y = result(c, q.rows, v.cols * each, q.seqs);
+    int64_t d = q.cols / how.heads, dv = v.cols / shared;
     for (int64_t s = 0; s < q.seqs->n; s++) {
         int64_t ks = how.keys_of ? how.keys_of[s] : s, nq = q.seqs->len[s], nk = k.seqs->len[ks];
         double *p = arena_new(c->a, double, nk);
         for (int64_t h = 0; h < how.heads; h++)
             for (int64_t i = 0; i < nq; i++) {
-                int64_t seen = how.causal ? nk - nq + i + 1 : nk;
+                int64_t seen = how.causal ? nk - nq + i + 1 : nk, low = 0;
+                if (how.window && seen > how.window) low = seen - how.window;
                 double sum = 0;
-                for (int64_t j = 0; j < seen; j++) {
+                for (int64_t j = low; j < seen; j++) {
                     double z = 0;
                     for (int64_t e = 0; e < d; e++)
                         z += q.d[(q.seqs->start[s] + i) * q.cols + h * d + e] *
-                             k.d[(k.seqs->start[ks] + j) * k.cols + h * d + e];
+                             k.d[(k.seqs->start[ks] + j) * k.cols + h / each * d + e];
                     z *= how.scale;
+                    if (how.slopes) z += how.slopes[h] * (double)j * (how.slopes_short ? how.scale : 1);
+                    if (how.cap > 0) z = how.cap * tanh(z / how.cap);
                     if (bias.d) z += bias.d[bucket64(j - (nk - nq + i), how.bidirectional) * how.heads + h];
                     sum += p[j] = exp(z);
                 }
                 for (int64_t e = 0; e < dv; e++)
-                    for (int64_t j = 0; j < seen; j++)
+                    for (int64_t j = low; j < seen; j++)
                         y.d[(q.seqs->start[s] + i) * y.cols + h * dv + e] +=
-                            p[j] / sum * v.d[(v.seqs->start[ks] + j) * v.cols + h * dv + e];
+                            p[j] / sum * v.d[(v.seqs->start[ks] + j) * v.cols + h / each * dv + e];
             }
     }
     how.bias = bias.f;
@@ -272,6 +281,50 @@ static P p_shift(Ctx *c, P x, const double *table, const int64_t *offset)
                 y.d[row * x.cols + j] = x.d[row * x.cols + j] + table[at * x.cols + j];
         }
     if (c->t) y.f = tn_shift(c->t, x.f, as_floats(c, table, (most + 1) * x.cols), offset);
+    return y;
+}
+
+static P p_rope(Ctx *c, P x, Rope how, const int64_t *offset)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    int64_t half = how.rotated / 2;
+    for (int64_t s = 0; s < x.seqs->n; s++)
+        for (int64_t i = 0; i < x.seqs->len[s]; i++) {
+            const float *angle =
+                (how.of ? how.of[s] : how.table) + (i + (offset ? offset[s] : 0)) * how.rotated;
+            for (int64_t h = 0; h < x.cols; h += how.width) {
+                const double *u = x.d + (x.seqs->start[s] + i) * x.cols + h;
+                double *v = y.d + (x.seqs->start[s] + i) * x.cols + h;
+                memcpy(v, u, (size_t)how.width * sizeof *v);
+                for (int64_t k = 0; k < half; k++) {
+                    int64_t a = how.neighbours ? 2 * k : k, b = how.neighbours ? a + 1 : a + half;
+                    v[a] = u[a] * angle[2 * k] - u[b] * angle[2 * k + 1];
+                    v[b] = u[b] * angle[2 * k] + u[a] * angle[2 * k + 1];
+                }
+            }
+        }
+    if (c->t) y.f = tn_rope(c->t, x.f, &how, offset);
+    return y;
+}
+
+static P p_slice(Ctx *c, P x, Slice how)
+{
+    P y = result(c, x.rows, how.blocks * how.width, x.seqs);
+    for (int64_t r = 0; r < x.rows; r++)
+        for (int64_t j = 0; j < y.cols; j++) {
+            int64_t b = j / how.width;
+            y.d[r * y.cols + j] = x.d[r * x.cols + how.from + b / how.each * how.step +
+                                      b % how.each * how.width + j % how.width];
+        }
+    if (c->t) y.f = tn_slice(c->t, x.f, how);
+    return y;
+}
+
+static P p_cap(Ctx *c, P x, float most)
+{
+    P y = result(c, x.rows, x.cols, x.seqs);
+    for (int64_t i = 0; i < x.rows * x.cols; i++) y.d[i] = most * tanh(x.d[i] / most);
+    if (c->t) y.f = tn_cap(c->t, x.f, most);
     return y;
 }
 
@@ -325,7 +378,12 @@ static P linear_long(Ctx *c, P x)
 } // blocks
 static P linear_f16(Ctx *c, P x) { return c->type = W_F16, linear_bias(c, x); }
 static P linear_bf16(Ctx *c, P x) { return c->type = W_BF16, linear_bias(c, x); }
-static const Build cases_linear[] = {linear_bias, linear_plain, linear_long, linear_f16, linear_bf16, NULL};
+static P linear_turned(Ctx *c, P x) { return c->turned = true, linear_bias(c, x); }
+static P linear_turned_bf16(Ctx *c, P x) { return c->turned = true, linear_bf16(c, x); }
+static P linear_turned_long(Ctx *c, P x) { return c->turned = true, linear_long(c, x); }
+static const Build cases_linear[] = {linear_bias,        linear_plain,       linear_long,
+                                     linear_f16,         linear_bf16,        linear_turned,
+                                     linear_turned_bf16, linear_turned_long, NULL};
 
 static P add_two(Ctx *c, P x) { return p_add(c, x, leaf(c, x.cols, x.seqs, true)); }
 static P add_unwanted(Ctx *c, P x) { return p_add(c, leaf(c, x.cols, x.seqs, false), x); }
@@ -356,7 +414,12 @@ static P norm(Ctx *c, P x)
 static const Build cases_layernorm[] = {norm, NULL};
 
 static P rms(Ctx *c, P x) { return p_rmsnorm(c, x, vector(c, 1, x.cols, 1, true), 0.01f); }
-static const Build cases_rmsnorm[] = {rms, NULL};
+static P rms_heads(Ctx *c, P x)
+{
+    P heads = p_linear(c, x, weight(c, 3 * c->size, x.cols), none);
+    return p_rmsnorm(c, heads, vector(c, 1, c->size, 1, true), 0.01f);
+}
+static const Build cases_rmsnorm[] = {rms, rms_heads, NULL};
 
 static P attend_self(Ctx *c, P x)
 {
@@ -409,9 +472,85 @@ static P attend_t5(Ctx *c, P x, bool bidirectional)
 }
 static P attend_t5_both(Ctx *c, P x) { return attend_t5(c, x, true); }
 static P attend_t5_causal(Ctx *c, P x) { return attend_t5(c, x, false); }
-static const Build cases_attention[] = {attend_self,         attend_heads,       attend_other,
-                                        attend_queries_only, attend_values_only, attend_cached,
-                                        attend_t5_both,      attend_t5_causal,   NULL};
+// Six query heads on two of keys and values, of other widths, through matrices that a fold may go past.
+static P attend_grouped_as(Ctx *c, P x, Attention how)
+{
+    P q = p_linear(c, x, weight(c, 6 * c->size, x.cols), none),
+      k = p_linear(c, x, weight(c, 2 * c->size, x.cols), none);
+    P v = p_linear(c, x, weight(c, 2 * 3, x.cols), none);
+    how.heads = 6, how.kv_heads = 2, how.causal = true;
+    return p_attention(c, q, k, v, how, none);
+}
+static P attend_grouped(Ctx *c, P x) { return attend_grouped_as(c, x, (Attention){.scale = 0.3f}); }
+static P attend_window(Ctx *c, P x)
+{
+    return attend_grouped_as(c, x, (Attention){.scale = 0.3f, .window = 3});
+}
+static P attend_capped(Ctx *c, P x)
+{
+    return attend_grouped_as(c, x, (Attention){.scale = 0.5f, .window = 5, .cap = 1.5f});
+}
+static P attend_slopes(Ctx *c, P x)
+{
+    static const float slopes[] = {0.5f, 0.25f, 0.125f, 0.0625f, 0.5f, 0.25f};
+    return attend_grouped_as(c, x, (Attention){.scale = 0.3f, .slopes = slopes});
+}
+static P attend_slopes_short(Ctx *c, P x)
+{
+    static const float slopes[] = {0.5f,    0.25f, 0.125f,
+                                   0.0625f, 0.5f,  0.25f}; // times places that bfloat16 holds
+    return attend_grouped_as(c, x, (Attention){.scale = 0.3f, .slopes = slopes, .slopes_short = true});
+}
+static const Build cases_attention[] = {attend_grouped,      attend_window,
+                                        attend_capped,       attend_slopes,
+                                        attend_slopes_short, attend_self,
+                                        attend_heads,        attend_other,
+                                        attend_queries_only, attend_values_only,
+                                        attend_cached,       attend_t5_both,
+                                        attend_t5_causal,    NULL};
+
+static const float *angles(Ctx *c, int64_t rotated)
+{
+    float *table = arena_new(c->a, float, 60 * rotated);
+    for (int64_t i = 0; i < 30 * rotated; i++) // as for a factor of 1.25
+        table[2 * i] = (float)(1.25 * cos((double)i)), table[2 * i + 1] = (float)(1.25 * sin((double)i));
+    return table;
+}
+static P rope_as(Ctx *c, P x, bool neighbours, int64_t pass, const int64_t *offset)
+{
+    int64_t width = 2 * c->size + pass;
+    Rope how = {
+        .width = width, .rotated = 2 * c->size, .neighbours = neighbours, .table = angles(c, 2 * c->size)};
+    return p_rope(c, p_linear(c, x, weight(c, 3 * width, x.cols), none), how, offset);
+}
+static P rope_halves(Ctx *c, P x) { return rope_as(c, x, false, 0, NULL); }
+static P rope_part(Ctx *c, P x) { return rope_as(c, x, false, 3, NULL); }
+static P rope_neighbours(Ctx *c, P x) { return rope_as(c, x, true, 1, NULL); }
+static P rope_offset(Ctx *c, P x)
+{
+    static const int64_t offset[] = {3, 0, 7};
+    return rope_as(c, x, false, 0, offset);
+}
+static const Build cases_rope[] = {rope_halves, rope_part, rope_neighbours, rope_offset, NULL};
+
+static P slice_of(Ctx *c, P x, Slice how, int64_t cols)
+{
+    return p_slice(c, p_linear(c, x, weight(c, cols, x.cols), none), how);
+}
+static P slice_third(Ctx *c, P x)
+{
+    int64_t w = c->size;
+    return slice_of(c, x, (Slice){.from = 2 * w, .width = w, .blocks = 2, .each = 2}, 6 * w);
+}
+static P slice_groups(Ctx *c, P x)
+{
+    int64_t w = c->size;
+    return slice_of(c, x, (Slice){.from = w, .width = w, .blocks = 4, .each = 2, .step = 4 * w}, 8 * w);
+}
+static const Build cases_slice[] = {slice_third, slice_groups, NULL};
+
+static P cap_some(Ctx *c, P x) { return p_cap(c, x, 1.5f); }
+static const Build cases_cap[] = {cap_some, NULL};
 
 static P shift_by(Ctx *c, P x, const int64_t *offset)
 {
