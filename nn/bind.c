@@ -70,6 +70,7 @@ static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols
         return NULL;
     }
     *type = s->dtype == DT_F32 ? W_F32 : s->dtype == DT_F16 ? W_F16 : W_BF16;
+    if (m->bound) m->bound[s - m->checkpoint->tensor] = true;
     return s;
 }
 
@@ -78,6 +79,13 @@ Tensor *bind_matrix(Model *m, const char *name, int64_t rows, int64_t cols, Err 
     WType type;
     const Stored *s = bind(m, name, rows, cols, &type, e);
     return s ? tn_weight(m->arena, s->data, type, rows, cols, arena_printf(m->arena, "%s", name)) : NULL;
+}
+
+Tensor *bind_turned(Model *m, const char *name, int64_t rows, int64_t cols, Err *e)
+{
+    Tensor *w = bind_matrix(m, name, cols, rows, e);
+    if (w) w->rows = rows, w->cols = cols, w->turned = true;
+    return w;
 }
 
 Tensor *bind_vector(Model *m, const char *name, int64_t n, Err *e)

@@ -28,7 +28,7 @@ typedef struct Candidate {
 
 typedef struct Sentence {
     Ids source;
-    int64_t prompt, limit;
+    int64_t prompt, limit, read; // ids that the output begins with; at most; that are in the cache
     Beam *running, *next, *pool; // [beams] each
     bool open, worth_going_on;
 } Sentence;
@@ -39,7 +39,7 @@ typedef struct Row { // logits of one running beam
     float *z, *kept; // [V]; kept, room for a copy, is greedy search's
     Candidate *best; // [most]
     int64_t n_best;
-    bool reads, finite; // the prefix is still being read: nothing is chosen
+    bool finite;
 } Row;
 
 typedef struct Search {
@@ -53,8 +53,7 @@ typedef struct Search {
     Tape *once, *step; // encoder states; one row per beam
     Cache *cache;
     int64_t *from; // [n * beams] reordering of the cache
-    int64_t *slot; // [n * beams] those that run, and the token that each has last
-    int32_t *last;
+    int64_t *slot; // [n * beams] those that run
 } Search;
 
 // length^penalty without libm: exact for whole penalties.
@@ -69,19 +68,30 @@ static double length_power(int64_t length, double penalty)
 
 // ------------------------------------------------------------------------------------------------ one step
 
-// Logits of the next token of these slots [n, V], given the token that each has last.
-static const float *step_logits(Search *s, const int64_t *slot, int64_t n, const int32_t *last)
+// Logits of the next token of these slots [n, V]: what each sentence has beyond `read` goes through the model, the whole
+// prompt at once. Before that the beams of a sentence are one, in its first slot.
+static const float *step_logits(Search *s, const int64_t *slot, int64_t n)
 {
     const Model *m = s->m;
     tape_reset(s->step);
     Arena *a = tape_arena(s->step);
-    int64_t *ones = arena_new(a, int64_t, n);
+    int64_t *len = arena_new(a, int64_t, n), *last = arena_new(a, int64_t, n),
+            *ones = arena_new(a, int64_t, n), rows = 0;
     int32_t *keys_of = arena_new(a, int32_t, n);
-    for (int64_t i = 0; i < n; i++) ones[i] = 1, keys_of[i] = (int32_t)(slot[i] / s->beams);
-    cache_activate(s->cache, slot, n);
-    Tensor *y = tn_new(s->step, n, m->info.width, rows_make(a, n, ones));
-    nn_embed(m, (Ids){last, n}, true, y->f);
+    for (int64_t i = 0; i < n; i++) {
+        const Sentence *t = &s->sentence[slot[i] / s->beams];
+        len[i] = t->running[0].n - t->read, ones[i] = 1, keys_of[i] = (int32_t)(slot[i] / s->beams);
+        rows += len[i], last[i] = rows - 1;
+    }
+    cache_activate(s->cache, slot, len, n);
+    Tensor *y = tn_new(s->step, rows, m->info.width, rows_make(a, n, len));
+    for (int64_t i = 0; i < n; i++) {
+        const Sentence *t = &s->sentence[slot[i] / s->beams];
+        const int32_t *ids = t->running[slot[i] % s->beams].ids + t->read;
+        nn_embed(m, (Ids){ids, len[i]}, true, y->f + y->seqs->start[i] * m->info.width);
+    }
     Tensor *states = m->family->decode(m, s->step, y, NULL, keys_of, s->cache, NULL);
+    if (rows > n) states = tn_pick(s->step, states, last, rows_make(a, n, ones));
     return m->family->logits(m, s->step, states)->f;
 }
 
@@ -89,13 +99,14 @@ static void encode_sources(Search *s, const Ids *source)
 {
     const Model *m = s->m;
     Arena *a = s->arena;
+    s->cache = cache_make(a, m, s->n * s->beams);
+    if (!m->family->encode) return;
     int64_t *len = arena_new(a, int64_t, s->n), total = 0;
     for (int64_t i = 0; i < s->n; i++) len[i] = source[i].n, total += len[i];
     Tensor *x = tn_new(s->once, total, m->info.width, rows_make(a, s->n, len));
     for (int64_t i = 0; i < s->n; i++)
         nn_embed(m, source[i], false, x->f + x->seqs->start[i] * m->info.width);
     Tensor *encoder = m->family->encode(m, s->once, x, NULL);
-    s->cache = cache_make(a, m, s->n * s->beams);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) {
         s->cache->cross_k[i] = apply_projection(s->once, encoder, &m->decoder[i].cross_k);
         s->cache->cross_v[i] = apply_projection(s->once, encoder, &m->decoder[i].cross_v);
@@ -181,7 +192,8 @@ static void extend(const Search *s, Row *r)
     }
 }
 
-static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *rows)
+// alone: only the first slot has been filled so far; the others will be copies of it.
+static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *rows, bool alone)
 {
     int64_t n_best = 0, n = t->running[0].n;
     Candidate *best = arena_new(tape_arena(s->step), Candidate, s->most);
@@ -205,7 +217,7 @@ static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *row
         Candidate c = going[b < n_going ? b : n_going - 1];
         copy_ids(&t->next[b], &t->running[c.from], c.id);
         t->next[b].score = c.score;
-        s->from[first_slot + b] = first_slot + c.from;
+        s->from[first_slot + b] = first_slot + (alone ? 0 : c.from);
     }
     Beam *swap = t->running;
     t->running = t->next, t->next = swap;
@@ -228,16 +240,32 @@ static void greedy_step(const Search *s, Row *r)
 
 // ------------------------------------------------------------------------------------------------ the loop
 
+// What the output begins with: the start token and the prefix, or the prompt and what was given to stand behind it.
+static int32_t *begin(const Search *s, Sentence *t, Ids source, Ids prefix)
+{
+    bool alone = !s->m->family->encode;
+    int64_t n = alone ? source.n : 1;
+    t->prompt = n + prefix.n;
+    int32_t *ids = arena_new(s->arena, int32_t, t->prompt);
+    if (!alone) ids[0] = s->m->info.start;
+    for (int64_t i = 0; alone && i < n; i++) ids[i] = source.v[i];
+    for (int64_t i = 0; i < prefix.n; i++) ids[n + i] = prefix.v[i];
+    return ids;
+}
+
 static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *e)
 {
     const GenConfig *g = s->g;
     const ModelInfo *f = nn_info(s->m);
-    if (f->start < 0)
+    if (f->encoder_decoder && f->start < 0)
         return err_set(
             e, "%s: neither decoder_start_token_id nor bos_token_id is set; generation can't begin", f->name);
-    if (source.n < 1) return err_set(e, "the source has no tokens");
+    const char *what = f->encoder_decoder ? "source" : "prompt";
+    if (source.n < 1) return err_set(e, "the %s has no tokens", what);
+    if (!nn_check_ids(s->m, prefix, true, "target prefix", e) || !nn_check_ids(s->m, source, false, what, e))
+        return false;
     t->source = source;
-    t->prompt = 1 + prefix.n;
+    const int32_t *ids = begin(s, t, source, prefix);
     t->limit = g->max_new_tokens     ? t->prompt + g->max_new_tokens
                : g->max_length_given ? g->max_length
                                      : t->prompt + 20;
@@ -245,13 +273,10 @@ static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *
         t->limit = f->max_positions; // transformers clips its own default only
     if (t->prompt >= t->limit)
         return err_set(e,
-                       "the target prefix has %" PRId64
-                       " tokens with the start token, the length limit is %" PRId64
+                       "the %s has %" PRId64 " tokens%s, the length limit is %" PRId64
                        ": nothing is left to generate; raise max_length",
-                       t->prompt, t->limit);
-    if (!nn_check_ids(s->m, prefix, true, "target prefix", e) ||
-        !nn_check_ids(s->m, source, false, "source", e))
-        return false;
+                       f->encoder_decoder ? "target prefix" : what, t->prompt,
+                       f->encoder_decoder ? " with the start token" : "", t->limit);
     Beam **lists[] = {&t->running, &t->next, &t->pool};
     for (int i = 0; i < 3; i++) {
         Beam *list = *lists[i] = arena_new(s->arena, Beam, s->beams);
@@ -259,8 +284,7 @@ static bool start_sentence(Search *s, Sentence *t, Ids source, Ids prefix, Err *
             list[b] = (Beam){.ids = arena_new(s->arena, int32_t, t->limit),
                              .score = i == 0 && b == 0 ? 0 : BAD,
                              .n = t->prompt};
-            list[b].ids[0] = f->start;
-            for (int64_t j = 0; j < prefix.n; j++) list[b].ids[1 + j] = prefix.v[j];
+            memcpy(list[b].ids, ids, (size_t)t->prompt * sizeof *ids);
         }
     }
     t->open = t->worth_going_on = true;
@@ -273,46 +297,59 @@ static void choose(int64_t i, void *context)
     Row *r = &s->row[i];
     int64_t at;
     r->finite = num_all_finite(r->z, W_F32, s->m->info.vocab, &at);
-    if (!r->finite || r->reads) return;
+    if (!r->finite) return;
     if (s->beams > 1) extend(s, r);
     else greedy_step(s, r);
 }
 
-// Runs all open sentences one token further; `length` tokens are in the cache so far.
-static bool advance(Search *s, int64_t length, Err *e)
+// There must be a position for the last token that goes in.
+static bool fits(const Search *s, const Sentence *t, Err *e)
 {
     const ModelInfo *f = nn_info(s->m);
-    if (f->max_positions && length >= f->max_positions)
+    int64_t n = t->running[0].n;
+    if (f->max_positions && n > f->max_positions)
         return err_set(e,
                        "the text has %" PRId64
                        " tokens and has not ended; %s has no more positions: set max_length or "
                        "max_new_tokens to at most that",
-                       length, f->name);
-    int64_t *slot = s->slot, n = 0;
-    int32_t *last = s->last;
-    for (int64_t i = 0; i < s->n; i++)
-        for (int64_t b = 0; s->sentence[i].open && b < s->beams; b++) {
-            slot[n] = i * s->beams + b;
-            last[n++] = s->sentence[i].running[b].ids[length];
-        }
-    float *z = (float *)step_logits(s, slot, n, last);
-    int64_t vocab = s->m->info.vocab;
+                       n - 1, f->name);
+    if (s->m->length_limit && n > s->m->length_limit) return nn_check_length(s->m, n, "the text", e);
+    return true;
+}
+
+// Runs all open sentences one token further.
+static bool advance(Search *s, Err *e)
+{
+    int64_t *slot = s->slot, n = 0, rows = 0, vocab = s->m->info.vocab;
+    for (int64_t i = 0; i < s->n; i++) {
+        const Sentence *t = &s->sentence[i];
+        if (t->open && !fits(s, t, e)) return false;
+        for (int64_t b = 0; t->open && b < (t->read ? s->beams : 1); b++) slot[n++] = i * s->beams + b;
+    }
+    float *z = (float *)step_logits(s, slot, n);
     Arena *a = tape_arena(s->step);
     for (int64_t i = 0; i < n; i++) {
         Sentence *t = &s->sentence[slot[i] / s->beams];
-        s->row[i] = (Row){.sentence = t,
-                          .beam = slot[i] % s->beams,
-                          .z = z + i * vocab,
-                          .kept = s->beams > 1 ? NULL : arena_new_raw(a, float, vocab),
-                          .best = s->beams > 1 ? arena_new(a, Candidate, s->most) : NULL,
-                          .reads = t->running[0].n != length + 1};
+        for (int64_t b = slot[i] % s->beams; b < (t->read ? slot[i] % s->beams + 1 : s->beams); b++)
+            s->row[rows++] =
+                (Row){.sentence = t,
+                      .beam = b,
+                      .z = b == slot[i] % s->beams ? z + i * vocab
+                                                   : memcpy(arena_new_raw(a, float, vocab), z + i * vocab,
+                                                            (size_t)vocab * sizeof(float)),
+                      .kept = s->beams > 1 ? NULL : arena_new_raw(a, float, vocab),
+                      .best = s->beams > 1 ? arena_new(a, Candidate, s->most) : NULL};
     }
-    pool_run(n, choose, s);
-    for (int64_t i = 0; i < n; i++)
+    pool_run(rows, choose, s);
+    for (int64_t i = 0; i < rows; i++)
         if (!s->row[i].finite) return nn_check_finite(s->m, z, n * vocab, e);
     for (int64_t i = 0; i < s->n * s->beams; i++) s->from[i] = i;
-    for (int64_t i = 0; s->beams > 1 && i < n; i += s->beams)
-        if (!s->row[i].reads) beam_step(s, s->row[i].sentence, slot[i], &s->row[i]);
+    for (int64_t i = 0; i < rows; i += s->beams) {
+        Sentence *t = s->row[i].sentence;
+        int64_t length = t->read ? t->read + 1 : t->prompt; // of the running beams before this step
+        if (s->beams > 1) beam_step(s, t, (t - s->sentence) * s->beams, &s->row[i], !t->read);
+        t->read = length;
+    }
     cache_reorder(s->cache, s->from);
     return true;
 }
@@ -362,15 +399,14 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
                 .most = ((int64_t)g->eos.n > 1 ? (int64_t)g->eos.n + 1 : 2) * g->num_beams,
                 .row = arena_new(work, Row, n * g->num_beams),
                 .from = arena_new(work, int64_t, n * g->num_beams),
-                .slot = arena_new(work, int64_t, n * g->num_beams),
-                .last = arena_new(work, int32_t, n * g->num_beams)};
+                .slot = arena_new(work, int64_t, n * g->num_beams)};
     tape_record(s.once, false), tape_record(s.step, false);
     for (int64_t i = 0; i < n; i++)
         if (!start_sentence(&s, &s.sentence[i], source[i], prefix ? prefix[i] : (Ids){0}, e))
             return arena_free(work), false;
     encode_sources(&s, source);
     for (int64_t length = 0, open = n; open; length++) {
-        if (!advance(&s, length, e)) return arena_free(work), false;
+        if (!advance(&s, e)) return arena_free(work), false;
         open = 0;
         for (int64_t i = 0; i < n; i++) open += s.sentence[i].open;
         if (progress && !progress(context, length + 1)) return arena_free(work), err_set(e, "interrupted");

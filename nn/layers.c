@@ -26,35 +26,87 @@ Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n)
     return n->b ? tn_layernorm(t, x, n->g, n->b, m->eps) : tn_rmsnorm(t, x, n->g, m->eps);
 }
 
+Tensor *apply_close(const Model *m, Tape *t, Tensor *y)
+{
+    if (m->decoder_norm.g) y = apply_norm(m, t, y, &m->decoder_norm);
+    return m->block && m->block->project_out.w ? apply_projection(t, y, &m->block->project_out) : y;
+}
+
+static Tensor *gated(const Model *m, Tape *t, Tensor *gate, Tensor *up)
+{
+    return tn_mul(t, tn_act(t, gate, m->act), up);
+}
+
 // down(act(up x)), or down(act(gate x) * up x): Shazeer 2020, arXiv:2002.05202.
 Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
 {
-    Tensor *u = apply_projection(t, x, &l->up);
-    Tensor *h =
-        l->gate.w ? tn_mul(t, tn_act(t, apply_projection(t, x, &l->gate), m->act), u) : tn_act(t, u, m->act);
+    Tensor *h;
+    if (l->gate_up.w) {
+        Tensor *both = apply_projection(t, x, &l->gate_up);
+        h = gated(m, t, tn_slice(t, both, m->block->gate), tn_slice(t, both, m->block->up));
+    } else {
+        Tensor *u = apply_projection(t, x, &l->up);
+        h = l->gate.w ? gated(m, t, apply_projection(t, x, &l->gate), u) : tn_act(t, u, m->act);
+    }
     if (m->noise && m->noise->activation > 0) h = tn_dropout(t, h, m->noise->activation, m->noise->seed++);
     return apply_dropout(m, t, apply_projection(t, h, &l->down));
 }
 
-// The new row of each active slot goes behind those it has (`length` counts it already).
-static void cache_add(const Cache *c, Tensor *cached, const Tensor *rows)
+// ------------------------------------------------------------------------------------------------ attention
+
+// The table of angles, made as far as these rows need it.
+static void rotation_grow(const Model *m, Rotation *r, const Rows *rows, const int64_t *offset)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < rows->n; i++) {
+        int64_t end = rows->len[i] + (offset ? offset[i] : 0);
+        n = end > n ? end : n;
+    }
+    if (n <= r->made) return;
+    int64_t each = r->how.rotated;
+    if (n > r->room) { // what recorded passes point at stays where it is
+        r->room = n > 2 * r->room ? n : 2 * r->room;
+        r->how.table = arena_new_raw(m->arena, float, r->room *each), r->made = 0;
+    }
+    num_rotations((float *)r->how.table, r->frequency, each / 2, r->made, n, r->scale);
+    r->made = n;
+}
+
+static Tensor *rotate(const Model *m, Tape *t, Tensor *x, Rotation *r, const int64_t *offset)
+{
+    rotation_grow(m, r, x->seqs, offset);
+    return tn_rope(t, x, &r->how, offset);
+}
+
+// New rows go behind those that their slots have.
+static void cache_add(const Cache *c, Tensor *cached, const Tensor *x)
 {
     for (int64_t i = 0; i < c->n_active; i++)
-        memcpy(cached->f + (c->start[i] + c->length - 1) * c->width, rows->f + i * c->width,
-               (size_t)c->width * sizeof(float));
+        memcpy(cached->f + (c->start[i] + c->offset[i]) * c->width, x->f + x->seqs->start[i] * c->width,
+               (size_t)(x->seqs->len[i] * c->width) * sizeof(float));
 }
 
 Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c,
                    Tensor **result)
 {
     if (result && *result) return apply_dropout(m, t, apply_projection(t, *result, &l->o));
-    Tensor *q = apply_projection(t, x, &l->q), *k = apply_projection(t, x, &l->k),
-           *v = apply_projection(t, x, &l->v);
+    Tensor *q, *k, *v;
+    if (l->qkv.w) {
+        Tensor *all = apply_projection(t, x, &l->qkv);
+        q = tn_slice(t, all, m->block->q), k = tn_slice(t, all, m->block->k),
+        v = tn_slice(t, all, m->block->v);
+    } else {
+        q = apply_projection(t, x, &l->q), k = apply_projection(t, x, &l->k),
+        v = apply_projection(t, x, &l->v);
+    }
+    if (l->q_norm.g) q = apply_norm(m, t, q, &l->q_norm), k = apply_norm(m, t, k, &l->k_norm);
+    const int64_t *offset = c ? c->offset : NULL;
+    if (l->rotation) q = rotate(m, t, q, l->rotation, offset), k = rotate(m, t, k, l->rotation, offset);
     if (c) {
         cache_add(c, &c->k[i], k), cache_add(c, &c->v[i], v);
         k = &c->k[i], v = &c->v[i];
     }
-    Attention how = with_noise(m, m->self_attention[decoder]);
+    Attention how = with_noise(m, l->attention ? *l->attention : m->self_attention[decoder]);
     Tensor *y = tn_attention(t, q, k, v, &how);
     if (result) *result = y;
     return apply_dropout(m, t, apply_projection(t, y, &l->o));
@@ -94,11 +146,11 @@ static void cache_grow(Cache *c, int64_t capacity)
     Cache old = *c;
     c->capacity = capacity;
     c->k = cache_rows(c), c->v = cache_rows(c);
-    c->other_k = cache_rows(c), c->other_v = cache_rows(c);
-    size_t bytes = (size_t)(c->length * c->width) * sizeof(float);
-    for (int64_t i = 0; bytes && i < c->layers; i++)
+    c->other_k = c->other_v = NULL;
+    for (int64_t i = 0; old.k && i < c->layers; i++)
         for (int64_t b = 0; b < c->slots; b++) {
             int64_t from = b * old.capacity * c->width, to = b * capacity * c->width;
+            size_t bytes = (size_t)(c->length[b] * c->width) * sizeof(float);
             memcpy(c->k[i].f + to, old.k[i].f + from, bytes);
             memcpy(c->v[i].f + to, old.v[i].f + from, bytes);
         }
@@ -110,25 +162,29 @@ Cache *cache_make(Arena *a, const Model *m, int64_t slots)
     *c = (Cache){.arena = a,
                  .layers = m->info.decoder_layers,
                  .slots = slots,
-                 .width = m->decoder[0].k.w->rows,
+                 .width = m->kv_width,
+                 .length = arena_new(a, int64_t, slots),
+                 .other_length = arena_new(a, int64_t, slots),
                  .slot = arena_new(a, int64_t, slots),
                  .start = arena_new(a, int64_t, slots),
                  .len = arena_new(a, int64_t, slots),
                  .offset = arena_new(a, int64_t, slots)};
-    cache_grow(c, 32);
     c->cross_k = arena_new(a, Tensor *, c->layers), c->cross_v = arena_new(a, Tensor *, c->layers);
     return c;
 }
 
-void cache_activate(Cache *c, const int64_t *slot, int64_t n)
+void cache_activate(Cache *c, const int64_t *slot, const int64_t *rows, int64_t n)
 {
-    if (c->length == c->capacity) cache_grow(c, 2 * c->capacity);
-    c->length++;
+    int64_t most = 32;
+    for (int64_t i = 0; i < n; i++)
+        most = c->length[slot[i]] + rows[i] > most ? c->length[slot[i]] + rows[i] : most;
+    if (most > c->capacity) cache_grow(c, most > 2 * c->capacity ? most : 2 * c->capacity);
     c->n_active = n;
     c->rows = (Rows){.n = n, .start = c->start, .len = c->len};
     for (int64_t i = 0; i < n; i++) {
-        c->slot[i] = slot[i];
-        c->start[i] = slot[i] * c->capacity, c->len[i] = c->length, c->offset[i] = c->length - 1;
+        int64_t s = c->slot[i] = slot[i];
+        c->offset[i] = c->length[s];
+        c->start[i] = s * c->capacity, c->len[i] = c->length[s] += rows[i];
     }
 }
 
@@ -137,10 +193,13 @@ void cache_reorder(Cache *c, const int64_t *from)
     bool moved = false;
     for (int64_t b = 0; b < c->slots; b++) moved |= from[b] != b;
     if (!moved) return;
-    size_t bytes = (size_t)(c->length * c->width) * sizeof(float);
-    int64_t stride = c->capacity * c->width;
+    if (!c->other_k) c->other_k = cache_rows(c), c->other_v = cache_rows(c);
+    int64_t stride = c->capacity * c->width, *length = c->other_length;
+    for (int64_t b = 0; b < c->slots; b++) length[b] = c->length[from[b]];
+    c->other_length = c->length, c->length = length;
     for (int64_t i = 0; i < c->layers; i++)
         for (int64_t b = 0; b < c->slots; b++) {
+            size_t bytes = (size_t)(length[b] * c->width) * sizeof(float);
             memcpy(c->other_k[i].f + b * stride, c->k[i].f + from[b] * stride, bytes);
             memcpy(c->other_v[i].f + b * stride, c->v[i].f + from[b] * stride, bytes);
         }

@@ -44,10 +44,11 @@ static const Family *find_family(const Config *c, Err *e)
 
 static double layer_cost(const Layer *l, bool with_cross, bool keys_of_cross)
 {
-    const Projection *self[] = {&l->q, &l->k, &l->v, &l->o, &l->up, &l->gate, &l->down};
+    const Projection *self[] = {&l->q,  &l->k,    &l->v,    &l->o,       &l->qkv,
+                                &l->up, &l->gate, &l->down, &l->gate_up, &l->router};
     const Projection *cross[] = {&l->cross_q, &l->cross_o}, *keys[] = {&l->cross_k, &l->cross_v};
     double sum = 0;
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < sizeof self / sizeof *self; i++)
         sum += self[i]->w && !keys_of_cross ? (double)(self[i]->w->rows * self[i]->w->cols) : 0;
     for (size_t i = 0; i < 2; i++)
         sum += with_cross && cross[i]->w ? (double)(cross[i]->w->rows * cross[i]->w->cols) : 0;
@@ -104,6 +105,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;
     m->info.start = m->generation.decoder_start;
     m->info.pad = m->generation.pad;
+    if (!m->kv_width) m->kv_width = m->decoder[0].k.w->rows;
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;
     count_costs(m);
     m->config.e = NULL;
@@ -125,10 +127,22 @@ bool nn_check_ids(const Model *m, Ids ids, bool target, const char *what, Err *e
                            "%s: token id %d at position %" PRId64
                            " is outside the vocabulary of %s (0 to %" PRId64 ")",
                            what, ids.v[i], i, m->info.name, below - 1);
+    if (!nn_check_length(m, ids.n, what, e)) return false;
     if (m->info.max_positions && ids.n > m->info.max_positions)
         return err_set(e, "%s: %" PRId64 " tokens; %s has positions for %" PRId64 ". Split the text", what,
                        ids.n, m->info.name, m->info.max_positions);
     return true;
+}
+
+bool nn_check_length(const Model *m, int64_t n, const char *what, Err *e)
+{
+    if (!m->length_limit || n <= m->length_limit) return true;
+    return err_set(e,
+                   "%s: %" PRId64 " tokens; beyond %" PRId64
+                   " the rope scaling of %s turns all positions by the text's length, which this program "
+                   "does not do yet. "
+                   "Split the text",
+                   what, n, m->length_limit, m->info.name);
 }
 
 int64_t nn_words(const Model *m, bool target) { return m->embed[target]->rows; }

@@ -11,27 +11,69 @@ typedef struct Norm {
     Tensor *g, *b; // b NULL: root mean square norm
 } Norm;
 
+typedef struct Expert {
+    Projection gate, up, down;
+} Expert;
+
+// Rotary positions, with a table that grows as texts do.
+typedef struct Rotation {
+    Rope how;
+    float *frequency, scale; // [rotated / 2]; of cosines and sines
+    int64_t made, room;      // rows of how.table
+} Rotation;
+
 typedef struct Layer {
     Projection q, k, v, o, cross_q, cross_k, cross_v, cross_o; // cross_*: decoders only
-    Norm self_norm, cross_norm, ff_norm;
-    Projection up, gate, down; // gate.w NULL: no gate
+    Norm self_norm, cross_norm, ff_norm;                       // g NULL: none
+    Projection up, gate, down;                                 // gate.w NULL: no gate
+    // What follows is of decoder-only models.
+    Projection qkv, gate_up;    // w not NULL: stands for q, k, v, or gate, up: they are slices of its result
+    Norm q_norm, k_norm;        // of each head, or of whole rows
+    Norm self_post, ff_post;    // of what attention and feed-forward give, before it is added
+    Projection router;          // scores the experts that stand for up, gate, down; w NULL: none
+    Expert *expert;             // [block->experts]
+    const Attention *attention; // this layer's; NULL: the model's
+    Rotation *rotation;         // of queries and keys; NULL: none
 } Layer;
 
-// Keys and values of the tokens so far, for decoding one row at a time: `capacity` rows for each slot and layer. Only
-// the active slots are computed: row i of a step belongs to slot[i].
+// How the parts of a decoder-only layer come together. x: the residual stream, n: norms before, p: norms after.
+typedef enum {
+    IN_TURN,  // x += p1(attend(n1 x)); x += p2(ff(n2 x)), where each norm may be missing
+    PARALLEL, // x += attend(n1 x) + ff(n2 x), with n1 for n2 where that is missing
+    AFTER     // x = n1(x + attend(x)); x = n2(x + ff(x))
+} Residual;
+
+// What all layers of a decoder-only model share, and its ends.
+typedef struct Block {
+    Residual residual;
+    float embed_factor,
+        residual_factor;                // of the embeddings in the model, of what each part adds; 1: as it is
+    float cap;                          // of the logits; 0: none
+    const float *positions;             // [max_positions, D] learned, added to the embeddings; NULL: none
+    Norm embed_norm;                    // g NULL: none
+    Projection project_in, project_out; // w NULL: none
+    Slice q, k, v, gate, up;            // of fused results
+    int64_t experts, experts_used;
+} Block;
+
+// Keys and values of the tokens so far, for decoding row by row: `capacity` rows for each slot and layer. Only the active
+// slots are computed: sequence i of a step's rows follows those that slot[i] has. `length` counts the new ones already.
 typedef struct Cache {
     Arena *arena;
-    int64_t layers, slots, capacity, length, width;
-    Tensor *k, *v, *other_k, *other_v; // [layers]; other_*: where a reordering copies to
-    Tensor **cross_k, **cross_v;       // [layers] computed once from the encoder's states
-    int64_t n_active, *slot;           // [slots]
-    Rows rows;                         // `length` rows of each active slot
-    int64_t *start, *len, *offset;     // [slots] storage of rows; offset: position of the next row
+    int64_t layers, slots, capacity, width;
+    int64_t *length, *other_length; // [slots] rows so far
+    Tensor *k, *v, *other_k,
+        *other_v;                  // [layers]; other_*: where a reordering copies to, NULL before the first
+    Tensor **cross_k, **cross_v;   // [layers] computed once from the encoder's states
+    int64_t n_active, *slot;       // [slots]
+    Rows rows;                     // all rows of each active slot
+    int64_t *start, *len, *offset; // [slots] storage of rows; offset: position of the first new row
 } Cache;
 
 typedef struct Family {
     const char *model_type, *class_name, *summary;
     const char *base, *anchor;      // of the names in its files: see checkpoint_names
+    const struct DecoderRow *row;   // of decoder-only families: models/decoder.h
     bool (*open)(Model *m, Err *e); // reads the configuration and binds the weights
     Tensor *(*encode)(const Model *m, Tape *t, Tensor *x, Pass *pass);
     // cache NULL: whole prefixes at once; else the rows of y are the next row of each beam.
@@ -64,6 +106,10 @@ struct Model {
     Layer *encoder, *decoder;
     Norm encoder_norm, decoder_norm;              // after the last layer; g NULL: none
     Attention self_attention[2], cross_attention; // [encoder, decoder]
+    Block *block;                                 // decoder-only models
+    int64_t kv_width;                             // of a cached row of keys
+    int64_t length_limit; // rope scaling that depends on the text's length sets in; 0: it doesn't
+    bool *bound;          // [tensors of the checkpoint] taken; NULL: nobody asks
     Act act;
     float eps;
     struct Positions {
@@ -84,6 +130,7 @@ bool bind_has(const Model *m, const char *name);
 // note tells of one that differs although config.json ties it.
 bool bind_tied(Model *m, const char *const *name, size_t n, int64_t rows, int64_t cols, bool tied,
                Tensor **out, Err *e);
+Tensor *bind_turned(Model *m, const char *name, int64_t rows, int64_t cols, Err *e); // stored [cols, rows]
 bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, int64_t in, bool bias, Err *e);
 bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
 
@@ -99,7 +146,9 @@ Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i
 Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder,
                     const int32_t *keys_of, Cache *c, Tensor **result);
 
+Tensor *apply_close(const Model *m, Tape *t, Tensor *y); // what comes behind the decoder's last layer
+
 Cache *cache_make(Arena *a, const Model *m, int64_t slots);
-void cache_activate(Cache *c, const int64_t *slot,
-                    int64_t n);                    // before each step: a row for each of these slots
+// Before each step: rows[i] more for slot[i].
+void cache_activate(Cache *c, const int64_t *slot, const int64_t *rows, int64_t n);
 void cache_reorder(Cache *c, const int64_t *from); // slot i continues what slot from[i] was

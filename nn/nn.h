@@ -56,6 +56,10 @@ typedef struct Ids {
 // False and a sentence if an id is outside the vocabulary or there are more ids than the model has positions.
 bool nn_check_ids(const Model *m, Ids ids, bool target, const char *what, Err *e);
 
+// False and a sentence if texts of n tokens are beyond what the model's kind of rope scaling can do in one pass: where the
+// angles of all positions depend on the text's length, the steps of a growing text and one pass over it differ.
+bool nn_check_length(const Model *m, int64_t n, const char *what, Err *e);
+
 // The embeddings that gradients are taken with respect to: table row x embed_scale, before positions. out [n, D].
 void nn_embed(const Model *m, Ids ids, bool target, float *out);
 
@@ -127,7 +131,7 @@ typedef struct GenConfig GenConfig;
 // arguments (NULL: none).
 bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenConfig **out, Err *e);
 int64_t nn_generation_returns(const GenConfig *g); // num_return_sequences
-// n sources at once, each as if it were alone. prefix[i]: ids after the start token that the output must begin with
+// n sources (prompts of decoder-only models, which the output begins with) at once, each as if it were alone. prefix[i]: ids after the start token that the output must begin with
 // (NULL: none). out [n * num_return_sequences]. progress (may be NULL) is called after each token;
 // if it returns false, nn_generate does too, with e "interrupted".
 bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source,

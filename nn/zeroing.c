@@ -118,7 +118,7 @@ Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, T
     for (int64_t k = 0; k < n; k++) len[k] = z.queries - first_row(&z, k);
     z.rows = rows_make(tape_arena(t), n, len);
     Tensor *y = decoder ? decoder_again(&z, where == ZERO_CROSS, keys_of, heads) : encoder_again(&z, heads);
-    const Norm *last = decoder ? &m->decoder_norm : &m->encoder_norm;
     *clean = out->f + out->seqs->start[seq] * out->cols;
-    return layer + 1 == layers && last->g ? apply_norm(m, t, y, last) : y;
+    if (layer + 1 < layers) return y;
+    return decoder ? apply_close(m, t, y) : m->encoder_norm.g ? apply_norm(m, t, y, &m->encoder_norm) : y;
 }

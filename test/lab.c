@@ -19,8 +19,13 @@ bool lab_knows(Arena *A, const char *name)
     size_t n;
     const char *const *known = nn_families(&n);
     if (!config_open(A, folder_of(A, name), "config.json", &c, &e)) return FAIL("%s", e.text), false;
+    Str architecture = {"", 0}, type = cfg_str(&c, "model_type", "");
+    const Json *list = json_get(c.json, "architectures");
+    if (list && list->child) architecture = list->child->text;
+    if (str_ends(architecture, STR_LIT("CausalLM")) || str_ends(architecture, STR_LIT("LMHeadModel")))
+        return false; // decoder-only: t_decoder.c
     for (size_t i = 0; i < n; i++)
-        if (str_is(cfg_str(&c, "model_type", ""), known[i])) return true;
+        if (str_is(type, known[i])) return true;
     return false;
 }
 

@@ -1,0 +1,260 @@
+// t_decoder.c — decoder-only models: whole passes against PyTorch's, in float32 and against float64; generation against
+// transformers'; a batch as its texts alone; decoding with the cache as one pass.
+#include "../nn/processors.h"
+#include "lab.h"
+
+#include <math.h>
+
+static const char *const models[] = {"gpt2-tiny", "llama-tiny"};
+enum { N_MODELS = sizeof models / sizeof *models };
+
+static Model *open_model(Arena *A, const char *name)
+{
+    Err e = {0};
+    Model *m = nn_open(A, arena_printf(A, "test/golden/models/%s", name), (NnOptions){0}, &e);
+    if (!m) FAIL("%s: %s", name, e.text);
+    return m;
+}
+
+typedef struct Outputs { // one pass over some texts
+    Tape *tape;
+    Pass pass;
+    Tensor *logits;
+    Rows *rows;
+} Outputs;
+
+static Outputs forward(Arena *A, const Model *m, const Ids *text, int64_t n)
+{
+    Outputs o = {.tape = tape_create(A)};
+    int64_t *len = arena_new(A, int64_t, n), T = 0, D = nn_info(m)->width;
+    for (int64_t i = 0; i < n; i++) len[i] = text[i].n, T += len[i];
+    o.rows = rows_make(A, n, len);
+    Tensor *y = tn_new(o.tape, T, D, o.rows);
+    for (int64_t i = 0; i < n; i++) nn_embed(m, text[i], true, y->f + o.rows->start[i] * D);
+    nn_forward(m, o.tape, NULL, y, NULL, &o.pass);
+    int64_t *all = arena_new(A, int64_t, T);
+    for (int64_t i = 0; i < T; i++) all[i] = i;
+    o.logits = nn_logits(m, o.tape, &o.pass, all, o.rows);
+    return o;
+}
+
+// ------------------------------------------------------------------------------------------ golden passes
+
+typedef struct Judge {
+    const char *file;
+    const Checkpoint *f32, *f64;
+    LabErrors *all;
+    int tensors;
+} Judge;
+
+static void judge(Judge *j, const char *name, const float *got, double relative)
+{
+    const Stored *want = lab_tensor(j->f32, name);
+    int64_t n = lab_count(want);
+    double size = 0;
+    for (int64_t i = 0; i < n; i++) size = fmax(size, fabs(lab_at(want, i)));
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)got[i] - lab_at(want, i)) <= relative * size)) {
+            FAIL("%s: %s[%" PRId64 "] is %.9g, expected %.9g", j->file, name, i, (double)got[i],
+                 lab_at(want, i));
+            break;
+        }
+    if (j->f64 && checkpoint_find(j->f64, name)) lab_error(j->all, j->file, name, got, j->f32, j->f64);
+    j->tensors++;
+}
+
+static void check_forward(Arena *A, const Model *m, const char *file, LabErrors *all)
+{
+    const char *path = arena_printf(A, "forward/%s.safetensors", file);
+    Judge j = {.file = file,
+               .f32 = lab_tensors(A, path),
+               .f64 = lab_tensors(A, arena_printf(A, "forward/%s.f64.safetensors", file)),
+               .all = all};
+    Ids text = lab_ids(A, lab_tensor(j.f32, "in.input_ids"));
+    Outputs o = forward(A, m, &text, 1);
+    int64_t layers = nn_info(m)->decoder_layers, nq, nk;
+    for (int64_t i = 0; i <= layers; i++)
+        judge(&j, arena_printf(A, "hidden_states.%" PRId64, i),
+              i < layers ? o.pass.decoder_in[i]->f : o.pass.states->f, 4e-6);
+    for (int64_t i = 0; i < layers; i++)
+        judge(&j, arena_printf(A, "attentions.%" PRId64, i),
+              tn_attention_weights(o.tape, o.pass.decoder_self[i], 0, &nq, &nk), 4e-6);
+    judge(&j, "logits", o.logits->f, 4e-6);
+    int recorded = 0;
+    for (size_t i = 0; i < j.f32->n; i++)
+        recorded += !str_starts(j.f32->tensor[i].name, STR_LIT("in.")) &&
+                    !str_starts(j.f32->tensor[i].name, STR_LIT("module."));
+    CHECK_INT(j.tensors, recorded);
+}
+
+TEST(decoder_golden)
+{
+    LabErrors all = {0};
+    for (int k = 0; k < N_MODELS; k++) {
+        Arena *a = arena_create(A);
+        const Model *m = open_model(a, models[k]);
+        for (int i = 0; m && i < 2; i++)
+            check_forward(a, m, arena_printf(a, "%s-%s", models[k], i ? "two" : "one"), &all);
+        arena_free(a);
+    }
+    lab_errors_mean(&all, 1.1);
+}
+
+// ------------------------------------------------------------------------------------------ generation
+
+static Ids ids_of(Arena *A, const Json *list, int32_t pad) // without padding on the left
+{
+    int32_t *v = arena_new(A, int32_t, list->count);
+    int64_t n = 0;
+    for (const Json *j = list->child; j; j = j->next)
+        if (n || (int32_t)j->i != pad) v[n++] = (int32_t)j->i;
+    return (Ids){v, n};
+}
+
+// Behind the end there may be padding.
+static void same_ids(const char *what, const Json *want, const Generated *got, int32_t pad)
+{
+    int64_t i = 0;
+    for (const Json *w = want->child; w; w = w->next, i++)
+        if (i < got->n ? w->i != got->ids[i] : w->i != pad && w->i != got->ids[got->n - 1])
+            return FAIL("%s: id %" PRId64 " is %d, expected %" PRId64, what, i, i < got->n ? got->ids[i] : -1,
+                        w->i);
+    if (i < got->n) FAIL("%s: %" PRId64 " ids, expected %" PRId64, what, got->n, i);
+    else test_count(i);
+}
+
+static void check_row(Arena *A, const Model *m, const char *name, const Json *row)
+{
+    Err e = {0};
+    const GenConfig *g;
+    const Json *input = json_get(row, "input");
+    const char *what = arena_printf(A, "%s, %s, '%.30s'", name, str_zero(A, json_get(row, "name")->text),
+                                    str_zero(A, input->text));
+    Ids prompt = ids_of(A, json_get(row, "input_ids")->child, -1);
+    if (!nn_generation(A, m, json_get(row, "args"), &g, &e)) return FAIL("%s: %s", what, e.text);
+    int64_t returns = nn_generation_returns(g), i = 0;
+    Generated *out = arena_new(A, Generated, returns);
+    if (!nn_generate(A, m, g, 1, &prompt, NULL, out, NULL, NULL, &e)) return FAIL("%s: %s", what, e.text);
+    const Json *scores = json_get(row, "sequences_scores"), *score = scores ? scores->child : NULL;
+    CHECK_INT(json_get(row, "sequences")->count, returns);
+    for (const Json *ids = json_get(row, "sequences")->child; ids && i < returns; ids = ids->next, i++) {
+        same_ids(what, ids, &out[i], nn_info(m)->pad);
+        if (score && !(fabs(out[i].score - score->number) <= 2e-5 + 5e-6 * fabs(score->number)))
+            FAIL("%s: score %" PRId64 " is %.9g, expected %.9g", what, i, out[i].score, score->number);
+        score = score ? score->next : NULL;
+    }
+}
+
+// Rows of several prompts are left out: the library's shorter ones attend to padding.
+TEST(decoder_generates)
+{
+    for (int k = 0; k < N_MODELS; k++) {
+        Arena *a = arena_create(A);
+        const Model *m = open_model(a, models[k]);
+        const Json *all = json_get(golden_json(a, arena_printf(a, "generate/%s.json", models[k])), "rows");
+        for (const Json *row = m && all ? all->child : NULL; row; row = row->next) {
+            Arena *each = arena_create(a);
+            if (json_get(row, "input")->kind == J_STRING) check_row(each, m, models[k], row);
+            arena_free(each);
+        }
+        arena_free(a);
+    }
+}
+
+// ------------------------------------------------------------------------------------------ with itself
+
+enum { N_TEXTS = 4 };
+
+// Two texts and their beginnings: other lengths, and shared prefixes.
+static void texts_of(Arena *A, const char *model, Ids text[N_TEXTS])
+{
+    for (int i = 0; i < 2; i++)
+        text[i] = lab_ids(A, lab_tensor(lab_tensors(A, arena_printf(A, "forward/%s-%s.safetensors", model,
+                                                                    i ? "two" : "one")),
+                                        "in.input_ids"));
+    text[2] = (Ids){text[0].v, 1}, text[3] = (Ids){text[1].v, text[1].n / 2};
+}
+
+static void same_rows(const char *what, const Tensor *both, const Rows *rows, int64_t at, const Tensor *alone)
+{
+    CHECK_INT(rows->len[at], alone->rows);
+    if (memcmp(both->f + rows->start[at] * both->cols, alone->f,
+               (size_t)(alone->rows * alone->cols) * sizeof(float)))
+        FAIL("%s, %s, %d threads: text %" PRId64 " has other bits together than alone", what, cpu_isa(),
+             pool_threads(), at);
+    else test_count(alone->rows * alone->cols);
+}
+
+// Together as alone, by every instruction set with one to three threads: the same bits.
+TEST(decoder_bits)
+{
+    const char *isa[4];
+    for (int k = 0; k < N_MODELS; k++) {
+        Arena *a = arena_create(A);
+        const Model *m = open_model(a, models[k]);
+        Ids text[N_TEXTS];
+        texts_of(a, models[k], text);
+        Outputs alone[N_TEXTS];
+        for (int i = 0; m && i < N_TEXTS; i++) alone[i] = forward(a, m, &text[i], 1);
+        for (size_t s = 0, n = cpu_isas(isa); m && s < n; s++)
+            for (int threads = 1; threads <= 3; threads++) {
+                cpu_select(isa[s], NULL), pool_start(threads);
+                Outputs both = forward(a, m, text, N_TEXTS);
+                for (int i = 0; i < N_TEXTS; i++) {
+                    same_rows(models[k], both.pass.states, both.rows, i, alone[i].pass.states);
+                    same_rows(models[k], both.logits, both.rows, i, alone[i].logits);
+                }
+            }
+        cpu_select(NULL, NULL), pool_start(0);
+        arena_free(a);
+    }
+}
+
+static bool same_output(const Generated *x, const Generated *y)
+{
+    return x->n == y->n && x->score == y->score && !memcmp(x->ids, y->ids, (size_t)x->n * sizeof *x->ids);
+}
+
+// The sum of log-probabilities of what was generated, from one pass over all of it.
+static float forced_score(Arena *A, const Model *m, const Generated *out, int64_t prompt)
+{
+    Ids all = {out->ids, out->n - 1};
+    int64_t V = nn_info(m)->vocab;
+    const float *z = forward(A, m, &all, 1).logits->f + (prompt - 1) * V;
+    float score = 0;
+    for (int64_t i = prompt; i < out->n; i++, z += V)
+        score += (float)((double)z[out->ids[i]] - num_log_sum_exp(z, V));
+    return score;
+}
+
+// Prompts of other lengths together as each alone, greedy and with beams; decoding with the cache as one pass.
+TEST(decoder_cache)
+{
+    static const char *const args[] = {
+        "{\"num_beams\": 1, \"max_new_tokens\": 9}",
+        "{\"num_beams\": 3, \"num_return_sequences\": 3, \"max_new_tokens\": 6}"};
+    for (int k = 0; k < N_MODELS; k++)
+        for (int j = 0; j < 2; j++) {
+            Arena *a = arena_create(A);
+            Err e = {0};
+            const Model *m = open_model(a, models[k]);
+            Ids text[N_TEXTS];
+            const GenConfig *g;
+            texts_of(a, models[k], text);
+            if (!m || !nn_generation(a, m, json_parse(a, str_of(args[j]), "", NULL), &g, &e))
+                return FAIL("%s", e.text);
+            int64_t returns = nn_generation_returns(g);
+            Generated *both = arena_new(a, Generated, N_TEXTS * returns), alone[3];
+            if (!nn_generate(a, m, g, N_TEXTS, text, NULL, both, NULL, NULL, &e))
+                return FAIL("%s: %s", models[k], e.text);
+            for (int i = 0; i < N_TEXTS; i++) {
+                if (!nn_generate(a, m, g, 1, &text[i], NULL, alone, NULL, NULL, &e))
+                    return FAIL("%s", e.text);
+                for (int64_t r = 0; r < returns; r++) {
+                    CHECK(same_output(&both[i * returns + r], &alone[r]));
+                    if (!j) CHECK((float)alone[r].score == forced_score(a, m, &alone[r], text[i].n));
+                }
+            }
+            arena_free(a);
+        }
+}
