@@ -61,7 +61,7 @@ static Layout *seed_layout(const Run *r, Arena *a, int64_t first, int64_t n, boo
     for (int64_t k = 0; k < n; k++) {
         int32_t i = r->step_pair[first + k];
         row[k] = first + k + (foil ? r->n_steps : 0), one[k] = 1;
-        seq[k] = foil && r->foil_of[i] >= 0 ? r->foil_of[i] : r->target_of[i];
+        seq[k] = foil && r->foil_of[i] >= 0 ? run_foil(r, first + k) : r->target_of[i];
     }
     return layout_make(a, n, seq, row, one);
 }
@@ -124,12 +124,10 @@ static void add_foil(const Run *r, Arena *a, const Pass *pass, int64_t step, int
     int32_t i = r->step_pair[step];
     if (r->foil_of[i] < 0) return;
     int64_t S = seen(r, step, false), s = seen(r, step, true);
-    bool same_prefix = s == r->foil_at[step] && !memcmp(r->pair[i].target.v, r->pair[i].contrast->target.v,
-                                                        (size_t)s * sizeof(int32_t));
     const float *gx = dx && run_same_ids(r->pair[i].source, r->pair[i].contrast->source)
                           ? leaf_grad(a, pass->x, k, S)
                           : NULL;
-    const float *gy = dy && same_prefix ? leaf_grad(a, pass->y, k, s) : NULL;
+    const float *gy = dy && run_foil_shares(r, step) ? leaf_grad(a, pass->y, k, s) : NULL;
     if (gx) num_axpy(dx, 1, gx, S * pass->x->cols);
     if (gy) num_axpy(dy, 1, gy, s * pass->y->cols);
 }

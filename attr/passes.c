@@ -45,9 +45,10 @@ void passes_add(const Run *r, const Point *v, double times, bool gradient, Passe
     p->forwards += times, p->words += times * steps;
     *(v->moves_x ? &p->source_rows : &p->shared_rows) += times * source_rows(r, t);
     p->target_rows += times * (double)(v->to - 1);
-    if (f >= 0) {
-        p->forwards += times, p->words += times * steps;
-        p->target_rows += times * (double)r->targets->len[f];
+    if (f >= 0) { // twice, if it moves in some steps and stays in others
+        int64_t share = v->moves_y ? run_foils_sharing(r, v->pair) : 0;
+        double n = share && share < r->to[v->pair] - r->from[v->pair] ? 2 * times : times;
+        p->forwards += n, p->words += times * steps, p->target_rows += n * (double)r->targets->len[f];
     }
     if (!gradient) return;
     add_back(source_rows(r, t), v->from, v->to, times, p);

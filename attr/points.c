@@ -3,8 +3,8 @@
 //
 // A point is a pair once more, so a pass of many points is a Run of its own, as if each were another
 // sentence. Sources that don't move are encoded once for all points of the pass; targets are cut behind the
-// last step that is wanted. A foil whose own pass counts (contrast_force_inputs) moves with the source and
-// the prefix that it shares with the target.
+// last step that is wanted. A foil whose own pass counts (contrast_force_inputs) moves with the source that it shares,
+// and with the prefix in those steps where that is the same to its end; the other steps have a foil that stays.
 #include "run.h"
 
 #include <string.h>
@@ -16,6 +16,7 @@ typedef struct Packed {
     int64_t first;
     int32_t *shared;          // [sources of the parent] where an unmoved one stands in this pass; -1: not yet
     int32_t *source, *target; // [sequences] which of the parent's each is a copy of
+    int32_t *still; // [points] the foil's sequence whose prefix does not move, if it has one that does
     int64_t n_sources, n_targets;
     int64_t *source_len, *target_len;
 } Packed;
@@ -69,13 +70,14 @@ static void choose_sequences(Packed *k)
     Arena *w = v->work;
     int64_t n = v->n, sources = r->sources ? r->sources->n : 0;
     Pair *pair = arena_new(w, Pair, n);
-    int32_t *source_of = arena_new(w, int32_t, 2 * n);
+    int32_t *source_of = arena_new(w, int32_t, 3 * n);
     v->from = arena_new(w, int64_t, n), v->to = arena_new(w, int64_t, n),
     v->first_step = arena_new(w, int64_t, n);
     v->target_of = arena_new(w, int32_t, n), v->foil_of = arena_new(w, int32_t, n);
     k->shared = arena_new(w, int32_t, sources);
     k->source = arena_new(w, int32_t, 2 * n), k->source_len = arena_new(w, int64_t, 2 * n);
-    k->target = arena_new(w, int32_t, 2 * n), k->target_len = arena_new(w, int64_t, 2 * n);
+    k->target = arena_new(w, int32_t, 3 * n), k->target_len = arena_new(w, int64_t, 3 * n);
+    k->still = arena_new(w, int32_t, n);
     for (int64_t i = 0; i < sources; i++) k->shared[i] = -1;
     v->n_steps = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -89,12 +91,23 @@ static void choose_sequences(Packed *k)
         if (f < 0 || !forced(r)) continue;
         if (r->source_of[f] != r->source_of[t]) source = add_source(k, r->source_of[f], false);
         v->foil_of[i] = add_target(k, f, r->targets->len[f], source, source_of);
+        int64_t share = q->moves_y ? run_foils_sharing(r, q->pair) : 0;
+        k->still[i] = v->foil_of[i];
+        if (share && share < r->to[q->pair] - r->from[q->pair])
+            k->still[i] = add_target(k, f, r->targets->len[f], source, source_of);
     }
     int64_t *foil_at = arena_new(w, int64_t, v->n_steps);
     for (int64_t i = 0; i < n; i++) // each step keeps the foil's position that it has among all
         for (int64_t s = v->from[i], p = k->p->v[k->first + i].pair; s < v->to[i]; s++)
             foil_at[v->first_step[i] + s - v->from[i]] = r->foil_at[r->first_step[p] + s - r->from[p]];
-    v->pair = pair, v->source_of = source_of, v->foil_at = foil_at;
+    int32_t *foil_seq = arena_new(w, int32_t, v->n_steps);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t s = v->from[i], p = k->p->v[k->first + i].pair; s < v->to[i]; s++)
+            foil_seq[v->first_step[i] + s - v->from[i]] =
+                v->foil_of[i] < 0 || !forced(r) || run_foil_shares(r, r->first_step[p] + s - r->from[p])
+                    ? v->foil_of[i]
+                    : k->still[i];
+    v->pair = pair, v->source_of = source_of, v->foil_at = foil_at, v->foil_seq = foil_seq;
     v->sources = r->sources ? rows_make(w, k->n_sources, k->source_len) : NULL;
     v->targets = rows_make(w, k->n_targets, k->target_len);
 }
@@ -139,7 +152,7 @@ static void embed(Packed *k)
         if (x || y) k->p->fill(r, k->p->context, k->first + i, x, y);
         if (!y) continue;
         memcpy(own, y, (size_t)(v->targets->len[t] * d) * sizeof(float));
-        if (f < 0 || !forced(r)) continue;
+        if (f < 0 || !forced(r) || !run_foils_sharing(r, q->pair)) continue;
         int64_t same = common_prefix(&v->pair[i]);
         if (same > v->targets->len[f]) same = v->targets->len[f];
         if (same > r->pair[q->pair].target.n - 1) same = r->pair[q->pair].target.n - 1;

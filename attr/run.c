@@ -128,6 +128,22 @@ static void align(const Run *r, int64_t i, int64_t *at)
         if (!at[to - k - from]) at[to - k - from] = T - k > 0 ? T - k : T - 1;
 }
 
+bool run_foil_shares(const Run *r, int64_t step)
+{
+    const Pair *p = &r->pair[r->step_pair[step]];
+    int64_t s = r->from[r->step_pair[step]] + step - r->first_step[r->step_pair[step]];
+    return p->contrast && s == r->foil_at[step] &&
+           !memcmp(p->target.v, p->contrast->target.v, (size_t)s * sizeof(int32_t));
+}
+
+int64_t run_foils_sharing(const Run *r, int64_t pair)
+{
+    int64_t n = 0;
+    for (int64_t s = r->from[pair]; s < r->to[pair]; s++)
+        n += run_foil_shares(r, r->first_step[pair] + s - r->from[pair]);
+    return n;
+}
+
 // One row of logits for each step, then one for each step's foil where there is one.
 void run_choose_rows(Run *r)
 {
@@ -150,10 +166,9 @@ void run_choose_rows(Run *r)
     for (int64_t i = 0; i < r->n; i++) foils |= r->foil_logits && r->foil_of[i] >= 0;
     for (int64_t k = 0; foils && k < r->n_steps; k++) { // a step without a foil gets its own row again
         int32_t i = r->step_pair[k];
-        bool own = r->foil_of[i] < 0;
+        int32_t f = run_foil(r, k);
         len[r->n + i]++, groups = 2 * r->n;
-        r->logit_row[r->n_logits++] =
-            own ? r->logit_row[k] : r->targets->start[r->foil_of[i]] + r->foil_at[k] - 1;
+        r->logit_row[r->n_logits++] = f < 0 ? r->logit_row[k] : r->targets->start[f] + r->foil_at[k] - 1;
     }
     r->logit_rows = rows_make(w, groups, len);
 }

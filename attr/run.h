@@ -59,7 +59,9 @@ typedef struct Run {
     int64_t n_steps;              // of all pairs, end to end
     int64_t *first_step;          // [n] where each pair's begin
     int32_t *step_pair;           // [n_steps]
-    int64_t *foil_at;   // [n_steps] position in the foil's target that is compared with this step's token
+    int64_t *foil_at; // [n_steps] position in the foil's target that is compared with this step's token
+    int32_t *
+        foil_seq; // [n_steps] the foil's sequence, where not all steps of a pair have the same; NULL: foil_of
     bool differentiate; // gradients are wanted of this run's passes
     bool foil_logits;   // logits of the foils' own rows are wanted, if there are foils
     int64_t n_logits,
@@ -110,6 +112,14 @@ void run_gradients(Run *r, Tape *tape, const Pass *pass, Tensor *logits, double 
                    void *context);
 // The attributed function's value at each step [n_steps].
 void run_values(Run *r, const Tensor *logits, double *values);
+static inline int32_t run_foil(const Run *r, int64_t step) // the foil's sequence; -1: none
+{
+    return r->foil_seq ? r->foil_seq[step] : r->foil_of[r->step_pair[step]];
+}
+// Whether that step's foil has the very prefix that is attributed, and so moves with it where contrast_force_inputs; how
+// many of a pair's steps do.
+bool run_foil_shares(const Run *r, int64_t step);
+int64_t run_foils_sharing(const Run *r, int64_t pair);
 // Fills step_pair, the rows of logits and, where it is NULL, foil_at from pairs, from, to, first_step, target_of, foil_of.
 void run_choose_rows(Run *r);
 // Adds a step score of that name to every pair: room for a value for each column.

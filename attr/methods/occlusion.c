@@ -3,12 +3,18 @@
 //
 //   score[i,s] = | f_s(x) - f_s(x with row i replaced by x'[i]) |
 // One forward pass of a changed row serves all steps s. With a window of w rows the signed differences of all
-// windows that cover a row are averaged before the sign goes. A row that is its own baseline changes nothing:
+// windows that cover a row are averaged before the sign goes. A step's windows over the target are those over the prefix
+// that it sees: the first that reaches its end, cut there, is its last. A row that is its own baseline changes nothing:
 // 0 without a pass. With units larger than a token (units.c) windows are of units, and a unit's rows share its score.
 #include "../run.h"
 
 #include <math.h>
 #include <string.h>
+
+typedef struct Window {
+    Unit rows;     // that are replaced
+    int64_t since; // the first step that has it: of the target, when the window before does not reach the end
+} Window;
 
 typedef struct Occlude {
     const float *bx, *by;
@@ -67,13 +73,15 @@ static bool read_window(const Run *r, int64_t *w, int64_t *stride, Err *e)
 }
 
 // Windows over units 0..n-1, which are one side's: from every stride-th unit, the last one ends with them.
-static int64_t windows(Unit *out, const Unit *unit, int64_t n, int64_t w, int64_t stride)
+static int64_t windows(Window *out, const Unit *unit, int64_t n, int64_t w, int64_t stride)
 {
-    int64_t count = 0;
+    int64_t count = 0, since = 0;
     if (w > n) w = n;
     for (int64_t first = 0; n; first += stride) {
         int64_t end = first + w < n ? first + w : n;
-        out[count++] = (Unit){unit[first].from, unit[end - 1].to, unit->target};
+        Unit rows = {unit[first].from, unit[end - 1].to, unit->target};
+        out[count++] = (Window){rows, rows.target && rows.from + 1 > since ? rows.from + 1 : since};
+        if (rows.target) since = rows.to + 1;
         if (end == n) break;
     }
     return count;
@@ -89,21 +97,22 @@ static bool changes(const Run *r, const Occlude *c, int64_t p, const Unit *w)
 
 // Sums become means over the windows, without sign, and a unit's is shared by its rows. Target row i has values from
 // the column whose prefix holds it.
-static void finish(Run *r, int64_t p, const Unit *w, int64_t n_windows, const Units *units, int64_t *covers)
+static void finish(Run *r, int64_t p, const Window *w, int64_t n_windows, const Units *units, int64_t *covers)
 {
     for (int side = 0; side < 2; side++) {
         Scores *s = side ? &r->out[p].target_attributions : &r->out[p].source_attributions;
-        if (!s->v) continue;
-        memset(covers, 0, (size_t)s->dim[0] * sizeof *covers);
-        for (int64_t k = 0; k < n_windows; k++)
-            for (int64_t i = w[k].from; w[k].target == side && i < w[k].to; i++) covers[i]++;
-        for (int64_t c = 0; c < s->dim[1]; c++)
+        for (int64_t c = 0; s->v && c < s->dim[1]; c++) {
+            memset(covers, 0, (size_t)s->dim[0] * sizeof *covers);
+            for (int64_t k = 0; k < n_windows; k++)
+                for (int64_t i = w[k].rows.from; w[k].rows.target == side && i < w[k].rows.to; i++)
+                    covers[i] += w[k].since <= r->from[p] + c;
             for (const Unit *u = units->v; u < units->v + units->n; u++)
                 for (int64_t i = u->from; u->target == side && i < u->to && i < s->dim[0]; i++) {
                     float *v = run_cell(s, i, c), n = (float)covers[i],
                           rows = (float)unit_rows(u, r->from[p] + c);
                     *v = side && i >= r->from[p] + c ? NAN : covers[i] ? fabsf(*v / n) / rows : 0;
                 }
+        }
     }
 }
 
@@ -120,7 +129,7 @@ static void count_units(const Run *r, int64_t p, Units *units, int64_t n[2])
 }
 
 // Windows of both sides.
-static int64_t all_windows(const Run *r, int64_t p, Units *units, int64_t w, int64_t stride, Unit *out)
+static int64_t all_windows(const Run *r, int64_t p, Units *units, int64_t w, int64_t stride, Window *out)
 {
     int64_t of[2];
     count_units(r, p, units, of);
@@ -128,14 +137,13 @@ static int64_t all_windows(const Run *r, int64_t p, Units *units, int64_t w, int
     return n + windows(out + n, units->v + of[0], of[1], w, stride);
 }
 
-static Point point_of(const Run *r, int64_t p, const Unit *w)
+static Point point_of(const Run *r, int64_t p, const Window *w)
 {
-    bool later = w->target && w->from + 1 > r->from[p]; // earlier steps don't see it
     return (Point){.pair = p,
-                   .from = later ? w->from + 1 : r->from[p],
+                   .from = w->since > r->from[p] ? w->since : r->from[p],
                    .to = r->to[p],
-                   .moves_x = !w->target,
-                   .moves_y = w->target};
+                   .moves_x = !w->rows.target,
+                   .moves_y = w->rows.target};
 }
 
 static void zero(Scores *s, int64_t rows)
@@ -158,7 +166,8 @@ static bool run(Run *r, Err *e)
             longest = r->pair[p].source.n + r->pair[p].target.n;
     }
     Point *v = arena_new(r->work, Point, total);
-    Unit *window = arena_new(r->work, Unit, total), *all = arena_new(r->work, Unit, total);
+    Unit *window = arena_new(r->work, Unit, total);
+    Window *all = arena_new(r->work, Window, total);
     int64_t *n_all = arena_new(r->work, int64_t, r->n), at = 0;
     double *clean = arena_new(r->work, double, r->n_steps);
     Occlude c = {.bx = bx, .by = by, .v = v, .window = window, .clean = clean};
@@ -169,8 +178,8 @@ static bool run(Run *r, Err *e)
         zero(&r->out[p].target_attributions, r->to[p] - 1); // the rest stays NaN
         n_all[p] = all_windows(r, p, &units[p], w, stride, all + at);
         for (int64_t k = 0; k < n_all[p]; k++)
-            if (changes(r, &c, p, &all[at + k]))
-                window[n] = all[at + k], v[n] = point_of(r, p, &window[n]), n++;
+            if (changes(r, &c, p, &all[at + k].rows))
+                window[n] = all[at + k].rows, v[n++] = point_of(r, p, &all[at + k]);
         at += n_all[p];
     }
     if (!run_points(r, &(Points){.v = v, .n = n, .most = most, .context = &c, .fill = fill, .value = value},
@@ -190,11 +199,11 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
     if (!read_window(r, &w, &stride, e) || !run_units(r, &units, e) || !run_baseline(r, &bx, &by, e))
         return false;
     Occlude c = {.bx = bx, .by = by};
-    Unit *all = arena_new(r->work, Unit, r->pair[pair].source.n + r->pair[pair].target.n);
+    Window *all = arena_new(r->work, Window, r->pair[pair].source.n + r->pair[pair].target.n);
     int64_t n = all_windows(r, pair, &units[pair], w, stride, all);
     for (int64_t k = 0; k < n; k++) {
         Point v = point_of(r, pair, &all[k]);
-        if (changes(r, &c, pair, &all[k])) passes_add(r, &v, 1, false, p);
+        if (changes(r, &c, pair, &all[k].rows)) passes_add(r, &v, 1, false, p);
     }
     return true;
 }
