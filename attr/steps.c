@@ -154,10 +154,13 @@ static int64_t filter(const StepRow *r, const float *z, double top_p, int64_t to
 {
     for (int64_t v = 0; v < r->vocab; v++) f.rank[v] = (Ranked){z[v], (int32_t)v}, f.kept[v] = false;
     qsort(f.rank, (size_t)r->vocab, sizeof *f.rank, by_score);
-    double sum = num_log_sum_exp(z, r->vocab), below = 0;
+    double below = 0, sum = 0,
+           top = (double)f.rank[r->vocab - 1].z; // shares of the sum: exact where words are equal
+    for (int64_t v = 0; v < r->vocab; v++) sum += num_exp((double)f.rank[v].z - top);
     int64_t first = 0; // of those kept
     if (top_p < 1)
-        while (first < r->vocab - at_least && (below += num_exp((double)f.rank[first].z - sum)) <= 1 - top_p)
+        while (first < r->vocab - at_least &&
+               (below += num_exp((double)f.rank[first].z - top)) <= (1 - top_p) * sum)
             first++;
     int64_t most = top_k > at_least ? top_k : at_least;
     if (top_k > 0 && r->vocab - first > most) {

@@ -4,8 +4,8 @@
 //
 //   source [S, n, L, A]  cross-attention of row s-1 to each source token
 //   target [T, n, L, A]  self-attention of row s-1 to each prefix token
-// With the target side off its weights go to sequence_scores, [key, query, L, A]; the encoder's are always
-// there.
+// With the target side off its weights go to sequence_scores, [n, n, L, A] of the first n keys and queries, as in the
+// library; the encoder's are always there, [S, S, L, A].
 #include "../run.h"
 
 // Weights of one layer go to cells of a score: to each (key, query) its A values at `layer`.
@@ -27,12 +27,11 @@ static bool run(Run *r, Err *e)
     run_scores(r, 2, (int64_t[]){L, A}, OUT_MULTI);
     for (int64_t i = 0; i < r->n; i++) {
         Sequence *q = &r->out[i];
-        int64_t S = r->pair[i].source.n, T = r->pair[i].target.n - 1, row = r->from[i] - 1,
-                t = r->target_of[i];
+        int64_t S = r->pair[i].source.n, n = r->to[i] - r->from[i], row = r->from[i] - 1, t = r->target_of[i];
         Scores *decoder = &q->target_attributions;
         if (!run_wants_target(r))
             decoder =
-                run_sequence_score(r, i, STR_LIT("decoder_self_attentions"), 4, (int64_t[]){T, T, L, A}),
+                run_sequence_score(r, i, STR_LIT("decoder_self_attentions"), 4, (int64_t[]){n, n, L, A}),
             row = 0;
         for (int64_t l = 0; l < L; l++) {
             if (r->sources) put(r, r->pass.cross[l], t, l, &q->source_attributions, r->from[i] - 1, false);

@@ -177,12 +177,13 @@ static bool run(Run *r, Err *e)
     for (int64_t i = 0; i < r->n; i++) {
         Sequence *q = &r->out[i];
         int64_t S = r->pair[i].source.n, T = r->pair[i].target.n - 1, t = r->target_of[i],
-                first = r->from[i] - 1;
+                n = r->to[i] - r->from[i], first = r->from[i] - 1;
         if (r->sources) scores(&z, ZERO_CROSS, t, S, T, first, &q->source_attributions);
         if (run_wants_target(r)) scores(&z, ZERO_DECODER, t, T, T, first, &q->target_attributions);
         else if (self)
             scores(&z, ZERO_DECODER, t, T, T, 0,
-                   run_sequence_score(r, i, STR_LIT("decoder_self_scores"), 3, (int64_t[]){T, T, L}));
+                   run_sequence_score(r, i, STR_LIT("decoder_self_scores"), 3,
+                                      (int64_t[]){n, n, L})); // of the first n, as in the library
         if (r->sources && encoder)
             scores(&z, ZERO_ENCODER, t, S, S, 0,
                    run_sequence_score(r, i, STR_LIT("encoder_self_scores"), 3,

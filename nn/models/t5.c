@@ -125,11 +125,10 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
     m->dropout = (Noise){.rate = rate, .inputs = rate, .attention = rate, .activation = rate};
     if (e && e->set) return false;
     if (!read_activation(m, absent->feed_forward, &s.gated, e)) return false;
-    if (s.buckets % 4 || s.max_distance <= s.buckets / 2)
+    if (s.max_distance <= s.buckets / 2)
         return err_set(e,
                        "%s: relative_attention_num_buckets %" PRId64
-                       " must be a multiple of 4 and less than twice "
-                       "relative_attention_max_distance %" PRId64,
+                       " must be less than twice relative_attention_max_distance %" PRId64,
                        c->path, s.buckets, s.max_distance);
     m->cross_attention = (Attention){.heads = (int)s.heads, .scale = 1};
     return bind_tables(m, tied, scaled, e) &&
