@@ -49,6 +49,8 @@ struct Tokenizer {
     int32_t unk, pad, eos, bos;  // -1: none
     int32_t before[4], after[4]; // ids put around every text (merges.c; Marian and T5 know theirs)
     size_t n_before, n_after;
+    bool
+        added_stated; // tokenizer_config.json has added_tokens_decoder: other files' added tokens don't count
     bool has_template; // tokenizer.json says what these are, so tokenizer_config.json does not
     int64_t max_length;
     bool cleanup;
@@ -131,6 +133,11 @@ Str python_strip(Str s);              // str.strip(): White_Space and U+001C to 
 Str clean_up_spaces(Arena *a, Str s); // clean_up_tokenization_spaces
 const char *in_folder(Arena *a, const char *folder, const char *file);
 bool folder_has(const char *folder, const char *file);
+// A file of the folder that must hold an object; *out is NULL if it is not there.
+bool folder_object(Arena *a, const char *folder, const char *file, const Json **out, Err *e);
+// Puts what special_tokens_map.json and added_tokens.json say into tokenizer_config.json's object (NULL: there is none)
+// where it has no added_tokens_decoder. lists: also the former's additional_special_tokens.
+bool legacy_config(Arena *a, const char *folder, bool lists, const Json **config, Err *e);
 // False and a sentence that names those of the files (a list that ends with NULL) that the folder lacks.
 bool folder_has_all(Arena *a, const char *folder, const char *const *file, Err *e);
 Str replace_all(Arena *a, Str s, Str old, Str fresh); // old is not empty

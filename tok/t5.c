@@ -24,8 +24,9 @@ typedef struct T5 {
     double unk_score;
     bool *special; // [n]: an entry that text may not become with keep_text
     size_t n;
-    int32_t unk;     // of the lattice
-    bool plain[128]; // ASCII that no rule of one byte replaces
+    int32_t unk;       // of the lattice
+    bool plain[128];   // ASCII that no rule of one byte replaces
+    const Json *added; // tokenizer.json's; NULL: none
 } T5;
 
 static bool matches(const char *folder, Str class, const char *model_type)
@@ -80,7 +81,7 @@ static bool read_charsmap(Arena *a, T5 *m, const Json *normalizer, const char *p
     return true;
 }
 
-static bool read_tokenizer_json(Arena *a, T5 *m, Tokenizer *t, const char *path, Entries *out, Err *e)
+static bool read_tokenizer_json(Arena *a, T5 *m, const char *path, Entries *out, Err *e)
 {
     Str text;
     if (!file_map(a, path, &text, e) || !file_genuine(path, text, e)) return false;
@@ -100,9 +101,9 @@ static bool read_tokenizer_json(Arena *a, T5 *m, Tokenizer *t, const char *path,
             return err_at(e, path, score->at, "entry %zu of model.vocab has an unusable score", i);
         out->text[i] = piece->text, out->score[i] = score->number;
     }
+    m->added = json_get(top, "added_tokens");
     m->unk = unk && unk->is_int && unk->i >= 0 && (uint64_t)unk->i < vocab->count ? (int32_t)unk->i : -1;
     if (m->unk < 0) return err_at(e, path, model->at, "expected model.unk_id to be an id of model.vocab");
-    if (!added_from_json(a, t, json_get(top, "added_tokens"), path, e)) return false;
     return read_charsmap(a, m, json_get(top, "normalizer"), path, e);
 }
 
@@ -131,6 +132,24 @@ static void index_entries(Arena *a, T5 *m, const Entries *entries)
     }
 }
 
+// The tokenizers library takes added tokens in the order of their ids, and gives those that the vocabulary lacks the next
+// free ones, whatever was stated.
+static void number(Arena *a, Tokenizer *t, const T5 *m)
+{
+    Added *v = t->added, *sorted = arena_new_raw(a, Added, t->n_added);
+    for (size_t i = 0; i < t->n_added; i++) { // insertion sort: they mostly come in order
+        size_t k = i;
+        for (; k && sorted[k - 1].id > v[i].id; k--) sorted[k] = sorted[k - 1];
+        sorted[k] = v[i];
+    }
+    int32_t next = (int32_t)m->n;
+    for (size_t i = 0; i < t->n_added; i++) {
+        int32_t id = vocab_id(&m->vocab, sorted[i].text);
+        sorted[i].id = id >= 0 ? id : next++;
+    }
+    if (t->n_added) memcpy(v, sorted, t->n_added * sizeof *v);
+}
+
 static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
 {
     T5 *m = arena_new(a, T5, 1);
@@ -143,21 +162,22 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     Entries entries = {0};
     static const char *const needed[] = {"spiece.model", NULL};
     if (!folder_has(folder, "tokenizer.json") && !folder_has_all(a, folder, needed, e)) return NULL;
-    bool json_only = !folder_has(folder, "spiece.model") && folder_has(folder, "tokenizer.json");
-    const char *path = in_folder(a, folder, json_only ? "tokenizer.json" : "spiece.model");
-    if (json_only ? !read_tokenizer_json(a, m, t, path, &entries, e)
-                  : !read_spiece(a, m, path, extra, &entries, e))
+    bool json = folder_has(folder, "tokenizer.json"); // it wins
+    const char *path = in_folder(a, folder, json ? "tokenizer.json" : "spiece.model");
+    if (json ? !read_tokenizer_json(a, m, path, &entries, e) : !read_spiece(a, m, path, extra, &entries, e))
         return NULL;
     index_entries(a, m, &entries);
     t->ids = t->strings = &m->vocab;
     if (!added_from_config(a, t, config, true, folder, e)) return NULL;
+    if (!t->added_stated && !added_from_json(a, t, m->added, path, e)) return NULL;
+    number(a, t, m);
     added_sizes(t);
     t->unk = added_special(a, t, special_text(config, "unk_token", "<unk>"));
     t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));
     t->pad = added_special(a, t, special_text(config, "pad_token", "<pad>"));
     for (size_t k = 0; k < extra; k++) {
         Str text = str_of(arena_printf(a, "<extra_id_%zu>", k));
-        if (vocab_id(&m->vocab, text) >= 0) added_special(a, t, text);
+        added_special(a, t, text);
     }
     if (!added_lists(a, t, config, folder, e)) return NULL;
     added_done(a, t);

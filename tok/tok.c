@@ -56,8 +56,7 @@ bool folder_has_all(Arena *a, const char *folder, const char *const *file, Err *
 
 enum { LARGEST_JSON = 64 << 20 };
 
-// *out is NULL if the file is not there; it is an object else.
-static bool read_object(Arena *a, const char *folder, const char *file, const Json **out, Err *e)
+bool folder_object(Arena *a, const char *folder, const char *file, const Json **out, Err *e)
 {
     *out = NULL;
     if (!folder_has(folder, file)) return true;
@@ -98,8 +97,8 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
 {
     const Json *config, *model;
     if (!dir_exists(folder)) return err_set(e, "%s: no such folder", folder), NULL;
-    if (!read_object(a, folder, "tokenizer_config.json", &config, e)) return NULL;
-    if (!read_object(a, folder, "config.json", &model, e)) return NULL;
+    if (!folder_object(a, folder, "tokenizer_config.json", &config, e)) return NULL;
+    if (!folder_object(a, folder, "config.json", &model, e)) return NULL;
     Str class = string_at(config, "tokenizer_class");
     if (str_ends(class, STR_LIT("Fast"))) class.n -= 4; // the same tokenizer under its older name
     static const char *const any[] = {"PreTrainedTokenizer", "TokenizersBackend"}; // names that say nothing
@@ -118,10 +117,13 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
                        folder, (int)(class.n < 60 ? class.n : 60), class.s, type, looked_for(a).s),
                NULL;
 
+    bool stated = config && json_get(config, "added_tokens_decoder");
+    if (!legacy_config(a, folder, kind == &tokkind_marian, &config, e)) return NULL;
     Tokenizer *t = arena_new(a, Tokenizer, 1);
     *t = (Tokenizer){.kind = kind, .unk = -1, .pad = -1, .eos = -1, .bos = -1};
     const Json *clean = config ? json_get(config, "clean_up_tokenization_spaces") : NULL;
     const Json *longest = config ? json_get(config, "model_max_length") : NULL;
+    t->added_stated = stated;
     t->cleanup = clean && clean->kind == J_TRUE;
     if (longest && longest->is_int && longest->i > 0 && longest->i < INT32_MAX) t->max_length = longest->i;
     t->state = kind->open(a, t, folder, config, e);
