@@ -5,7 +5,9 @@
 
 #include <math.h>
 
-static const char *const models[] = {"gpt2-tiny", "llama-tiny"};
+static const char *const models[] = {"gpt2-tiny",     "llama-tiny",  "qwen2-tiny", "llama3-tiny",
+                                     "mistral-tiny",  "gemma2-tiny", "qwen3-tiny", "opt-tiny",
+                                     "gpt_neox-tiny", "bloom-tiny"};
 enum { N_MODELS = sizeof models / sizeof *models };
 
 static Model *open_model(Arena *A, const char *name)

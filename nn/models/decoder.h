@@ -84,8 +84,9 @@ typedef struct DecoderRow {
     const char *qkv_bias, *o_bias,
         *ff_bias; // "yes", "no", or a key and what its absence means: "attention_bias=no"
     double eps, theta;
-    int64_t kv_heads, head_dim; // when absent; 0: as many as heads, width / heads
-    double rotary;              // of a head's columns; 0: 1
+    int64_t heads, kv_heads, head_dim,
+        vocab;     // when absent; 0: needed, as many as heads, width / heads, needed
+    double rotary; // of a head's columns; 0: 1
     const char *rotary_key;
     bool long_yarn; // rope_scaling's "yarn" means "longrope"
     // Reads the keys that are this family's own, after the common ones.

@@ -21,15 +21,17 @@ const char *decoder_key(const Config *c, const char *const *keys)
     return NULL;
 }
 
-static int64_t need(const Config *c, const char *const *keys, int64_t most)
+static int64_t need(const Config *c, const char *const *keys, int64_t most, int64_t absent)
 {
     const char *key = decoder_key(c, keys);
+    if (!key && absent) return absent;
     return cfg_need_int(c, key ? key : keys[0], 1, most);
 }
 
 static const char *const layer_keys[] = {"num_hidden_layers", "n_layer", "num_layers", NULL};
 static const char *const head_keys[] = {"num_attention_heads", "n_head", "num_heads", NULL};
 static const char *const width_keys[] = {"hidden_size", "n_embd", "n_embed", NULL};
+static const char *const vocab_keys[] = {"vocab_size", NULL};
 static const char *const ff_keys[] = {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", NULL};
 static const char *const position_keys[] = {"max_position_embeddings", "n_positions", NULL};
 static const char *const eps_keys[] = {"rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps", "norm_epsilon",
@@ -46,7 +48,7 @@ static bool is_null(const Config *c, const char *key)
 // null: as many as heads, whatever the family takes for an absent key.
 static void read_heads(const Config *c, const DecoderRow *row, DecoderShape *s)
 {
-    s->heads = need(c, head_keys, MOST_HEADS);
+    s->heads = need(c, head_keys, MOST_HEADS, row->heads);
     int64_t shared = row->kv_heads && !is_null(c, "num_key_value_heads") ? row->kv_heads : s->heads;
     s->kv_heads = cfg_int(c, "num_key_value_heads", shared, 1, MOST_HEADS);
     int64_t width = row->head_dim ? row->head_dim : s->width / s->heads;
@@ -150,9 +152,9 @@ bool decoder_read(Model *m, const DecoderRow *row, DecoderShape *s, Err *e)
     if (!text_part(m, e)) return false;
     const Config *c = &m->config;
     *s = (DecoderShape){.names = row->names,
-                        .layers = need(c, layer_keys, MOST_LAYERS),
-                        .width = need(c, width_keys, MOST_WIDTH),
-                        .vocab = cfg_need_int(c, "vocab_size", 1, MOST_VOCAB),
+                        .layers = need(c, layer_keys, MOST_LAYERS, 0),
+                        .width = need(c, width_keys, MOST_WIDTH, 0),
+                        .vocab = need(c, vocab_keys, MOST_VOCAB, row->vocab),
                         .norm = row->norm,
                         .residual = row->residual,
                         .position = row->position,
@@ -175,9 +177,9 @@ bool decoder_read(Model *m, const DecoderRow *row, DecoderShape *s, Err *e)
     s->eps = (float)(key ? cfg_real(c, key, row->eps, 0, 1) : row->eps);
     key = decoder_key(c, ff_keys);
     s->ff = key          ? cfg_int(c, key, 0, 1, MOST_WIDTH * 4)
-            : row->gated ? need(c, ff_keys, MOST_WIDTH * 4)
+            : row->gated ? need(c, ff_keys, MOST_WIDTH * 4, 0)
                          : 4 * s->width;
-    if (row->position == POSITIONS_LEARNED) s->positions = need(c, position_keys, MOST_POSITIONS);
+    if (row->position == POSITIONS_LEARNED) s->positions = need(c, position_keys, MOST_POSITIONS, 0);
     s->bias_qkv = read_bias(c, row->qkv_bias), s->bias_o = read_bias(c, row->o_bias);
     s->bias_ff = read_bias(c, row->ff_bias);
     read_dropout(c, &m->dropout);
