@@ -37,10 +37,32 @@ static Tensor *gated(const Model *m, Tape *t, Tensor *gate, Tensor *up)
     return tn_mul(t, tn_act(t, gate, m->act), up);
 }
 
+// Each row goes to the experts that the router scores highest, and takes the sum of their answers by those scores.
+static Tensor *apply_experts(const Model *m, Tape *t, Tensor *x, const Layer *l)
+{
+    Arena *a = tape_arena(t);
+    Tensor *w = tn_route(t, apply_projection(t, x, &l->router), m->block->experts_used);
+    Tensor *sum = tn_new(t, x->rows, x->cols, x->seqs);
+    memset(sum->f, 0, (size_t)(x->rows * x->cols) * sizeof(float));
+    for (int64_t e = 0; e < m->block->experts; e++) {
+        const Expert *expert = &l->expert[e];
+        int64_t *index = arena_new(a, int64_t, x->rows), *len = arena_new(a, int64_t, x->seqs->n), n = 0;
+        for (int64_t s = 0; s < x->seqs->n; s++)
+            for (int64_t i = x->seqs->start[s]; i < x->seqs->start[s] + x->seqs->len[s]; i++)
+                if (w->f[i * w->cols + e] > 0) index[n++] = i, len[s]++;
+        if (!n) continue;
+        Tensor *h = tn_pick(t, x, index, rows_make(a, x->seqs->n, len));
+        h = gated(m, t, apply_projection(t, h, &expert->gate), apply_projection(t, h, &expert->up));
+        sum = tn_mix(t, sum, apply_projection(t, h, &expert->down), w, e, index);
+    }
+    return apply_dropout(m, t, sum);
+}
+
 // down(act(up x)), or down(act(gate x) * up x): Shazeer 2020, arXiv:2002.05202.
 Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
 {
     Tensor *h;
+    if (l->router.w) return apply_experts(m, t, x, l);
     if (l->gate_up.w) {
         Tensor *both = apply_projection(t, x, &l->gate_up);
         h = gated(m, t, tn_slice(t, both, m->block->gate), tn_slice(t, both, m->block->up));

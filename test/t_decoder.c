@@ -1,6 +1,7 @@
 // t_decoder.c — decoder-only models: whole passes against PyTorch's, in float32 and against float64; generation against
 // transformers'; a batch as its texts alone; decoding with the cache as one pass.
 #include "../nn/processors.h"
+#include "kit.h"
 #include "lab.h"
 
 #include <math.h>
@@ -10,12 +11,17 @@ static const char *const models[] = {"gpt2-tiny",     "llama-tiny",  "qwen2-tiny
                                      "gpt_neox-tiny", "bloom-tiny"};
 enum { N_MODELS = sizeof models / sizeof *models };
 
-static Model *open_model(Arena *A, const char *name)
+static Model *open_folder(Arena *A, const char *folder)
 {
     Err e = {0};
-    Model *m = nn_open(A, arena_printf(A, "test/golden/models/%s", name), (NnOptions){0}, &e);
-    if (!m) FAIL("%s: %s", name, e.text);
+    Model *m = nn_open(A, folder, (NnOptions){0}, &e);
+    if (!m) FAIL("%s: %s", folder, e.text);
     return m;
+}
+
+static Model *open_model(Arena *A, const char *name)
+{
+    return open_folder(A, arena_printf(A, "test/golden/models/%s", name));
 }
 
 typedef struct Outputs { // one pass over some texts
@@ -102,6 +108,69 @@ TEST(decoder_golden)
     lab_errors_mean(&all, 1.1);
 }
 
+// ------------------------------------------------------------------------------------------ every family and switch
+
+enum { LEAST_SWITCHES = 42 };
+
+static void check_switches(Arena *A, const char *folder, const char *golden)
+{
+    Err e = {0};
+    const Model *m = nn_open(A, folder, (NnOptions){0}, &e);
+    if (!m) return FAIL("%s: %s", folder, e.text);
+    Str bytes;
+    const Checkpoint *want = NULL;
+    if (file_map(A, golden, &bytes, &e)) want = checkpoint_from_bytes(A, "model.safetensors", bytes, &e);
+    if (!want) return FAIL("%s", e.text);
+    Judge j = {.file = folder, .f32 = want};
+    Ids text = lab_ids(A, lab_tensor(want, "ids"));
+    Outputs o = forward(A, m, &text, 1);
+    int64_t nq, nk;
+    for (int64_t i = 0; i < nn_info(m)->decoder_layers; i++)
+        if (checkpoint_find(want, "attentions.0"))
+            judge(&j, arena_printf(A, "attentions.%" PRId64, i),
+                  tn_attention_weights(o.tape, o.pass.decoder_self[i], 0, &nq, &nk), 1e-5);
+    judge(&j, "logits", o.logits->f, 1e-5);
+    const Stored *f64 = checkpoint_find(want, "logits.f64"), *f32 = lab_tensor(want, "logits");
+    double ours = 0, theirs = 0, size = 0;
+    for (int64_t i = 0; f64 && i < lab_count(f64); i++) {
+        ours = fmax(ours, fabs((double)o.logits->f[i] - lab_at(f64, i)));
+        theirs = fmax(theirs, fabs(lab_at(f32, i) - lab_at(f64, i))), size = fmax(size, fabs(lab_at(f64, i)));
+    }
+    test_count(j.tensors);
+    if (ours > 3 * theirs + 4 * 0x1p-24 * size)
+        FAIL("%s: %.3g from float64, where PyTorch's float32 is %.3g off", folder, ours, theirs);
+}
+
+// One folder for each family and switch (tools/oracle/decoders.py), as it is written now and in the form that older files
+// have: one model, the same bits.
+TEST(decoder_switches)
+{
+    const char *root = "test/golden/decoders";
+    DIR *d = opendir(root);
+    int run = 0;
+    for (struct dirent *x; d && (x = readdir(d));) {
+        if (x->d_name[0] == '.') continue;
+        Arena *a = arena_create(A);
+        Err e = {0};
+        Str config, weights;
+        const char *folder = arena_printf(a, "%s/%s", root, x->d_name),
+                   *golden = arena_printf(a, "%s/golden.safetensors", folder);
+        check_switches(a, folder, golden), run++;
+        const char *old = arena_printf(a, "%s/old.json", folder);
+        if (file_exists(old)) {
+            const char *other = kit_folder(a);
+            if (!file_read(a, old, SIZE_MAX, &config, &e) ||
+                !file_read(a, arena_printf(a, "%s/model.safetensors", folder), SIZE_MAX, &weights, &e))
+                FAIL("%s", e.text);
+            kit_write(other, "config.json", config), kit_write(other, "model.safetensors", weights);
+            check_switches(a, other, golden), run++;
+        }
+        arena_free(a);
+    }
+    if (d) closedir(d);
+    if (run < LEAST_SWITCHES) FAIL("%d folders were compared; it was %d and more", run, LEAST_SWITCHES);
+}
+
 // ------------------------------------------------------------------------------------------ generation
 
 static Ids ids_of(Arena *A, const Json *list, int32_t pad) // without padding on the left
@@ -167,14 +236,32 @@ TEST(decoder_generates)
 
 enum { N_TEXTS = 4 };
 
-// Two texts and their beginnings: other lengths, and shared prefixes.
-static void texts_of(Arena *A, const char *model, Ids text[N_TEXTS])
+// Every golden model: those with tokenizers and recorded texts, then one for each switch.
+static const char **all_models(Arena *A, int *n)
 {
-    for (int i = 0; i < 2; i++)
-        text[i] = lab_ids(A, lab_tensor(lab_tensors(A, arena_printf(A, "forward/%s-%s.safetensors", model,
-                                                                    i ? "two" : "one")),
-                                        "in.input_ids"));
-    text[2] = (Ids){text[0].v, 1}, text[3] = (Ids){text[1].v, text[1].n / 2};
+    const char *root = "test/golden/decoders", **v = arena_new(A, const char *, 200);
+    for (*n = 0; *n < N_MODELS; ++*n) v[*n] = arena_printf(A, "test/golden/models/%s", models[*n]);
+    DIR *d = opendir(root);
+    for (struct dirent *x; d && (x = readdir(d)) && *n < 200;)
+        if (x->d_name[0] != '.') v[(*n)++] = arena_printf(A, "%s/%s", root, x->d_name);
+    if (d) closedir(d);
+    return v;
+}
+
+// A text and parts of it: other lengths, and shared prefixes.
+static void texts_of(Arena *A, const char *folder, Ids text[N_TEXTS])
+{
+    const char *name = strrchr(folder, '/') + 1, *golden = arena_printf(A, "%s/golden.safetensors", folder);
+    Err e = {0};
+    Str bytes;
+    Ids ids = {0};
+    if (!file_exists(golden)) golden = arena_printf(A, "test/golden/cases/forward/%s-one.safetensors", name);
+    const Checkpoint *c =
+        file_map(A, golden, &bytes, &e) ? checkpoint_from_bytes(A, "model.safetensors", bytes, &e) : NULL;
+    if (!c) FAIL("%s", e.text);
+    else ids = lab_ids(A, lab_tensor(c, checkpoint_find(c, "ids") ? "ids" : "in.input_ids"));
+    text[0] = ids, text[1] = (Ids){ids.v + ids.n / 3, ids.n / 2}, text[2] = (Ids){ids.v, 1},
+    text[3] = (Ids){ids.v, ids.n / 2};
 }
 
 static void same_rows(const char *what, const Tensor *both, const Rows *rows, int64_t at, const Tensor *alone)
@@ -191,11 +278,13 @@ static void same_rows(const char *what, const Tensor *both, const Rows *rows, in
 TEST(decoder_bits)
 {
     const char *isa[4];
-    for (int k = 0; k < N_MODELS; k++) {
+    int n_models;
+    const char **folder = all_models(A, &n_models);
+    for (int k = 0; k < n_models; k++) {
         Arena *a = arena_create(A);
-        const Model *m = open_model(a, models[k]);
+        const Model *m = open_folder(a, folder[k]);
         Ids text[N_TEXTS];
-        texts_of(a, models[k], text);
+        texts_of(a, folder[k], text);
         Outputs alone[N_TEXTS];
         for (int i = 0; m && i < N_TEXTS; i++) alone[i] = forward(a, m, &text[i], 1);
         for (size_t s = 0, n = cpu_isas(isa); m && s < n; s++)
@@ -203,8 +292,8 @@ TEST(decoder_bits)
                 cpu_select(isa[s], NULL), pool_start(threads);
                 Outputs both = forward(a, m, text, N_TEXTS);
                 for (int i = 0; i < N_TEXTS; i++) {
-                    same_rows(models[k], both.pass.states, both.rows, i, alone[i].pass.states);
-                    same_rows(models[k], both.logits, both.rows, i, alone[i].logits);
+                    same_rows(folder[k], both.pass.states, both.rows, i, alone[i].pass.states);
+                    same_rows(folder[k], both.logits, both.rows, i, alone[i].logits);
                 }
             }
         cpu_select(NULL, NULL), pool_start(0);
@@ -235,20 +324,22 @@ TEST(decoder_cache)
     static const char *const args[] = {
         "{\"num_beams\": 1, \"max_new_tokens\": 9}",
         "{\"num_beams\": 3, \"num_return_sequences\": 3, \"max_new_tokens\": 6}"};
-    for (int k = 0; k < N_MODELS; k++)
+    int n_models;
+    const char **folder = all_models(A, &n_models);
+    for (int k = 0; k < n_models; k++)
         for (int j = 0; j < 2; j++) {
             Arena *a = arena_create(A);
             Err e = {0};
-            const Model *m = open_model(a, models[k]);
+            const Model *m = open_folder(a, folder[k]);
             Ids text[N_TEXTS];
             const GenConfig *g;
-            texts_of(a, models[k], text);
+            texts_of(a, folder[k], text);
             if (!m || !nn_generation(a, m, json_parse(a, str_of(args[j]), "", NULL), &g, &e))
                 return FAIL("%s", e.text);
             int64_t returns = nn_generation_returns(g);
             Generated *both = arena_new(a, Generated, N_TEXTS * returns), alone[3];
             if (!nn_generate(a, m, g, N_TEXTS, text, NULL, both, NULL, NULL, &e))
-                return FAIL("%s: %s", models[k], e.text);
+                return FAIL("%s: %s", folder[k], e.text);
             for (int i = 0; i < N_TEXTS; i++) {
                 if (!nn_generate(a, m, g, 1, &text[i], NULL, alone, NULL, NULL, &e))
                     return FAIL("%s", e.text);

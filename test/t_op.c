@@ -320,6 +320,35 @@ static P p_slice(Ctx *c, P x, Slice how)
     return y;
 }
 
+static P p_route(Ctx *c, P z, int64_t used)
+{
+    P w = result(c, z.rows, z.cols, z.seqs);
+    for (int64_t r = 0; r < z.rows; r++) {
+        double sum = 0;
+        for (int64_t e = 0; e < z.cols; e++) {
+            int64_t better = 0;
+            for (int64_t k = 0; k < z.cols; k++)
+                better += z.d[r * z.cols + k] > z.d[r * z.cols + e] ||
+                          (k < e && z.d[r * z.cols + k] == z.d[r * z.cols + e]);
+            sum += w.d[r * z.cols + e] = better < used ? exp(z.d[r * z.cols + e]) : 0;
+        }
+        for (int64_t e = 0; e < z.cols; e++) w.d[r * z.cols + e] /= sum;
+    }
+    if (c->t) w.f = tn_route(c->t, z.f, used);
+    return w;
+}
+
+static P p_mix(Ctx *c, P y, P x, P w, int64_t e, const int64_t *index)
+{
+    P out = result(c, y.rows, y.cols, y.seqs);
+    memcpy(out.d, y.d, (size_t)(y.rows * y.cols) * sizeof *y.d);
+    for (int64_t i = 0; i < x.rows; i++)
+        for (int64_t j = 0; j < y.cols; j++)
+            out.d[index[i] * y.cols + j] += w.d[index[i] * w.cols + e] * x.d[i * y.cols + j];
+    if (c->t) out.f = tn_mix(c->t, y.f, x.f, w.f, e, index);
+    return out;
+}
+
 static P p_cap(Ctx *c, P x, float most)
 {
     P y = result(c, x.rows, x.cols, x.seqs);
@@ -551,6 +580,26 @@ static const Build cases_slice[] = {slice_third, slice_groups, NULL};
 
 static P cap_some(Ctx *c, P x) { return p_cap(c, x, 1.5f); }
 static const Build cases_cap[] = {cap_some, NULL};
+
+// Scores far enough apart that a small step does not change the choice.
+static P route_two(Ctx *c, P x)
+{
+    P z = p_linear(c, x, weight(c, 4, x.cols), none), far = result(c, z.rows, 4, z.seqs);
+    for (int64_t i = 0; i < z.rows * 4; i++) far.d[i] = (double)(i % 4 * 3 % 4);
+    if (c->t) far.f = tn_leaf(c->t, as_floats(c, far.d, z.rows * 4), z.rows, 4, z.seqs, false);
+    return p_route(c, p_add(c, p_scale(c, z, 0.1f), far), 2);
+}
+static const Build cases_route[] = {route_two, NULL};
+
+static P mix_some(Ctx *c, P x) // every second row goes through, weighed by a column of w
+{
+    int64_t *index = arena_new(c->a, int64_t, x.rows), *len = arena_new(c->a, int64_t, x.seqs->n), n = 0;
+    for (int64_t s = 0; s < x.seqs->n; s++)
+        for (int64_t i = 1; i < x.seqs->len[s]; i += 2) index[n++] = x.seqs->start[s] + i, len[s]++;
+    P some = p_pick(c, x, index, rows_make(c->a, x.seqs->n, len));
+    return p_mix(c, x, some, p_linear(c, x, weight(c, 3, x.cols), none), 1, index);
+}
+static const Build cases_mix[] = {mix_some, NULL};
 
 static P shift_by(Ctx *c, P x, const int64_t *offset)
 {

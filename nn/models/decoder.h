@@ -80,7 +80,8 @@ typedef struct DecoderRow {
     Fused fused;
     QkNorm qk_norm;
     bool turned, gated, gate_up, neighbours, tied, output_bias;
-    const char *act; // when config.json says nothing
+    const char *ff_key; // NULL: intermediate_size
+    const char *act;    // when config.json says nothing
     const char *qkv_bias, *o_bias,
         *ff_bias; // "yes", "no", or a key and what its absence means: "attention_bias=no"
     double eps, theta;

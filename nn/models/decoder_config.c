@@ -32,7 +32,6 @@ static const char *const layer_keys[] = {"num_hidden_layers", "n_layer", "num_la
 static const char *const head_keys[] = {"num_attention_heads", "n_head", "num_heads", NULL};
 static const char *const width_keys[] = {"hidden_size", "n_embd", "n_embed", NULL};
 static const char *const vocab_keys[] = {"vocab_size", NULL};
-static const char *const ff_keys[] = {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", NULL};
 static const char *const position_keys[] = {"max_position_embeddings", "n_positions", NULL};
 static const char *const eps_keys[] = {"rms_norm_eps", "layer_norm_epsilon", "layer_norm_eps", "norm_epsilon",
                                        NULL};
@@ -175,10 +174,8 @@ bool decoder_read(Model *m, const DecoderRow *row, DecoderShape *s, Err *e)
     s->tied = cfg_bool(c, "tie_word_embeddings", row->tied);
     const char *key = decoder_key(c, eps_keys);
     s->eps = (float)(key ? cfg_real(c, key, row->eps, 0, 1) : row->eps);
-    key = decoder_key(c, ff_keys);
-    s->ff = key          ? cfg_int(c, key, 0, 1, MOST_WIDTH * 4)
-            : row->gated ? need(c, ff_keys, MOST_WIDTH * 4, 0)
-                         : 4 * s->width;
+    const char *const ff[] = {row->ff_key ? row->ff_key : "intermediate_size", NULL};
+    s->ff = need(c, ff, MOST_WIDTH * 4, row->gated ? 0 : 4 * s->width);
     if (row->position == POSITIONS_LEARNED) s->positions = need(c, position_keys, MOST_POSITIONS, 0);
     s->bias_qkv = read_bias(c, row->qkv_bias), s->bias_o = read_bias(c, row->o_bias);
     s->bias_ff = read_bias(c, row->ff_bias);

@@ -57,6 +57,7 @@ static const DecoderRow gpt2 = {.names = &gpt2_names,
                                 .fused = THIRDS,
                                 .turned = true,
                                 .tied = true,
+                                .ff_key = "n_inner",
                                 .act = "gelu_new",
                                 .qkv_bias = "yes",
                                 .o_bias = "yes",
@@ -98,6 +99,37 @@ static bool mistral_page(const DecoderRow *row, Model *m, const Config *c, Decod
 }
 
 static const DecoderRow mistral = {.names = &llama_names, LLAMA_ROW, .kv_heads = 8, .page = mistral_page};
+
+static const DecoderNames mixtral_names = {LLAMA_NAMES_ATTENTION,
+                                           .ff_norm = "post_attention_layernorm",
+                                           .router = "block_sparse_moe.gate",
+                                           .expert = "block_sparse_moe.experts",
+                                           .expert_gate = "w1",
+                                           .expert_up = "w3",
+                                           .expert_down = "w2"};
+
+static bool mixtral_page(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
+{
+    s->experts = cfg_int(c, "num_local_experts", 8, 1, 1024);
+    s->experts_used = cfg_int(c, "num_experts_per_tok", 2, 1, 64);
+    if (s->experts_used > s->experts)
+        return err_set(
+            e, "%s: num_experts_per_tok %" PRId64 " is more than the %" PRId64 " experts (num_local_experts)",
+            c->path, s->experts_used, s->experts);
+    return everywhere(row, m, c, s, e);
+}
+
+static const DecoderRow mixtral = {.names = &mixtral_names,
+                                   .norm = NORM_RMS,
+                                   .gated = true,
+                                   .act = "silu",
+                                   .qkv_bias = "no",
+                                   .o_bias = "no",
+                                   .ff_bias = "no",
+                                   .eps = 1e-5,
+                                   .theta = 1e6,
+                                   .kv_heads = 8,
+                                   .page = mixtral_page};
 
 static bool qwen_slides(const Config *c, int64_t layer)
 {
@@ -444,6 +476,7 @@ static const DecoderRow gptj = {.names = &gptj_names,
                                 .residual = PARALLEL,
                                 .neighbours = true,
                                 .output_bias = true,
+                                .ff_key = "n_inner",
                                 .act = "gelu_new",
                                 .qkv_bias = "no",
                                 .o_bias = "no",
@@ -533,6 +566,7 @@ static const DecoderRow falcon = {.names = &falcon_names,
                                   .residual = PARALLEL,
                                   .fused = BY_GROUP,
                                   .tied = true,
+                                  .ff_key = "ffn_hidden_size",
                                   .act = "gelu",
                                   .qkv_bias = "bias=no",
                                   .o_bias = "bias=no",
@@ -575,6 +609,7 @@ static bool opt_page(const DecoderRow *row, Model *m, const Config *c, DecoderSh
 static const DecoderRow opt = {.names = &opt_names,
                                .position = POSITIONS_LEARNED,
                                .tied = true,
+                               .ff_key = "ffn_dim",
                                .act = "relu",
                                .qkv_bias = "enable_bias=yes",
                                .o_bias = "enable_bias=yes",
@@ -702,3 +737,4 @@ DECODER(smollm3, "model.", "embed_tokens.weight", "SmolLM3ForCausalLM", "SmolLM 
 DECODER(stablelm, "model.", "embed_tokens.weight", "StableLmForCausalLM", "StableLM")
 DECODER(starcoder2, "model.", "embed_tokens.weight", "Starcoder2ForCausalLM", "StarCoder 2")
 DECODER(granite, "model.", "embed_tokens.weight", "GraniteForCausalLM", "Granite 3")
+DECODER(mixtral, "model.", "embed_tokens.weight", "MixtralForCausalLM", "Mixtral")
