@@ -26,6 +26,20 @@ void vocab_ids(const Vocab *v, const Str *text, size_t n, int32_t *ids); // the 
 // file must not ask for a large table).
 bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e);
 
+// A large JSON object or list, read in one go without a tree: from `at` on. What is malformed is said in e.
+typedef struct Scan {
+    const char *s;
+    size_t n, at;
+    const char *path;
+    char *room; // for strings with escapes: as many bytes as the text has from there on
+    Err *e;
+} Scan;
+
+bool scan_wrong(const Scan *c, const char *wanted); // "found ..., expected wanted"; false
+char scan_space(Scan *c);                           // the next byte that is no white space, 0 at the end
+bool scan_string(Scan *c, Str *out);                // at its quote
+bool scan_vocab(Scan *c, Vocab *v); // {"string": id, ...} into v, which is initialised; not "done"
+
 // -------------------------------------------------------------------------------------------- added tokens
 
 // A token that is cut out of the raw text before anything else is done to it.
@@ -34,20 +48,31 @@ typedef struct Added {
     int32_t id;
     bool special;        // left out when decoding with skip_special
     bool lstrip, rstrip; // also eats white space on that side
+    bool single_word;    // not inside a word
+    bool normalized;     // looked for in the normalised text (pipeline.h); others in the text as it is
 } Added;
+
+typedef struct AddedSet { // some of a tokenizer's added tokens
+    Trie trie;            // values: index in Tokenizer.added
+    bool begins[256];     // one may begin with this byte
+} AddedSet;
 
 struct Tokenizer {
     const TokKind *kind;
-    void *state; // of the kind
+    const char *class_name; // transformers' class
+    Str class_wanted;       // tokenizer_config.json's, "" if it says nothing
+    bool class_stated;      // there is one there, even if it says nothing
+    const char *model_type; // config.json's, or ""
+    void *state;            // of the kind
     const Vocab *ids,
         *strings; // string -> id, id -> string: one and the same but for Marian's separate_vocabs
     Added *added;
     size_t n_added, room_added;
-    Trie added_trie;             // values: index in added
-    uint32_t *by_id;             // [n_added] indices in added, by rising id
-    bool begins[256];            // an added token may begin with this byte
-    int32_t unk, pad, eos, bos;  // -1: none
-    int32_t before[4], after[4]; // ids put around every text (merges.c; Marian and T5 know theirs)
+    AddedSet all;                  // of them
+    uint32_t *by_id;               // [n_added] indices in added, by rising id
+    const struct Unicode *unicode; // NULL: no added token needs it
+    int32_t unk, pad, eos, bos;    // -1: none
+    int32_t before[4], after[4];   // ids put around every text (merges.c; Marian and T5 know theirs)
     size_t n_before, n_after;
     bool
         added_stated; // tokenizer_config.json has added_tokens_decoder: other files' added tokens don't count
@@ -57,18 +82,24 @@ struct Tokenizer {
     size_t size;
 };
 
-enum { MOST_ADDED = 8192 }; // they are searched one by one while a folder is opened
+enum {
+    MOST_ADDED = 8192,   // they are searched one by one while a folder is opened
+    LONGEST_ADDED = 200, // bytes; bounds the search for them in a text
+};
 
 // Adds (or, with the same text, changes) an added token.
 void added_put(Arena *a, Tokenizer *t, Added added);
-void added_done(Arena *a, Tokenizer *t);                  // builds the trie; call once, last
-const Added *added_by_id(const Tokenizer *t, int32_t id); // NULL: none
+void added_done(Arena *a, Tokenizer *t);                         // builds the index; call once, last
+void added_set(Arena *a, AddedSet *set, TrieKey *key, size_t n); // key: texts, indices in added; is reordered
+const Added *added_by_id(const Tokenizer *t, int32_t id);        // NULL: none
 const Added *added_by_text(const Tokenizer *t, Str text);
 // "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}.
 // flagged: "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
 bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e);
 // A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
 Str special_text(const Json *config, const char *key, const char *otherwise);
+// What added_special does with it; a new token has the flags of the object.
+int32_t added_named(Arena *a, Tokenizer *t, const Json *config, const char *key, const char *otherwise);
 
 // The list "added_tokens" of tokenizer.json.
 bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e);
@@ -82,9 +113,13 @@ void added_sizes(Tokenizer *t); // sets t->size from the vocabulary and what was
 // NULL for the last stretch. Returns false when all has been given.
 typedef struct Cutter {
     const Tokenizer *t;
+    const AddedSet *set; // NULL: all of the tokenizer's
     Str text;
-    size_t at;
-    bool keep_text, done;
+    size_t at, search;
+    size_t from, to;   // of the token, with what it eats
+    bool keep_text;    // cut nothing out
+    bool keep_special; // cut only tokens out that are not special
+    bool done;
 } Cutter;
 bool cutter_next(Cutter *c, Str *plain, const Added **token);
 
@@ -94,8 +129,10 @@ typedef struct EncodingBuilder {
     Arena *arena;
     Encoding out;
     size_t cap;
+    bool spans; // every token has one
 } EncodingBuilder;
 void encoding_add(EncodingBuilder *b, int32_t id, Str token);
+void encoding_add_at(EncodingBuilder *b, int32_t id, Str token, TokSpan span);
 // The ids around a text; nothing if o.plain.
 void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n);
 
@@ -109,12 +146,8 @@ typedef struct Merges { // (left id, right id) -> rank and merged id
 void merges_init(Arena *a, Merges *m, size_t expected);                  // room for so many and no more
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged); // ranks are the order of the calls
 bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e); // merges.txt
-// A tokenizer.json: model.vocab, model.merges, added_tokens, post_processor. Refused unless its byte_fallback is
-// as the kind has it (Llama's true, GPT-2's false): the two look alike and mean different things.
-bool bpe_json_read(Arena *a, Tokenizer *t, const char *path, bool byte_fallback, Vocab *v, Merges *m, Err *e);
-
-// Sets before and after by add_bos_token and add_eos_token, unless tokenizer.json has said it all.
-void affixes_from_config(Tokenizer *t, const Json *config);
+// The list "merges" of a tokenizer.json: strings "left right", or pairs of strings.
+bool merges_scan(Arena *a, Scan *c, const Vocab *v, Merges *m);
 
 typedef struct Merger { // {.arena, .merges}; room that is used again from call to call
     Arena *arena;
@@ -123,12 +156,15 @@ typedef struct Merger { // {.arena, .merges}; room that is used again from call 
     struct MergeOffer *heap;
     size_t cap, offers;
 } Merger;
-size_t merge_ids(Merger *w, int32_t *ids, size_t n); // in place; how many are left
+// In place; how many are left. first (may be NULL) [n]: of each that is left, the first of those it was made of.
+size_t merge_ids(Merger *w, int32_t *ids, size_t n, uint32_t *first);
 
 // ------------------------------------------------------------------------------------------------- helpers
 
 bool json_flag(const Json *object, const char *key, bool otherwise); // a member that is true or false
 bool is_white_space(uint32_t cp);                                    // Unicode's White_Space
+Str strip_left(Str s);                                               // without White_Space
+Str strip_right(Str s);
 Str python_strip(Str s);              // str.strip(): White_Space and U+001C to U+001F
 Str clean_up_spaces(Arena *a, Str s); // clean_up_tokenization_spaces
 const char *in_folder(Arena *a, const char *folder, const char *file);

@@ -100,6 +100,7 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     if (!folder_object(a, folder, "tokenizer_config.json", &config, e)) return NULL;
     if (!folder_object(a, folder, "config.json", &model, e)) return NULL;
     Str class = string_at(config, "tokenizer_class");
+    bool stated = class.n > 0;
     if (str_ends(class, STR_LIT("Fast"))) class.n -= 4; // the same tokenizer under its older name
     static const char *const any[] = {"PreTrainedTokenizer", "TokenizersBackend"}; // names that say nothing
     if (str_is(class, any[0]) || str_is(class, any[1])) class.n = 0;
@@ -120,7 +121,14 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     bool stated = config && json_get(config, "added_tokens_decoder");
     if (!legacy_config(a, folder, kind == &tokkind_marian, &config, e)) return NULL;
     Tokenizer *t = arena_new(a, Tokenizer, 1);
-    *t = (Tokenizer){.kind = kind, .unk = -1, .pad = -1, .eos = -1, .bos = -1};
+    *t = (Tokenizer){.kind = kind,
+                     .class_wanted = class,
+                     .class_stated = stated,
+                     .model_type = type,
+                     .unk = -1,
+                     .pad = -1,
+                     .eos = -1,
+                     .bos = -1};
     const Json *clean = config ? json_get(config, "clean_up_tokenization_spaces") : NULL;
     const Json *longest = config ? json_get(config, "model_max_length") : NULL;
     t->added_stated = stated;
@@ -130,226 +138,28 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     return t->state ? t : NULL;
 }
 
-// -------------------------------------------------------------------------------------------- added tokens
-
-void added_put(Arena *a, Tokenizer *t, Added added)
-{
-    if (added.text.n == 0) return;
-    for (size_t i = 0; i < t->n_added; i++)
-        if (str_eq(t->added[i].text, added.text)) {
-            t->added[i] = added;
-            return;
-        }
-    if (t->n_added == t->room_added) {
-        t->room_added = t->room_added ? 2 * t->room_added : 16;
-        Added *more = arena_new_raw(a, Added, t->room_added);
-        if (t->n_added) memcpy(more, t->added, t->n_added * sizeof *more);
-        t->added = more;
-    }
-    t->added[t->n_added++] = added;
-}
-
-void added_done(Arena *a, Tokenizer *t)
-{
-    TrieKey *key = arena_new(a, TrieKey, t->n_added);
-    for (size_t i = 0; i < t->n_added; i++) {
-        key[i] = (TrieKey){t->added[i].text, (int32_t)i, 0};
-        t->begins[(uint8_t)t->added[i].text.s[0]] = true;
-    }
-    trie_build(a, key, t->n_added, &t->added_trie, NULL);
-    t->by_id = arena_new_raw(a, uint32_t, t->n_added);
-    for (size_t i = 0; i < t->n_added; i++) { // insertion sort: they mostly come in order, or in reverse
-        size_t k = i;
-        for (; k && t->added[t->by_id[k - 1]].id > t->added[i].id; k--) t->by_id[k] = t->by_id[k - 1];
-        t->by_id[k] = (uint32_t)i;
-    }
-}
-
-const Added *added_by_id(const Tokenizer *t, int32_t id)
-{
-    size_t lo = 0, hi = t->n_added;
-    while (lo < hi) {
-        size_t mid = (lo + hi) / 2;
-        if (t->added[t->by_id[mid]].id < id) lo = mid + 1;
-        else hi = mid;
-    }
-    return lo < t->n_added && t->added[t->by_id[lo]].id == id ? &t->added[t->by_id[lo]] : NULL;
-}
-
-const Added *added_by_text(const Tokenizer *t, Str text)
-{
-    int32_t at = trie_find(&t->added_trie, text);
-    return at ? &t->added[t->added_trie.node[at].value] : NULL;
-}
-
-bool json_flag(const Json *object, const char *key, bool otherwise)
-{
-    const Json *j = object ? json_get(object, key) : NULL;
-    return j && (j->kind == J_TRUE || j->kind == J_FALSE) ? j->kind == J_TRUE : otherwise;
-}
-
-static Added added_of(const Json *j, Str text, int32_t id, bool flagged)
-{
-    return (Added){.text = text,
-                   .id = id,
-                   .special = flagged && json_flag(j, "special", false),
-                   .lstrip = json_flag(j, "lstrip", false),
-                   .rstrip = json_flag(j, "rstrip", false)};
-}
-
-bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e)
-{
-    const Json *list = config ? json_get(config, "added_tokens_decoder") : NULL;
-    if (!list || list->kind != J_OBJECT) return true;
-    if (list->count > MOST_ADDED)
-        return err_set(e, "%s/tokenizer_config.json: %zu added tokens, at most %d are supported", folder,
-                       list->count, MOST_ADDED);
-    for (const Json *j = list->child; j; j = j->next) {
-        int64_t id = 0;
-        bool ok = j->key.n > 0 && j->key.n < 10;
-        for (size_t i = 0; i < j->key.n && ok; i++) {
-            ok = j->key.s[i] >= '0' && j->key.s[i] <= '9';
-            id = 10 * id + (j->key.s[i] - '0');
-        }
-        Str text = {"", 0};
-        const Json *content = j->kind == J_OBJECT ? json_get(j, "content") : NULL;
-        if (content && content->kind == J_STRING) text = content->text;
-        if (!ok || !text.n)
-            return err_set(
-                e,
-                "%s/tokenizer_config.json: added_tokens_decoder has an entry '%.*s' that is not an id with a "
-                "content",
-                folder, (int)(j->key.n < 40 ? j->key.n : 40), j->key.s);
-        added_put(a, t, added_of(j, text, (int32_t)id, flagged));
-    }
-    return true;
-}
-
-bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path, Err *e)
-{
-    if (list && list->count > MOST_ADDED)
-        return err_at(e, path, list->at, "%zu added tokens, at most %d are supported", list->count,
-                      MOST_ADDED);
-    for (const Json *j = list ? list->child : NULL; j; j = j->next) {
-        const Json *id = json_get(j, "id"), *content = json_get(j, "content");
-        if (!id || !id->is_int || id->i < 0 || id->i >= INT32_MAX || !content || content->kind != J_STRING)
-            return err_at(e, path, j->at, "an added token without an id and a content");
-        added_put(a, t, added_of(j, content->text, (int32_t)id->i, true));
-    }
-    return true;
-}
-
-void added_sizes(Tokenizer *t)
-{
-    t->size = t->ids->count;
-    for (size_t i = 0; i < t->n_added; i++) t->size += vocab_id(t->ids, t->added[i].text) < 0;
-}
-
-int32_t added_special(Arena *a, Tokenizer *t, Str text)
-{
-    if (!text.n) return -1;
-    for (size_t i = 0; i < t->n_added; i++)
-        if (str_eq(t->added[i].text, text)) {
-            t->added[i].special = true;
-            return t->added[i].id;
-        }
-    int32_t id = vocab_id(t->ids, text);
-    if (id < 0) id = (int32_t)t->size++;
-    added_put(a, t, (Added){.text = text, .id = id, .special = true});
-    return id;
-}
-
-bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e)
-{
-    static const char *const keys[] = {"additional_special_tokens", "extra_special_tokens"};
-    for (size_t i = 0; config && i < sizeof keys / sizeof *keys; i++) {
-        const Json *list = json_get(config, keys[i]);
-        if (list && list->count > MOST_ADDED)
-            return err_set(e, "%s/tokenizer_config.json: %zu %s, at most %d are supported", folder,
-                           list->count, keys[i], MOST_ADDED);
-        for (const Json *j = list ? list->child : NULL; j; j = j->next) {
-            const Json *text = j->kind == J_OBJECT ? json_get(j, "content") : j;
-            if (text && text->kind == J_STRING) added_special(a, t, text->text);
-        }
-    }
-    return true;
-}
-
-// The longest added token at s, or NULL.
-static const Added *added_at(const Tokenizer *t, Str s)
-{
-    const Added *best = NULL;
-    uint32_t at = 0;
-    for (size_t i = 0; i < s.n && (at = trie_step(t->added_trie.node, at, (uint8_t)s.s[i])); i++)
-        if (t->added_trie.node[at].value >= 0) best = &t->added[t->added_trie.node[at].value];
-    return best;
-}
-
-static Str strip_left(Str s)
-{
-    for (uint32_t cp; s.n;) {
-        int n = utf8_decode(s.s, s.n, &cp, NULL);
-        if (!n || !is_white_space(cp)) break;
-        s.s += n, s.n -= (size_t)n;
-    }
-    return s;
-}
-
-// The start of the last character of s (not empty).
-static size_t last_character(Str s)
-{
-    size_t i = s.n - 1;
-    while (i > 0 && s.n - i < 4 && ((uint8_t)s.s[i] & 0xC0) == 0x80) i--;
-    return i;
-}
-
-static Str strip_right(Str s)
-{
-    while (s.n) {
-        size_t i = last_character(s);
-        uint32_t cp;
-        if (!utf8_decode(s.s + i, s.n - i, &cp, NULL) || !is_white_space(cp)) break;
-        s.n = i;
-    }
-    return s;
-}
-
-bool cutter_next(Cutter *c, Str *plain, const Added **token)
-{
-    if (c->done) return false;
-    const Tokenizer *t = c->t;
-    *token = NULL;
-    size_t start = c->at, i = start;
-    if (c->keep_text || !t->n_added) i = c->text.n;
-    for (; i < c->text.n; i++)
-        if (t->begins[(uint8_t)c->text.s[i]] && (*token = added_at(t, (Str){c->text.s + i, c->text.n - i})))
-            break;
-    *plain = (Str){c->text.s + start, i - start};
-    c->done = !*token;
-    if (!*token) return true;
-    c->at = i + (*token)->text.n;
-    if ((*token)->lstrip) *plain = strip_right(*plain);
-    if ((*token)->rstrip) c->at = c->text.n - strip_left((Str){c->text.s + c->at, c->text.n - c->at}).n;
-    return true;
-}
-
 // ----------------------------------------------------------------------------------------------- encodings
 
-void encoding_add(EncodingBuilder *b, int32_t id, Str token)
+void encoding_add_at(EncodingBuilder *b, int32_t id, Str token, TokSpan span)
 {
     if (b->out.n == b->cap) {
         size_t cap = b->cap ? 2 * b->cap : 64;
-        int32_t *ids = arena_new_raw(b->arena, int32_t, cap);
-        Str *text = arena_new_raw(b->arena, Str, cap);
+        Encoding more = {arena_new_raw(b->arena, int32_t, cap), arena_new_raw(b->arena, Str, cap),
+                         b->spans ? arena_new_raw(b->arena, TokSpan, cap) : NULL, b->out.n};
         if (b->out.n) {
-            memcpy(ids, b->out.ids, b->out.n * sizeof *ids);
-            memcpy(text, b->out.token, b->out.n * sizeof *text);
+            memcpy(more.ids, b->out.ids, b->out.n * sizeof *more.ids);
+            memcpy(more.token, b->out.token, b->out.n * sizeof *more.token);
+            if (b->spans) memcpy(more.span, b->out.span, b->out.n * sizeof *more.span);
         }
-        b->out.ids = ids, b->out.token = text, b->cap = cap;
+        b->out = more, b->cap = cap;
     }
     b->out.ids[b->out.n] = id;
-    b->out.token[b->out.n++] = token;
+    b->out.token[b->out.n] = token;
+    if (b->spans) b->out.span[b->out.n] = span;
+    b->out.n++;
 }
+
+void encoding_add(EncodingBuilder *b, int32_t id, Str token) { encoding_add_at(b, id, token, (TokSpan){0}); }
 
 void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n)
 {
@@ -366,6 +176,13 @@ bool tok_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *
     return t->kind->encode(a, t, text, o, out, e);
 }
 
+size_t tok_inside(const Encoding *x, size_t bytes)
+{
+    size_t n = 0;
+    while (n < x->n && x->span[n].to <= bytes) n++;
+    return n;
+}
+
 bool tok_decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, TokDecode o, Str *out, Err *e)
 {
     if (!t->kind->decode(a, t, ids, n, o, out, e)) return false;
@@ -375,12 +192,13 @@ bool tok_decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, TokD
 }
 
 const char *tok_kind(const Tokenizer *t) { return t->kind->name; }
-const char *tok_class(const Tokenizer *t) { return t->kind->class_name; }
+const char *tok_class(const Tokenizer *t) { return t->class_name ? t->class_name : t->kind->class_name; }
 size_t tok_size(const Tokenizer *t) { return t->size; }
 int32_t tok_unk(const Tokenizer *t) { return t->unk; }
 int32_t tok_pad(const Tokenizer *t) { return t->pad; }
 int32_t tok_eos(const Tokenizer *t) { return t->eos; }
 int32_t tok_bos(const Tokenizer *t) { return t->bos; }
+const int32_t *tok_before(const Tokenizer *t, size_t *n) { return *n = t->n_before, t->before; }
 int64_t tok_max_length(const Tokenizer *t) { return t->max_length; }
 
 static Str string_of(const Tokenizer *t, const Vocab *v, int32_t id)
@@ -412,6 +230,41 @@ bool is_white_space(uint32_t cp)
     return (cp >= 9 && cp <= 13) || cp == ' ' || cp == 0x85 || cp == 0xA0 || cp == 0x1680 ||
            (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
            cp == 0x3000;
+}
+
+bool json_flag(const Json *object, const char *key, bool otherwise)
+{
+    const Json *j = object ? json_get(object, key) : NULL;
+    return j && (j->kind == J_TRUE || j->kind == J_FALSE) ? j->kind == J_TRUE : otherwise;
+}
+
+Str strip_left(Str s)
+{
+    for (uint32_t cp; s.n;) {
+        int n = utf8_decode(s.s, s.n, &cp, NULL);
+        if (!n || !is_white_space(cp)) break;
+        s.s += n, s.n -= (size_t)n;
+    }
+    return s;
+}
+
+// The start of the last character of s (not empty).
+static size_t last_character(Str s)
+{
+    size_t i = s.n - 1;
+    while (i > 0 && s.n - i < 4 && ((uint8_t)s.s[i] & 0xC0) == 0x80) i--;
+    return i;
+}
+
+Str strip_right(Str s)
+{
+    while (s.n) {
+        size_t i = last_character(s);
+        uint32_t cp;
+        if (!utf8_decode(s.s + i, s.n - i, &cp, NULL) || !is_white_space(cp)) break;
+        s.n = i;
+    }
+    return s;
 }
 
 static bool python_space(uint32_t cp) { return is_white_space(cp) || (cp >= 0x1C && cp <= 0x1F); }

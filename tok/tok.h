@@ -10,12 +10,21 @@
 typedef struct Sentencepiece Sentencepiece;
 typedef struct Tokenizer Tokenizer;
 
+// Which bytes of the text a token stands for. Tokens put before or after a text, and the space that some tokenizers put in
+// front, stand for none (from == to). What a normaliser joins has the bytes of all that it joined.
+typedef struct TokSpan {
+    uint32_t from, to;
+    bool
+        begins; // a word begins with this token: it is the first of what the tokenizer merges by itself, or has U+2581
+} TokSpan;
+
 // Ids of one encoded text; `token[i]` is the raw vocabulary string of ids[i] (for an unknown run in
 // SentencePiece: the normalised text of the run). Strings live as long as the tokenizer or the arena given to
 // the call.
 typedef struct Encoding {
     int32_t *ids;
     Str *token;
+    TokSpan *span; // NULL: this kind of tokenizer does not tell
     size_t n;
 } Encoding;
 
@@ -52,6 +61,8 @@ typedef struct TokDecode {
 Tokenizer *tok_open(Arena *a, const char *folder, Err *e);
 // UTF-8 text to ids with the special tokens of the kind. Fails on invalid UTF-8 (names the byte offset).
 bool tok_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *out, Err *e);
+// How many tokens from the first on lie wholly inside the first `bytes` bytes of the text (x has spans).
+size_t tok_inside(const Encoding *x, size_t bytes);
 // Fails on an id that is not in the vocabulary.
 bool tok_decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, TokDecode o, Str *out, Err *e);
 
@@ -68,6 +79,8 @@ int32_t tok_pad(const Tokenizer *t);
 int32_t tok_eos(const Tokenizer *t);
 int32_t tok_bos(const Tokenizer *t);
 int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
+// The ids that are put before a text (a start token, mostly), unless TokOptions.plain; a view.
+const int32_t *tok_before(const Tokenizer *t, size_t *n);
 
 // The filter of the command line: one JSON object with "text", "text_b64" or "ids" in, one JSON object out
 // (no newline; appended to out). Exactly one of sp and t is not NULL. Other members are copied to the front;

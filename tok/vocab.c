@@ -97,14 +97,7 @@ int32_t vocab_id(const Vocab *v, Str text)
 
 // ------------------------------------------------------------------------------------------------ the file
 
-typedef struct Scan {
-    const char *s;
-    size_t n, at;
-    const char *path;
-    Err *e;
-} Scan;
-
-static bool wrong(const Scan *c, const char *wanted)
+bool scan_wrong(const Scan *c, const char *wanted)
 {
     if (c->at >= c->n)
         return err_at(c->e, c->path, c->at, "the file ends, expected %s; is the download complete?", wanted);
@@ -112,7 +105,7 @@ static bool wrong(const Scan *c, const char *wanted)
                   wanted);
 }
 
-static char skip_space(Scan *c) // returns the next byte, 0 at the end
+char scan_space(Scan *c)
 {
     while (c->at < c->n &&
            (c->s[c->at] == ' ' || c->s[c->at] == '\n' || c->s[c->at] == '\t' || c->s[c->at] == '\r'))
@@ -157,9 +150,8 @@ static int escape(Scan *c, char out[4])
     return utf8_encode(cp, out);
 }
 
-// A string, c->at on its quote. Without escapes it is a view of the file, else it is built in *room (which
-// moves on).
-static bool read_string(Scan *c, char **room, Str *out)
+// Without escapes it is a view of the file, else it is built in room (which moves on).
+bool scan_string(Scan *c, Str *out)
 {
     size_t start = ++c->at;
     while (c->at < c->n && c->s[c->at] != '"' && c->s[c->at] != '\\' && (uint8_t)c->s[c->at] >= 0x20) c->at++;
@@ -167,26 +159,26 @@ static bool read_string(Scan *c, char **room, Str *out)
         *out = (Str){c->s + start, c->at++ - start};
         return true;
     }
-    char *p = *room;
+    char *p = c->room;
     memcpy(p, c->s + start, c->at - start);
     p += c->at - start;
     while (c->at < c->n && c->s[c->at] != '"') {
         char ch = c->s[c->at];
-        if ((uint8_t)ch < 0x20) return wrong(c, "an escaped control character");
+        if ((uint8_t)ch < 0x20) return scan_wrong(c, "an escaped control character");
         c->at++;
         if (ch != '\\') *p++ = ch;
         else {
             char bytes[4];
             int n = escape(c, bytes);
-            if (!n) return wrong(c, "an escape of JSON");
+            if (!n) return scan_wrong(c, "an escape of JSON");
             memcpy(p, bytes, (size_t)n);
             p += n;
         }
     }
-    if (c->at >= c->n) return wrong(c, "the end of a string");
+    if (c->at >= c->n) return scan_wrong(c, "the end of a string");
     c->at++;
-    *out = (Str){*room, (size_t)(p - *room)};
-    *room = p;
+    *out = (Str){c->room, (size_t)(p - c->room)};
+    c->room = p;
     return true;
 }
 
@@ -197,32 +189,32 @@ static bool read_id(Scan *c, int32_t *id)
     while (c->at < c->n && c->s[c->at] >= '0' && c->s[c->at] <= '9' && x < INT32_MAX)
         x = 10 * x + (c->s[c->at++] - '0');
     if (c->at == start || x >= INT32_MAX || (c->s[start] == '0' && c->at > start + 1))
-        return c->at = start, wrong(c, "an id: a whole number from 0, below 2147483647");
+        return c->at = start, scan_wrong(c, "an id: a whole number from 0, below 2147483647");
     *id = (int32_t)x;
     return true;
 }
 
-static bool read_entries(Scan *c, char *room, Vocab *v)
+bool scan_vocab(Scan *c, Vocab *v)
 {
-    if (skip_space(c) != '{') return wrong(c, "'{', an object of strings and ids");
+    if (scan_space(c) != '{') return scan_wrong(c, "'{', an object of strings and ids");
     c->at++;
-    if (skip_space(c) == '}') return c->at++, true;
+    if (scan_space(c) == '}') return c->at++, true;
     for (;;) {
         Str text;
         int32_t id = 0;
-        if (skip_space(c) != '"') return wrong(c, "a string in quotes");
-        if (!read_string(c, &room, &text)) return false;
-        if (skip_space(c) != ':') return wrong(c, "':'");
+        if (scan_space(c) != '"') return scan_wrong(c, "a string in quotes");
+        if (!scan_string(c, &text)) return false;
+        if (scan_space(c) != ':') return scan_wrong(c, "':'");
         c->at++;
-        skip_space(c);
+        scan_space(c);
         if (!read_id(c, &id)) return false;
         if ((size_t)id >= c->n) // entries take six bytes or more each
             return err_at(c->e, c->path, c->at,
                           "id %d in a file of %zu bytes: ids must be nearly without gaps", id, c->n);
         vocab_add(v, text, id);
-        char next = skip_space(c);
+        char next = scan_space(c);
         if (next == '}') return c->at++, true;
-        if (next != ',') return wrong(c, "',' or '}'");
+        if (next != ',') return scan_wrong(c, "',' or '}'");
         c->at++;
     }
 }
@@ -233,12 +225,12 @@ bool vocab_read(Arena *a, const char *path, Vocab *v, Err *e)
     size_t bad;
     if (!file_map(a, path, &file, e) || !file_genuine(path, file, e)) return false;
     if (!utf8_valid(file, &bad)) return err_at(e, path, bad, "not UTF-8");
-    Scan c = {.s = file.s, .n = file.n, .path = path, .e = e};
+    Scan c = {.s = file.s, .n = file.n, .path = path, .room = arena_new_raw(a, char, file.n), .e = e};
     if (str_starts(file, STR_LIT("\xEF\xBB\xBF"))) c.at = 3;
     vocab_init(a, v, file.n / 20);
-    if (!read_entries(&c, arena_new_raw(a, char, file.n), v)) return false;
-    skip_space(&c);
-    if (c.at != c.n) return wrong(&c, "the end of the file");
+    if (!scan_vocab(&c, v)) return false;
+    scan_space(&c);
+    if (c.at != c.n) return scan_wrong(&c, "the end of the file");
     if (v->n > 4 * v->count + 1024)
         return err_set(e, "%s: the largest id is %zu, but there are only %zu entries", path, v->n - 1,
                        v->count);

@@ -1,0 +1,232 @@
+// pretrained.c — which files of a folder make which pipeline: tokenizer.json, or what stands for it.
+//
+// tokenizer.json is the truth where there is one, whatever class tokenizer_config.json names; it has all but the names of
+// the special tokens. Folders without it have a vocabulary only (vocab.json and merges.txt, or SentencePiece's
+// tokenizer.model), and transformers' class says the rest: here it is a few lines of the same JSON.
+//
+// One exception, as transformers 5.23 does it: LlamaTokenizer in a folder of a Llama (or of no model) takes vocabulary, merges,
+// added tokens and post_processor from tokenizer.json, but its own steps, by legacy and add_prefix_space.
+#include "pipeline.h"
+
+#include <string.h>
+
+typedef struct Class {
+    const char *name, *model_types; // between spaces
+    const char *(*steps)(Arena *a, const Json *config);
+    const char *unk, *bos, *eos, *pad, *mask;
+} Class;
+
+// ------------------------------------------------------------------------------------------ steps of the classes
+
+static const char *bytes_steps(Arena *a, const Json *config, const char *normalizer, const char *split)
+{
+    return arena_printf(a,
+                        "{\"normalizer\":%s,\"pre_tokenizer\":{\"type\":\"Sequence\",\"pretokenizers\":[%s{"
+                        "\"type\":\"ByteLevel\","
+                        "\"add_prefix_space\":%s,\"use_regex\":%s}]},\"decoder\":{\"type\":\"ByteLevel\"}}",
+                        normalizer, split, json_flag(config, "add_prefix_space", false) ? "true" : "false",
+                        *split ? "false" : "true");
+}
+
+static const char *gpt2_steps(Arena *a, const Json *config) { return bytes_steps(a, config, "null", ""); }
+
+static const char *neox_steps(Arena *a, const Json *config)
+{
+    return bytes_steps(a, config, "{\"type\":\"NFC\"}", "");
+}
+
+static const char *qwen2_steps(Arena *a, const Json *config)
+{
+    return bytes_steps(
+        a, config, "{\"type\":\"NFC\"}",
+        "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"(?i:'s|'t|'re|'ve|'m|'ll|'d)|"
+        "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?\\\\p{L}+|\\\\p{N}| "
+        "?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|"
+        "\\\\s+(?!\\\\S)|\\\\s+\"}},");
+}
+
+#define MARK "\\u2581"
+#define TO_SPACES                                                                                            \
+    "{\"type\":\"Replace\",\"pattern\":{\"String\":\"" MARK                                                  \
+    "\"},\"content\":\" \"},{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"}"
+
+static const char *llama_steps(Arena *a, const Json *config)
+{
+    bool prefix = json_flag(config, "add_prefix_space", true), legacy = json_flag(config, "legacy", false);
+    return arena_printf(a,
+                        "{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"" MARK
+                        "\",\"prepend_scheme\":\"%s\","
+                        "\"split\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" TO_SPACES "%s]},"
+                        "\"model\":{\"byte_fallback\":true,\"fuse_unk\":true}}",
+                        !prefix  ? "never\",\"add_prefix_space\":false,\"x\":\""
+                        : legacy ? "always"
+                                 : "first",
+                        prefix ? ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}" : "");
+}
+
+static const char *gemma_steps(Arena *a, const Json *config)
+{
+    (void)a, (void)config;
+    return "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"String\":\" \"},\"content\":\"" MARK "\"},"
+           "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" TO_SPACES "]},"
+           "\"model\":{\"byte_fallback\":true,\"fuse_unk\":true,\"unk_token\":\"<unk>\"}}";
+}
+
+#define END "<|endoftext|>"
+static const Class classes[] = {
+    {"GPT2Tokenizer", " gpt2 opt gpt_neo gptj phi starcoder2 ", gpt2_steps, END, END, END, NULL, NULL},
+    {"LlamaTokenizer", " llama mistral mixtral ", llama_steps, "<unk>", "<s>", "</s>", NULL, NULL},
+    {"Qwen2Tokenizer", " qwen2 qwen3 ", qwen2_steps, END, NULL, END, END, NULL},
+    {"GPTNeoXTokenizer", " gpt_neox ", neox_steps, END, END, END, "<|padding|>", NULL},
+    {"GemmaTokenizer", " gemma gemma2 gemma3 gemma3_text ", gemma_steps, "<unk>", "<bos>", "<eos>", "<pad>",
+     "<mask>"},
+};
+enum { CLASSES = sizeof classes / sizeof *classes, GPT2 = 0, LLAMA = 1 };
+
+static const Class *class_named(Str name)
+{
+    for (size_t i = 0; i < CLASSES; i++)
+        if (str_is(name, classes[i].name)) return &classes[i];
+    return NULL;
+}
+
+static const Class *class_of_type(const char *type)
+{
+    char word[64];
+    if (strlen(type) > sizeof word - 3 || strchr(type, ' ')) return NULL;
+    word[0] = ' ';
+    strcpy(word + 1, type);
+    strcat(word, " ");
+    for (size_t i = 0; i < CLASSES; i++)
+        if (strstr(classes[i].model_types, word)) return &classes[i];
+    return NULL;
+}
+
+// ----------------------------------------------------------------------------------------------------- tokenizer.model
+
+// All ways to cut a piece into two others, shortest left part first; called for the pieces by rising id.
+// Counts only if m is NULL. This is how transformers makes merges of a SentencePiece model: ordered by the id of what they
+// make, not by score, so that "a  b" is split otherwise than by SentencePiece.
+static size_t splits(const Vocab *v, Str piece, int32_t id, Merges *m)
+{
+    size_t n = 0;
+    for (size_t i = char_width(piece.s[0], piece.n); i < piece.n; i += char_width(piece.s[i], piece.n - i)) {
+        int32_t left = vocab_id(v, (Str){piece.s, i}), right = vocab_id(v, (Str){piece.s + i, piece.n - i});
+        if (left < 0 || right < 0) continue;
+        if (m) merges_add(m, left, right, id);
+        n++;
+    }
+    return n;
+}
+
+static bool read_model(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Err *e)
+{
+    Str bytes;
+    Sentencepiece *sp = arena_new(a, Sentencepiece, 1);
+    if (!file_map(a, path, &bytes, e) || !spm_parse(a, bytes, path, sp, e)) return false;
+    if (sp->type != BPE) return err_set(e, "%s: not a BPE model, as Llama's and Gemma's are", path);
+    vocab_init(a, &p->vocab, sp->n);
+    for (size_t i = 0; i < sp->n; i++) {
+        const Piece *piece = &sp->piece[i];
+        vocab_add(&p->vocab, piece->text, (int32_t)i);
+        if (piece->kind == CONTROL || piece->kind == USER_DEFINED)
+            added_put(a, t,
+                      (Added){.text = piece->text, .id = (int32_t)i, .special = piece->kind == CONTROL});
+    }
+    vocab_done(&p->vocab);
+    size_t n = 0;
+    for (size_t i = 0; i < sp->n; i++) n += splits(&p->vocab, sp->piece[i].text, (int32_t)i, NULL);
+    merges_init(a, &p->merges, n);
+    for (size_t i = 0; i < sp->n; i++) splits(&p->vocab, sp->piece[i].text, (int32_t)i, &p->merges);
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------------------ the folder
+
+static bool matches(const char *folder, Str class, const char *model_type)
+{
+    if (folder_has(folder, "tokenizer.json")) return true;
+    if (class.n) return class_named(class) != NULL;
+    return class_of_type(model_type) ||
+           (folder_has(folder, "vocab.json") && folder_has(folder, "merges.txt")) ||
+           folder_has(folder, "tokenizer.model");
+}
+
+static bool class_steps(Arena *a, Pipeline *p, const Class *class, const Json *config, Err *e)
+{
+    const char *text = class->steps(a, config);
+    const Json *top = json_parse(a, str_of(text), class->name, e);
+    return top && pipeline_steps(a, p, top, class->name, e);
+}
+
+static bool holds(Str text, const char *word) { return memmem(text.s, text.n, word, strlen(word)) != NULL; }
+
+// From tokenizer.json; class is NULL if none is named that is known here.
+static bool open_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, const Class *class,
+                      const char *type, const Json *config, Err *e)
+{
+    Str text;
+    if (!file_map(a, path, &text, e) || !file_genuine(path, text, e)) return false;
+    bool own =
+        class == &classes[LLAMA] && (!*type || strcmp(type, "llama") == 0) && !holds(text, "\"ByteLevel\"");
+    return (!own || class_steps(a, p, class, config, e)) && pipeline_json(a, t, p, path, text, !own, e);
+}
+
+static bool open_files(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, const Class *class,
+                       const Json *config, Err *e)
+{
+    bool model = !folder_has(folder, "vocab.json") &&
+                 (class == &classes[LLAMA] || folder_has(folder, "tokenizer.model"));
+    if (model && !read_model(a, t, p, in_folder(a, folder, "tokenizer.model"), e)) return false;
+    if (!model && !vocab_read(a, in_folder(a, folder, "vocab.json"), &p->vocab, e)) return false;
+    if (!model && !merges_read(a, in_folder(a, folder, "merges.txt"), &p->vocab, &p->merges, e)) return false;
+    return class_steps(a, p, class, config, e);
+}
+
+// add_bos_token and add_eos_token, unless tokenizer.json has said it all.
+static void affixes_from_config(Tokenizer *t, const Json *config)
+{
+    if (t->has_template) return;
+    if (json_flag(config, "add_bos_token", false) && t->bos >= 0) t->before[t->n_before++] = t->bos;
+    if (json_flag(config, "add_eos_token", false) && t->eos >= 0) t->after[t->n_after++] = t->eos;
+}
+
+static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
+{
+    Pipeline *p = arena_new(a, Pipeline, 1);
+    const Class *class = class_named(t->class_wanted);
+    bool json = folder_has(folder, "tokenizer.json");
+    if (!class && !t->class_stated) class = class_of_type(t->model_type);
+    t->class_name = class ? class->name : "TokenizersBackend";
+    if (!json && !class) class = &classes[folder_has(folder, "vocab.json") ? GPT2 : LLAMA];
+    if (!json) t->class_name = class->name;
+    t->ids = t->strings = &p->vocab;
+    if (!(json ? open_json(a, t, p, in_folder(a, folder, "tokenizer.json"), class, t->model_type, config, e)
+               : open_files(a, t, p, folder, class, config, e)))
+        return NULL;
+    if (!added_from_config(a, t, config, true, folder, e)) return NULL;
+    added_sizes(t);
+    static const Class none = {0};
+    if (!class) class = &none;
+    t->unk = added_named(a, t, config, "unk_token", class->unk);
+    t->bos = added_named(a, t, config, "bos_token", class->bos);
+    t->eos = added_named(a, t, config, "eos_token", class->eos);
+    t->pad = added_named(a, t, config, "pad_token", class->pad);
+    added_named(a, t, config, "mask_token", class->mask);
+    added_named(a, t, config, "sep_token", NULL);
+    added_named(a, t, config, "cls_token", NULL);
+    if (!added_lists(a, t, config, folder, e)) return NULL;
+    affixes_from_config(t, config);
+    return pipeline_done(a, t, p, e) ? p : NULL;
+}
+
+const TokKind tokkind_pretrained = {
+    .name = "pretrained",
+    .class_name = "TokenizersBackend",
+    .summary = "tokenizer.json; vocab.json and merges.txt (GPT-2, OPT, Qwen); tokenizer.model (Llama, Gemma)",
+    .never_cleans = true,
+    .matches = matches,
+    .open = open,
+    .encode = pipeline_encode,
+    .decode = pipeline_decode,
+};
