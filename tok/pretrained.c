@@ -177,6 +177,8 @@ static bool open_files(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, 
 {
     bool model = !folder_has(folder, "vocab.json") &&
                  (class == &classes[LLAMA] || folder_has(folder, "tokenizer.model"));
+    static const char *const needed[2][3] = {{"vocab.json", "merges.txt"}, {"tokenizer.model"}};
+    if (!folder_has_all(a, folder, needed[model], e)) return false;
     if (model && !read_model(a, t, p, in_folder(a, folder, "tokenizer.model"), e)) return false;
     if (!model && !vocab_read(a, in_folder(a, folder, "vocab.json"), &p->vocab, e)) return false;
     if (!model && !merges_read(a, in_folder(a, folder, "merges.txt"), &p->vocab, &p->merges, e)) return false;
