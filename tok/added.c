@@ -116,6 +116,21 @@ bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path,
     return true;
 }
 
+void added_number(Arena *a, Tokenizer *t, int32_t next)
+{
+    Added *v = t->added, *sorted = arena_new_raw(a, Added, t->n_added);
+    for (size_t i = 0; i < t->n_added; i++) { // insertion sort: they mostly come in order
+        size_t k = i;
+        for (; k && sorted[k - 1].id > v[i].id; k--) sorted[k] = sorted[k - 1];
+        sorted[k] = v[i];
+    }
+    for (size_t i = 0; i < t->n_added; i++) {
+        int32_t id = vocab_id(t->ids, sorted[i].text);
+        sorted[i].id = id >= 0 ? id : next++;
+    }
+    if (t->n_added) memcpy(v, sorted, t->n_added * sizeof *v);
+}
+
 void added_sizes(Tokenizer *t)
 {
     t->size = t->ids->count;

@@ -50,6 +50,7 @@ typedef struct Added {
     bool lstrip, rstrip; // also eats white space on that side
     bool single_word;    // not inside a word
     bool normalized;     // looked for in the normalised text (pipeline.h); others in the text as it is
+    Str shown;           // then its string among tokens and for decoding: the normalised text
 } Added;
 
 typedef struct AddedSet { // some of a tokenizer's added tokens
@@ -107,6 +108,9 @@ bool added_from_json(Arena *a, Tokenizer *t, const Json *list, const char *path,
 int32_t added_special(Arena *a, Tokenizer *t, Str text);
 // The lists additional_special_tokens and extra_special_tokens of tokenizer_config.json.
 bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e);
+// The tokenizers library takes added tokens in the order of their ids, and gives those that the vocabulary lacks the next
+// free ones from `next` on, whatever was stated.
+void added_number(Arena *a, Tokenizer *t, int32_t next);
 void added_sizes(Tokenizer *t); // sets t->size from the vocabulary and what was added
 
 // Walks a text: each call gives the plain stretch before the next added token (may be empty) and that token,

@@ -355,7 +355,8 @@ bool pipeline_normalize(Arena *a, const Pipeline *p, Str text, Str *out)
 
 static void add_token(Job *j, const Added *token, Span span)
 {
-    encoding_add_at(&j->out, token->id, token->text, (TokSpan){span.from, span.to, true});
+    encoding_add_at(&j->out, token->id, token->shown.n ? token->shown : token->text,
+                    (TokSpan){span.from, span.to, true});
 }
 
 static void encode_stretch(Job *j, Text t)

@@ -10,6 +10,7 @@ enum { NESTED = 8 };
 
 typedef struct Read {
     Arena *a;
+    Tokenizer *t; // NULL: only steps are read
     Pipeline *p;
     const char *path;
     Err *e;
@@ -278,12 +279,6 @@ bool pipeline_steps(Arena *a, Pipeline *p, const Json *top, const char *path, Er
 
 // -------------------------------------------------------------------------------------------- the post-processor
 
-typedef struct Around {
-    Tokenizer *t;
-    int32_t before[4], after[4];
-    size_t n_before, n_after;
-} Around;
-
 static bool put_ids(const Read *r, const Json *where, const Json *ids, int32_t *list, size_t *n)
 {
     for (const Json *j = ids->child; j; j = j->next) {
@@ -294,7 +289,7 @@ static bool put_ids(const Read *r, const Json *where, const Json *ids, int32_t *
     return true;
 }
 
-static bool read_template(const Read *r, const Json *post, Around *w)
+static bool read_template(const Read *r, const Json *post, Tokenizer *t)
 {
     const Json *single = member(post, "single"), *named = member(post, "special_tokens");
     bool text = false;
@@ -314,7 +309,7 @@ static bool read_template(const Read *r, const Json *post, Around *w)
         while (token && !str_eq(token->key, id->text)) token = token->next;
         const Json *ids = member(token, "ids");
         if (!ids || ids->kind != J_ARRAY) return WRONG(r, j, "post_processor names a token without ids");
-        if (!put_ids(r, j, ids, text ? w->after : w->before, text ? &w->n_after : &w->n_before)) return false;
+        if (!put_ids(r, j, ids, text ? t->after : t->before, text ? &t->n_after : &t->n_before)) return false;
     }
     return text ? true : WRONG(r, single, "TemplateProcessing: single must have the text, A, once");
 }
@@ -330,33 +325,16 @@ static bool read_pair(const Read *r, const Json *post, const char *key, int32_t 
     return true;
 }
 
-// What this processor puts goes around what those before it have put.
-static bool put_around(const Read *r, const Json *j, Tokenizer *t, const Around *w)
-{
-    enum { ROOM = sizeof t->before / sizeof *t->before };
-    if (t->n_before + w->n_before > ROOM || t->n_after + w->n_after > ROOM)
-        return WRONG(r, j, "post_processor: expected ids, and at most %d on each side of a text", ROOM);
-    memmove(t->before + w->n_before, t->before, t->n_before * sizeof *t->before);
-    memcpy(t->before, w->before, w->n_before * sizeof *t->before);
-    memcpy(t->after + t->n_after, w->after, w->n_after * sizeof *t->after);
-    t->n_before += w->n_before, t->n_after += w->n_after;
-    return true;
-}
-
-typedef struct ReadPost { // a Read that also knows the tokenizer
-    Read read;
-    Tokenizer *t;
-} ReadPost;
-
 static bool one_post(Read *r, const Json *j, Str type)
 {
-    Tokenizer *t = ((ReadPost *)(void *)r)->t;
-    Around w = {.t = t};
+    Tokenizer *t = r->t;
     if (str_is(type, "ByteLevel")) return true; // moves offsets only
-    if (str_is(type, "TemplateProcessing")) return read_template(r, j, &w) && put_around(r, j, t, &w);
+    if (t->n_before || t->n_after)
+        return WRONG(r, j, "post_processor: %.*s around another is not known here", shown(type), type.s);
+    if (str_is(type, "TemplateProcessing")) return read_template(r, j, t);
     if (str_is(type, "RobertaProcessing")) {
-        w.n_before = w.n_after = 1;
-        return read_pair(r, j, "cls", w.before) && read_pair(r, j, "sep", w.after) && put_around(r, j, t, &w);
+        t->n_before = t->n_after = 1;
+        return read_pair(r, j, "cls", t->before) && read_pair(r, j, "sep", t->after);
     }
     return WRONG(
         r, j,
@@ -509,17 +487,13 @@ static bool check_added(const Read *r, const Tokenizer *t)
                            "%s: the added token '%.*s' has id %d, expected %d (its vocabulary entry, or the "
                            "next free id)",
                            r->path, shown(s), s.s, t->added[i].id, id);
-        if (s.n > LONGEST_ADDED)
-            return err_set(r->e, "%s: the added token '%.*s...' has %zu bytes, at most %d are supported",
-                           r->path, shown(s), s.s, s.n, LONGEST_ADDED);
     }
     return true;
 }
 
 bool pipeline_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Str text, bool steps, Err *e)
 {
-    ReadPost post = {{.a = a, .p = p, .path = path, .e = e}, t};
-    Read *r = &post.read;
+    Read read = {.a = a, .t = t, .p = p, .path = path, .e = e}, *r = &read;
     Large l = {.r = r, .rest = {.arena = a}};
     size_t bad;
     if (!utf8_valid(text, &bad)) return err_at(e, path, bad, "not UTF-8");
@@ -569,10 +543,16 @@ bool pipeline_done(Arena *a, Tokenizer *t, Pipeline *p, Err *e)
     size_t n_raw = 0, n_normal = 0;
     for (size_t i = 0; i < t->n_added; i++) {
         TrieKey key = {t->added[i].text, (int32_t)i, 0};
+        if (key.text.n > LONGEST_ADDED)
+            return err_set(e, "the added token '%.*s...' has %zu bytes, at most %d are supported",
+                           shown(key.text), key.text.s, key.text.n, LONGEST_ADDED);
         if (!t->added[i].normalized) raw[n_raw++] = key;
         else if (!pipeline_normalize(a, p, key.text, &key.text))
             return err_set(e, "an added token takes the normalizers too long");
-        else if (key.text.n) normal[n_normal++] = key;
+        else if (key.text.n) {
+            t->added[i].shown = key.text;
+            normal[n_normal++] = key;
+        }
     }
     if (n_raw) added_set(a, &p->raw, raw, n_raw);
     if (n_normal) added_set(a, &p->normal, normal, n_normal);

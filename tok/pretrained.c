@@ -206,7 +206,9 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     if (!(json ? open_json(a, t, p, in_folder(a, folder, "tokenizer.json"), class, t->model_type, config, e)
                : open_files(a, t, p, folder, class, config, e)))
         return NULL;
-    if (!added_from_config(a, t, config, true, folder, e)) return NULL;
+    // without a list of its own, tokenizer_config.json has only what older files say, and tokenizer.json knows better
+    if ((t->added_stated || !json) && !added_from_config(a, t, config, true, folder, e)) return NULL;
+    added_number(a, t, (int32_t)p->vocab.count);
     added_sizes(t);
     static const Class none = {0};
     if (!class) class = &none;

@@ -132,24 +132,6 @@ static void index_entries(Arena *a, T5 *m, const Entries *entries)
     }
 }
 
-// The tokenizers library takes added tokens in the order of their ids, and gives those that the vocabulary lacks the next
-// free ones, whatever was stated.
-static void number(Arena *a, Tokenizer *t, const T5 *m)
-{
-    Added *v = t->added, *sorted = arena_new_raw(a, Added, t->n_added);
-    for (size_t i = 0; i < t->n_added; i++) { // insertion sort: they mostly come in order
-        size_t k = i;
-        for (; k && sorted[k - 1].id > v[i].id; k--) sorted[k] = sorted[k - 1];
-        sorted[k] = v[i];
-    }
-    int32_t next = (int32_t)m->n;
-    for (size_t i = 0; i < t->n_added; i++) {
-        int32_t id = vocab_id(&m->vocab, sorted[i].text);
-        sorted[i].id = id >= 0 ? id : next++;
-    }
-    if (t->n_added) memcpy(v, sorted, t->n_added * sizeof *v);
-}
-
 static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
 {
     T5 *m = arena_new(a, T5, 1);
@@ -170,7 +152,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     t->ids = t->strings = &m->vocab;
     if (!added_from_config(a, t, config, true, folder, e)) return NULL;
     if (!t->added_stated && !added_from_json(a, t, m->added, path, e)) return NULL;
-    number(a, t, m);
+    added_number(a, t, (int32_t)m->n);
     added_sizes(t);
     t->unk = added_special(a, t, special_text(config, "unk_token", "<unk>"));
     t->eos = added_special(a, t, special_text(config, "eos_token", "</s>"));

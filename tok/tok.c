@@ -100,7 +100,7 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     if (!folder_object(a, folder, "tokenizer_config.json", &config, e)) return NULL;
     if (!folder_object(a, folder, "config.json", &model, e)) return NULL;
     Str class = string_at(config, "tokenizer_class");
-    bool stated = class.n > 0;
+    bool named = class.n > 0;
     if (str_ends(class, STR_LIT("Fast"))) class.n -= 4; // the same tokenizer under its older name
     static const char *const any[] = {"PreTrainedTokenizer", "TokenizersBackend"}; // names that say nothing
     if (str_is(class, any[0]) || str_is(class, any[1])) class.n = 0;
@@ -123,7 +123,7 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     Tokenizer *t = arena_new(a, Tokenizer, 1);
     *t = (Tokenizer){.kind = kind,
                      .class_wanted = class,
-                     .class_stated = stated,
+                     .class_stated = named,
                      .model_type = type,
                      .unk = -1,
                      .pad = -1,
@@ -204,7 +204,7 @@ int64_t tok_max_length(const Tokenizer *t) { return t->max_length; }
 static Str string_of(const Tokenizer *t, const Vocab *v, int32_t id)
 {
     const Added *added = added_by_id(t, id);
-    if (added) return added->text;
+    if (added) return added->shown.n ? added->shown : added->text;
     return id >= 0 && (size_t)id < v->n && v->text[id].s ? v->text[id] : (Str){"", 0};
 }
 
