@@ -3,28 +3,43 @@
 #   make          ./inseq                          make test     all tests (last line: N passed, N failed)
 #   make demo     a heatmap, nothing downloaded    make check    format, warnings, sanitizers, arrows, tables
 #   make bench    speed against limits and peers   make fuzz     each reader for a minute
-#   make golden   remake golden data (Python)      make install  PREFIX and DESTDIR respected
+#   make golden   remake golden data (Python)      make install  PREFIX and DESTDIR respected; make uninstall
 #
-# SAN=1 builds with sanitizers, FAULTS=1 with the n-th-fault hook, CROSS=aarch64-linux-gnu- for another machine,
-# CC=musl-gcc with musl; each has its own folder under build/.
+# V=1 shows the commands. WERROR=1 makes warnings errors, SAN=1 builds with sanitizers, FAULTS=1 with the n-th-fault
+# hook, CROSS=aarch64-linux-gnu- for another machine, CC=musl-gcc with musl; each has its own folder under build/.
 
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CROSS   ?=
 cc      := $(CROSS)$(CC)
 MACHINE := $(shell $(cc) -dumpmachine)
 ISAS    := $(if $(findstring x86_64,$(MACHINE)),avx512 avx2 scalar,$(if $(findstring aarch64,$(MACHINE)),neon scalar,scalar))
-B       := build/$(if $(CROSS),$(patsubst %-,%,$(CROSS))-)$(notdir $(CC))$(if $(SAN),-san)$(if $(FAULTS),-faults)
+B       := build/$(if $(CROSS),$(patsubst %-,%,$(CROSS))-)$(notdir $(CC))$(if $(SAN),-san)$(if $(FAULTS),-faults)$(if $(WERROR),-werror)
 VERSION := 0.1.0
+PREFIX  ?= /usr/local
 
-WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
+WARN    := -Wall -Wextra $(if $(WERROR),-Werror) -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes
 CFLAGS  ?= -O2 -g
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FLAGS   := -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -ffp-contract=off -fno-math-errno \
-           -fno-unsafe-math-optimizations -ffile-prefix-map=$(CURDIR)=. -MMD -MP -pthread \
+HARDEN  := -fPIE -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+FLAGS   := -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) $(HARDEN) -ffp-contract=off -fno-math-errno \
+           -fno-unsafe-math-optimizations '-ffile-prefix-map=$(CURDIR)=.' -MMD -MP -pthread \
            $(if $(SAN),$(SANITIZE)) $(if $(FAULTS),-DFAULTS)
-LDFLAGS := $(if $(SAN),$(SANITIZE),-static) -pthread -Wl,--build-id=none
+export PWD := $(CURDIR)   # what compilers call this folder, when it is reached by a link too
+
+# A static program at an address of its own where the toolchain can make one: by itself, or from musl-gcc's parts.
+static  := -static-pie
+musl    := -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text -l:rcrt1.o -l:crti.o -l:crtn.o
+can      = $(shell mkdir -p $B; echo 'int main(void){return 0;}' | $(cc) -fPIE $1 -x c - -o $B/can 2>/dev/null && \
+           ! readelf -l $B/can | grep -q INTERP && echo yes)
+STATIC  := $(if $(SAN),$(SANITIZE) -pie,$(or $(if $(call can,$(static)),$(static)),$(if $(call can,$(musl)),$(musl)),-static))
+LINK    := $(cc) $(STATIC) -pthread -Wl,--build-id=none,-z,relro,-z,now,-z,noexecstack
 UTF8PROC ?= -l:libutf8proc.a
 LDLIBS  := $(UTF8PROC) -lm
+
+# Its date and name are in the program: of the commit that git or, in an archive that git made, a file tells.
+COMMIT  := $(shell { git --git-dir=.git log -1 --format='%cs %H' 2>/dev/null || grep '^[0-9]' tools/commit || \
+           echo unknown; } | cut -c1-23)
+$(shell mkdir -p $B; echo '$(COMMIT)' | cmp -s - $B/commit || echo '$(COMMIT)' >$B/commit)
 
 fast := $(if $(SAN),-O1 -g0,-O3) # sanitized, the tiles would take gcc minutes
 isa_avx512 := $(fast) -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
@@ -32,37 +47,42 @@ isa_avx2   := $(fast) -mavx2 -mfma -mf16c
 isa_neon   := $(fast)
 isa_scalar := -Og   # for correctness, not speed
 
-SRC  := $(filter-out tensor/kern.c,$(wildcard tensor/*.c nn/*.c nn/*/*.c tok/*.c attr/*.c attr/*/*.c))
+SRC  := $(filter-out tensor/kern.c,$(sort $(wildcard tensor/*.c nn/*.c nn/*/*.c tok/*.c attr/*.c attr/*/*.c)))
 OBJ  := $(SRC:%.c=$(B)/%.o) $(ISAS:%=$(B)/tensor/kern_%.o)
-TEST := $(patsubst %.c,$(B)/%.o,$(wildcard test/*.c))
+TEST := $(patsubst %.c,$(B)/%.o,$(sort $(wildcard test/*.c)))
+
+silent := $(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS))))
+says = $(if $(V),,@$(if $(silent),,echo '  $1  $(@:build/%=%)';))
 
 ifeq ($(SAN)$(FAULTS)$(CROSS),)
 all: inseq
 inseq: $(B)/inseq
-	cp $< $@
+	$(call says,CP) cp $< $@
 else
 all: $(B)/inseq
 endif
 
 $(B)/inseq: $(B)/inseq.o $(OBJ)
-	$(cc) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/run: $(TEST) $(OBJ)
-	$(cc) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 TRAINER := $(patsubst %,$(B)/tools/%.o,train grammar vocabulary sha256)
 $(B)/train: $(TRAINER) $(filter-out $(B)/nn/demo.o,$(OBJ))
-	$(cc) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/nn/demo.o: $(wildcard nn/demo/*/*)     # taken in by the assembler
+$(B)/attr/commands/about.o: $(B)/commit LICENSE NOTICE
+$(B)/attr/commands/about.o: FLAGS += -DCOMMIT='"$(COMMIT)"' -DMACHINE='"$(MACHINE)"'
 
-$(B)/tensor/kern_%.o: tensor/kern.c
+$(B)/tensor/kern_%.o: tensor/kern.c Makefile
 	@mkdir -p $(@D)
-	$(cc) $(FLAGS) $(CFLAGS) $(isa_$*) -DISA=$* -c -o $@ $<
+	$(call says,CC) $(cc) $(CPPFLAGS) $(CFLAGS) $(FLAGS) $(isa_$*) -DISA=$* -c -o $@ $<
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(cc) $(FLAGS) $(CFLAGS) -c -o $@ $<
+	$(call says,CC) $(cc) $(CPPFLAGS) $(CFLAGS) $(FLAGS) -c -o $@ $<
 
 test: inseq                                # the tests run in the build whose n-th allocation or I/O call can fail
 	@$(MAKE) --no-print-directory FAULTS=1 tests
@@ -90,21 +110,27 @@ golden:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-$(B)/inseq.1: inseq
-	./inseq help --man > $@
+$(B)/inseq.1.gz: inseq
+	$(call says,MAN) ./inseq help --man | gzip -9n >$@
 
-install: inseq $(B)/inseq.1
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 inseq $(DESTDIR)$(PREFIX)/bin/inseq
-	install -d $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 $(B)/inseq.1 $(DESTDIR)$(PREFIX)/share/man/man1/inseq.1
-PREFIX ?= /usr/local
+to = $(DESTDIR)$(PREFIX)
+install: inseq $(B)/inseq.1.gz
+	$(call says,INSTALL) install -D -m 755 -s --strip-program=$(CROSS)strip inseq "$(to)/bin/inseq"
+	@install -D -m 644 $(B)/inseq.1.gz "$(to)/share/man/man1/inseq.1.gz"
+	@install -D -m 644 -t "$(to)/share/doc/inseq" LICENSE NOTICE README CHANGELOG.md
+uninstall:
+	rm -f "$(to)/bin/inseq" "$(to)/share/man/man1/inseq.1.gz"
+	rm -rf "$(to)/share/doc/inseq"
 
 clean:
 	rm -rf build inseq
 
 .SUFFIXES:
+.DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0) # all cores, if nothing else is said
+MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
+endif
 
-.PHONY: all test tests check demo demo-model bench fuzz golden format install clean
+.PHONY: all test tests check demo demo-model bench fuzz golden format install uninstall clean
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)

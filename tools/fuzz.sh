@@ -9,6 +9,7 @@
 # A room that does not compile keeps only those targets from linking that need it. Another clang: CC=clang-16.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+unset MAKEFLAGS MFLAGS MAKELEVEL
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 CC=${CC:-clang}
@@ -23,7 +24,7 @@ rooms=$(for f in tensor/*.c tok/*.c nn/*.c nn/*/*.c attr/*.c attr/*/*.c; do [ -f
     aarch64*) rooms="$rooms $B/tensor/kern_neon.o $B/tensor/kern_scalar.o" ;;
     *) rooms="$rooms $B/tensor/kern_scalar.o" ;;
 esac
-make -s -k -j2 CC="$CC" SAN=1 B=$B CFLAGS="$flags" $rooms >$B/make.log 2>&1 ||
+make -s -k CC="$CC" SAN=1 B=$B CFLAGS="$flags" $rooms >$B/make.log 2>&1 ||
     { echo "some rooms do not compile, see $B/make.log:"; grep -m 5 'error:' $B/make.log; }
 rm -f $B/rooms.a
 ar rcs $B/rooms.a $(for o in $rooms; do [ -f "$o" ] && echo "$o"; done) || exit 1
