@@ -47,11 +47,14 @@ static void usage(FILE *to)
                 "probability \\\n"
                 "      -i \"The nurse went to the hospital.\" --viz_path heatmap.html\n\n");
     for (size_t i = 0; i < n; i++) fprintf(to, "  inseq %-10s %s\n", command[i]->name, command[i]->summary);
-    fprintf(to, "\n'inseq demo' is the place to start; 'inseq COMMAND --help' lists a command's options. A "
-                "model (-m)\n"
-                "is a checkpoint folder as the Hugging Face Hub lays it out, the name of one in the Hub's "
-                "local cache,\n"
-                "or one inside this program, such as demo/en-nl.\n");
+    fprintf(
+        to,
+        "\n'inseq demo' is the place to start; 'inseq COMMAND --help' lists a command's options. A "
+        "model (-m)\n"
+        "is a checkpoint folder as the Hugging Face Hub lays it out, the name of one in the Hub's "
+        "local cache,\n"
+        "or one inside this program, such as demo/en-nl. 'inseq --version' and 'inseq --license' tell of the "
+        "program.\n");
 }
 
 static int command_help(Arena *a, const Command *c)
@@ -123,12 +126,8 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
     const Option *options = args_options(&n_options);
     const char *word = argv[1], **names = arena_new(arena, const char *, n);
     bool help = !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
-    if (!strcmp(word, "--version")) {
-        Err e = {0};
-        bool ok = cpu_select(NULL, &e);
-        printf("inseq " VERSION " (%s)\n", ok ? cpu_isa() : e.text);
-        return 0;
-    }
+    if (!strcmp(word, "--version")) return cmd_version();
+    if (!strcmp(word, "--license")) return cmd_license();
     if (help && argc < 3) return usage(stdout), 0;
     if (help && !strcmp(argv[2], "--man")) return manual(arena);
     if (help) word = argv[2];
@@ -185,6 +184,6 @@ int main(int argc, char **argv)
     int code = run(everything, argc, argv, NULL);
     pool_stop();
     arena_free(everything);
-    if (fflush(stdout) && !code) code = cmd_no_output();
+    if ((fflush(stdout) || ferror(stdout)) && !code) code = cmd_no_output();
     return code;
 }

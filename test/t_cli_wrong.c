@@ -251,7 +251,8 @@ TEST(cli_full_disk)
                                            {"list"},
                                            {"--help"},
                                            {"attribute", "--help"},
-                                           {"--version"}};
+                                           {"--version"},
+                                           {"--license"}};
     if (access("/dev/full", W_OK)) return (void)CHECK(true);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         Run r = run_with(A, &(Setup){.out = "/dev/full"}, words[i]);

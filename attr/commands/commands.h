@@ -95,3 +95,8 @@ bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOption
 size_t cmd_batch_scores(const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch, size_t n,
                         Bar *bar, Sequence *out);
 void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t n, Attribution *t);
+
+// ------------------------------------------------------------------------------------------ the program (about.c)
+
+int cmd_version(void); // --version: of what was it built, and how does it run here
+int cmd_license(void); // --license: LICENSE and NOTICE
