@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # inseq: one static binary, nothing linked but libc, libm and utf8proc.
 #
 #   make          ./inseq                          make test     all tests (last line: N passed, N failed)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // inseq.c — main: which command, help, the man page, signals, exit codes. The commands are in attr/commands/.
 //
 // Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 the input is wrong, 2 usage,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // args.c — the arguments of a method as it reads them: by the library's names, with defaults and ranges.
 #include "run.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attr.h — what an attribution is, how it is made smaller (aggregated), and how it is shown and saved.
 //
 // The names are Inseq's (FeatureAttributionOutput and friends), so that files and scripts carry over.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attribute.c — attr_run: a forward pass for all sentences and steps, step functions on its logits, then the method and,
 // if asked for, how faithful its scores are.
 #include "results/aggregate.h"

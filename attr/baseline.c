@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // baseline.c — what "nothing" is for methods that compare with it: the unknown word's embedding in every row,
 // but the end token and the start token of a target stay what they are (semantics 3.1). And the check that
 // sums come out right.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bench.c — how near this machine's limits a run comes (design: limit = what the shapes need / what the machine can do).
 //
 //   attribution   multiply-adds: encoder parameters x S x T, decoder parameters x T(T+1)/2, vocabulary x D x T for the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // describe.c — the `info` of a result file: which model, method, texts and arguments it was made with, under Inseq's keys.
 #include "run.h"
 

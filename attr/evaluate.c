@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // evaluate.c — how faithful is an attribution: what becomes of each step when the tokens that it calls important are
 // taken away, and when only they are left. DeYoung et al. 2020 (ERASER), arXiv:1911.03429; Samek et al. 2017,
 // arXiv:1509.06321; Petsiuk et al. 2018 (RISE), arXiv:1806.07421.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gradients.c — from a pass to what the attributed function is at each step and how it changes: one way back with a
 // cotangent for each step (design.md §2), in blocks that fit max_memory.
 #include "run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kwargs.c — the keyword arguments of attribute(): each goes to whoever knows its name, the run, the step functions or
 // the method (semantics 1.1). One value serves all step functions.
 #include "run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // passes.c — what passes cost, counted before they are made: forward passes, rows, and rows gone back through.
 #include "run.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // plan.c — what a run would take, told before it begins: passes, floating-point operations, memory and time.
 //
 //   operations   2 x (source rows x encoder parameters + target rows x decoder parameters + logits x D V), forth and back,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // points.c — many passes of the same pairs at other embeddings: the points of a path, or inputs with
 // something taken away.
 //

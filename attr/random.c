@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // random.c — numbers for methods that draw: the same on every machine, and for a seed the same as NumPy's.
 //
 // Mersenne Twister, Matsumoto and Nishimura 1998 (MT19937), seeded and read as NumPy's RandomState(seed)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // random.h — private to attr/: seeded random numbers (random.c).
 #pragma once
 #include "../tensor/tensor.h"

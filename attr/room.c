@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // room.c — where a method's scores go: arrays of every pair, filled with NaN where a step sees nothing, and named scores.
 #include "run.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // run.c — a run begins: which steps of which pairs are attributed, which sequences and rows of logits they need, and one
 // forward pass for all of them.
 #include "run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // run.h — private to attr/: a run in progress, what a method and a step function have to provide.
 //
 // Row s-1 of one teacher-forced pass is step s (design.md §2), so the logits of all steps of all sentences come from

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // steps.c — step functions: one number for each generated token, to be reported (step scores) or differentiated
 // (attributed functions). Formulas and names are Inseq's; natural logarithms unless said otherwise.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bind.c — weights by name: what a family asks for, checked against what the checkpoint holds. Weights are views into
 // the mapped file, but for float64, of which a float32 copy is made here.
 #include "model.h"

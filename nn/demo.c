@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // demo.c — the models inside the program: the files of nn/demo/, taken in by the assembler as they are. They are found as
 // folders such as builtin:demo/en-nl (tensor/base.h), which nn/files/hub.c knows by their names, demo/en-nl. tools/train.c made
 // them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // find_layer.c — modules by the path that transformers gives them, for methods that look inside a model.
 #include "model.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gen_config.c — where the settings of generate() come from.
 //
 // transformers 5.23, generation/utils.py and configuration_utils.py: arguments given > generation_config.json > the

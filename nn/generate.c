@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // generate.c — greedy and beam search as transformers 5.23 does it (generation/utils.py, _beam_search), with a cache of
 // keys and values. Sentences run together, each exactly as if it were alone.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // generation.h — private to nn/: the settings of generate(), with transformers' defaults and precedence.
 #pragma once
 #include "files/checkpoint.h"

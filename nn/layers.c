@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // layers.c — what Transformer families share: projections, norms, attention with or without a decoding cache.
 #include "model.h"
 

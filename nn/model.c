@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // model.c — opens a checkpoint as a model of its family and runs forward passes.
 #include "model.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // model.h — private to nn/: what a model family has to provide, and the pieces that families share.
 #pragma once
 #include "generation.h"

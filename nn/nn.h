@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // nn.h — models: opened from a folder, run on ids or embeddings, and asked to generate. The front door of nn/.
 //
 // A Model is made once and then only read. Activations are matrices of rows, sentences end to end (tensor.h): S source

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // processors.c — what generate() does to a row of scores before it chooses: transformers' logits processors, in its order
 // (generation/utils.py, _get_logits_processor; spec: the order changes results).
 #include "processors.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // processors.h — private to nn/: the logits processors of generate().
 #pragma once
 #include "model.h"

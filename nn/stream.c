@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stream.c — the residual stream of a recorded pass: what each sub-layer of a stack adds to it, read off the tape from
 // the last states back to the first. A family adds as tn_add(stream, update), and may put a norm behind each sum or one
 // behind the last.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // train.c — one step of training: forward with dropout, loss, one backward pass, Adam.
 //
 // Each sentence is one cotangent of the tape (tensor.h): its rows' derivatives of the loss are the seed, and what the

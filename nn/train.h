@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // train.h — private to nn/ and tools/: trains a model on pairs of sentences. Cross-entropy with label smoothing (Szegedy
 // et al. 2016, arXiv:1512.00567), gradients clipped by their common norm, Adam (Kingma and Ba 2015, arXiv:1412.6980).
 //

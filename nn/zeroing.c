@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // zeroing.c — one layer again without the values of a token: what value zeroing compares with. Mohebbi,
 // Zuidema, Chrupała and Alishahi 2023, arXiv:2301.12971.
 //

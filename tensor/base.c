@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base.c — errors, arenas, strings, buffers, checked readers: the parts of base.h without a file of their own.
 //
 // An arena is a list of blocks; allocation moves a mark. Reset keeps the blocks, so a tape that is used again and

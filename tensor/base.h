@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base.h — what every room stands on: errors, arenas, checked readers, text, JSON, files, threads.
 //
 // Three rules make the rest of the program safe and short:

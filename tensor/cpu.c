@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cpu.c — picks the table of kernels at start, by asking the processor and the system; measures the machine's peak.
 // Built for the oldest processor we support. A new instruction set is a block in vec.h, flags in the Makefile and a
 // row here.

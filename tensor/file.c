@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // file.c — whole files in, whole files out.
 //
 // In: a file is mapped read-only, or read at once if it is small or no regular file. Every descriptor and

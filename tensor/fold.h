@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fold.h — private to tensor/: attention's way back past the projections of its queries and keys.
 //
 // With q = x Wq^T, the way back through a head's dot products is dx = (dz k) Wq. All cotangents share k and Wq, so in

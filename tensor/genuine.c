@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // genuine.c — what often lies under a model file's name and is not that file.
 //
 // A clone without git-lfs leaves pointers (github.com/git-lfs/git-lfs, docs/spec.md); a cache copied through a system

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // json.c — JSON in (RFC 8259) and JSON strings out.
 //
 // The parser is one loop over the text with its own stack of open arrays and objects, so the depth of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kern.c — the inner loops, written once in V16 and compiled once per instruction set (-DISA=name).
 //
 // The bits agree everywhere because the order of every sum is part of the definition, not of the machine:

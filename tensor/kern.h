@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kern.h — private to tensor/: the table of inner loops, one for each instruction set; K is the one in use.
 #pragma once
 #include "base.h"

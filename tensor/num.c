@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // num.c — numbers outside the tape: softmax of a row, logarithms, position tables. Nothing here is libm's, because
 // libm's last bits differ between versions.
 #include "kern.h"

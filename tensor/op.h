@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op.h — private to tensor/: a node of the tape, and what one file per operation has to say about itself.
 #pragma once
 #include "kern.h"

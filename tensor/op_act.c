@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_act.c — the activation functions of feed-forward layers, element by element.     back:  dx += dy act'(x)
 //   lrp:  dx += dy act(x)/x, and 0 where x is 0
 // Keeps act'(x) [R,C]: computed once on the way forward, shared by all K cotangents on the way back.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_add.c — y = a + b: the residual connection.     back:  da += dy   db += dy
 #include "op.h"
 

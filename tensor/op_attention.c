@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_attention.c — scaled dot-product attention of many heads. Vaswani et al. 2017, arXiv:1706.03762; the relative
 // position buckets of T5: Raffel et al. 2020, arXiv:1910.10683.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_cap.c — y = c tanh(x / c): scores or logits that stay between -c and c. Gemma 2: arXiv:2408.00118, section 2.
 //   back:  dx += dy (1 - (y/c)^2)          lrp:  dx += dy y/x, and dy where x is 0
 #include "op.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_dropout.c — training's noise: each element is 0 with probability `rate`, else grows by 1 / (1 - rate).
 // Srivastava et al. 2014, JMLR 15. Keeps the factors m [R,C].
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_embed.c — rows of a table by their ids: token embeddings whose table is trained.
 //
 //   y[i] = c W[id[i]]          back:   dW[id[i]] += c dy[i], row after row

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_layernorm.c — scale each row to mean 0 and variance 1. Ba, Kiros and Hinton 2016, arXiv:1607.06450.
 //
 //   y = u * g + b     u = (x - mean) * r     r = 1 / sqrt(var + eps)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_linear.c — y = x W^T + b, the weight as PyTorch keeps it, [out, in].
 //
 //   back:   dx += dy W          dW += dy^T x          db += sum over rows of dy

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_mix.c — an expert's rows join a sum: row i of x counts w[index[i], e] times in row index[i] of y.
 //
 //   out = y     out[index[i]] += w[index[i], e] x[i]       index ascending within each sequence of x

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_mul.c — y = a * b, element by element: the gate of T5 v1.1 and Llama.     back:  da += dy b   db += dy a
 //   lrp:  da += dy/2 b   db += dy/2 a
 #include "op.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_pick.c — some rows of x: the decoder rows whose logits are wanted. y[i] = x[index[i]].
 //   back:  dx[index[i]] += dy[i]
 #include "op.h"

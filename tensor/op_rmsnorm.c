@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_rmsnorm.c — scale each row to unit root mean square: the layer norm of T5 and Llama.
 // Zhang and Sennrich 2019, arXiv:1910.07467. Keeps r [R] for the way back, recomputes u. With fewer gains than columns each
 // stretch of as many columns is normed by itself (the heads of queries and keys in Qwen 3 and Gemma 3): r is [R, stretches].

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_rope.c — rotary positions: pairs of columns of each head are turned by an angle that grows with the row's position, so
 // that a dot product of a query and a key knows their distance. Su et al. 2021, arXiv:2104.09864.
 //

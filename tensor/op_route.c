@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_route.c — the router of a mixture of experts: a softmax over the `used` largest scores of each row, 0 for the others
 // (the first among equals). Jiang et al. 2024, arXiv:2401.04088.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_scale.c — y = c x: T5 1.0 scales its last hidden states by d_model^-0.5.     back:  dx += c dy
 #include "op.h"
 

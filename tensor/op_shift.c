@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_shift.c — y = x + table[position]: absolute positions, a constant. Row i of sequence s has position i + offset[s].
 //   back:  dx += dy
 #include "op.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // op_slice.c — blocks of columns of x: queries, keys or values out of a fused projection, whatever way its rows are mixed.
 //   back:  dx[those columns] += dy
 #include "op.h"

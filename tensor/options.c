@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // options.c — command-line options from a table, as Python's argparse reads Inseq's: underscores or hyphens, --name=value,
 // any unique beginning of a name, single-dash aliases of several letters, flags with an optional true or false, --no_flag,
 // lists that run to the next option.

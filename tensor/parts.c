@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // parts.c — what a recorded tensor was made of, for methods that take a pass apart.
 #include "op.h"
 

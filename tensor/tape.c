@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tape.c — records operations as they run, and goes back through them for K cotangents at once.
 //
 // Going back has two walks over the nodes, last to first. The first finds out which rows of every tensor each

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tensor.h — matrices, the tape, and every operation that can be differentiated.
 //
 // Everything is a matrix of float32 rows. Sentences of a batch stand end to end, without padding; `Rows` says where

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // terminal.c — what a command line asks of its terminal: how wide, how colourful, whether UTF-8; and a progress bar in
 // the shape of tqdm's: "desc:  37%|███▋      | 37/100 [00:12<00:21,  2.95it/s]".
 #include "base.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // thread.c — the pool: a few threads that wait for loops to share.
 //
 // There is one job at a time, and one atomic word that says it all: its number in the high half, how many of

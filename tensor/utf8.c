@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // utf8.c — UTF-8 in and out: strict, one character at a time, with the usual rule for what is invalid.
 //
 // The well-formed sequences are table 3-7 of the Unicode Standard (version 15, chapter 3.9): the first byte

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vec.h — V16: sixteen floats, and the few operations everything in kern.c is made of. The only file with intrinsics.
 //
 // Four blocks: AVX-512 (one register), AVX2 + FMA (two), NEON (four), plain C (an array). Every operation gives the

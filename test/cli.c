@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cli.c — runs the program with its standard streams on files, and says what came of it.
 #include "cli.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cli.h — runs the program as people do, for t_cli.c and t_cli_wrong.c. The binary is $INSEQ (the Makefile sets it), built
 // so that INSEQ_FAULT can make the n-th call fail.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // hostile.h — weight files that must be refused, each with its sentence: what t_hostile.c (zips, safetensors, and what
 // nobody wrote on purpose) and t_hostile_pickle.c share.
 #pragma once

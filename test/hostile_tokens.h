@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // hostile_tokens.h — token texts made to harm whoever shows them: markup, terminal escapes, direction marks, broken
 // bytes. Used by t_report.c and t_html.c; every one goes through every report.
 #pragma once

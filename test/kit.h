@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kit.h — for tests of checkpoints: temporary folders, tiny zips, pickles and safetensors made in memory.
 #pragma once
 #include "test.h"

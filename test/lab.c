@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lab.c — golden models and cases. See lab.h.
 #include "lab.h"
 

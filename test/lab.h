@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lab.h — golden models, opened, and golden cases of attribution, run on them as the command line would.
 #pragma once
 #include "../attr/attr.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // main.c — the test runner: registry, checks, the out-of-memory handler that tests survive.
 #include "../tensor/tensor.h"
 #include "test.h"

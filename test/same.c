@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // same.c — comparison of results, and golden data by name. See same.h.
 #include "same.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // same.h — is this Attribution the one we want? Tokens, positions and shapes equal, numbers within a tolerance.
 #pragma once
 #include "../attr/attr.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_aggregate.c — every way of aggregating that golden data knows, and what is refused.
 #include "same.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_agreement.c — how far methods agree: rank correlations against SciPy's, and the command that compares methods.
 #include "../attr/results/agreement.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_alti.c — alti and alti_logit against their papers' formulas in float64 (tools/oracle/alti.py), and by what must hold:
 // shares add up to 1, a logit is the sum of its parts, and a difference of logits the difference of both explanations.
 #include "../attr/attr.h"

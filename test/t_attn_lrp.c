@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_attn_lrp.c — relevance by AttnLRP's rules: against transformers' modules with those rules in double
 // (tools/oracle/attn_lrp.py), each operation's rule by itself, and by what must hold. That the bits agree on every machine,
 // in every batch and memory is t_methods.c's.

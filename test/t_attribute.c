@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_attribute.c — attribution against the library's recorded results, against float64, and against itself: the same bits
 // whatever the instruction set, threads, batch or memory; gradients against finite differences of what they derive.
 #include "../attr/run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_base.c — what everything stands on: arenas, checked readers, text, and files under every fault.
 #include "test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_beyond.c — methods that the library does not have, by their definitions: computed again here in plain loops, in
 // passes of their own, or known from what must hold. That their bits agree on every machine is t_methods.c's.
 #include "../attr/random.h"

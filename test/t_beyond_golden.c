@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_beyond_golden.c — methods that the library does not have, against their papers' formulas in PyTorch's float64 on
 // transformers' models (tools/oracle/beyond.py, coalitions.py). What must hold of them whatever the numbers are is t_beyond.c's.
 #include "lab.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_checkpoint.c — weights that must load: golden models and files by torch and safetensors, shards, real layouts,
 // and every allocation and I/O call failing. What must not load is in t_hostile.c and t_hostile_pickle.c.
 #include "../nn/files/checkpoint.h"

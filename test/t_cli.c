@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_cli.c — the program as people run it: what it prints where, what it exits with, what it leaves on disk; every option
 // and spelling; the models inside it. What goes wrong is in t_cli_wrong.c.
 #include "cli.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_cli_wrong.c — the program when something is wrong: bad input of every kind, damaged models, full disks, interrupts; and
 // whole runs with each allocation and each I/O call failing once.
 #include "../attr/attr.h"

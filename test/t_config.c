@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_config.c — settings of models and of generate(): kinds, ranges, precedence, sentences.
 #include "../nn/generation.h"
 #include "kit.h"

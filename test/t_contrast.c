@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_contrast.c — what contrastive scores are by definition: differences of two runs, whatever the lengths, the batch and
 // the number of foils; weighted columns; what bad arguments get.
 #include "lab.h"

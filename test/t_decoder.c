@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_decoder.c — decoder-only models: whole passes against PyTorch's, in float32 and against float64; generation against
 // transformers'; a batch as its texts alone; decoding with the cache as one pass.
 #include "../nn/processors.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_demo.c — the models inside the program: found by name, opened by the same readers as any folder, and able to do what
 // they were trained for on texts kept out of their training (tools/train.c tries a thousand).
 #include "../nn/files/checkpoint.h"

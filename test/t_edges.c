@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_edges.c — requests at the edges of what is computed, against the Python libraries (tools/oracle/edges.py): each is here
 // because a wrong program once passed without it.
 #include "../attr/attr.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_evaluate.c — how faithful scores are: against PyTorch in float64 with its own rankings (tools/oracle/evaluate.py), again
 // from the scores in passes of our own, and that nothing depends on threads, memory or neighbours.
 #include "../attr/reports/report.h"

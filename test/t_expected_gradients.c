@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_expected_gradients.c — against PyTorch's float64 with the same draws (tools/oracle/expected_gradients.py), by what must
 // hold of the sums, and the same bits however the work is cut.
 #include "../attr/run.h"

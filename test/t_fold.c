@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_fold.c — attention's way back past the projections of queries and keys (tensor/fold.h).
 #include "../tensor/tensor.h"
 #include "test.h"

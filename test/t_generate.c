@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_generate.c — generation against transformers' recorded answers, and against itself: sentences together as alone, any
 // instruction set and thread count, and decoding token by token with a cache as one pass over the finished sentence.
 #include "../nn/processors.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_hostile.c — weight files that must be refused, each with its sentence: zips and safetensors (pickles are in
 // t_hostile_pickle.c); and those that nobody wrote on purpose: every truncation, single-bit flips, integers at their
 // limits, inputs that take a careless reader forever.

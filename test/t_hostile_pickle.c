@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_hostile_pickle.c — pytorch_model.bin that must be refused, each with its sentence: pickles, and the frames of torch's
 // older files around them. Zips are in t_hostile.c.
 #include "hostile.h"

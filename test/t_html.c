@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_html.c — the HTML report, read by a parser stricter than any browser: what it accepts no browser can misread.
 #include "../attr/reports/report.h"
 #include "hostile_tokens.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_hub.c — MODEL to a folder, on cache trees made here.
 #include "../nn/files/checkpoint.h"
 #include "kit.h"

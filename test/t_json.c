@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_json.c — JSON: the conformance suite, numbers against strtod, hostile texts, strings out and back.
 //
 // test/golden/json holds JSONTestSuite (MIT, see the licence beside it). y_* must be read, n_* refused; for

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_kern.c — every inner loop against a plain reference, and the same bits on every instruction set of this machine.
 //
 // Row kernels: one case for each line of kern.def (a line without a case does not compile) computes the definition in

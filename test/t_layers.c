@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_layers.c — layers of the decoder and of the encoder: against Captum in double (tools/oracle/layers.py), and by what
 // must hold. At the embeddings and at the encoder's end: t_methods.c.
 #include "../attr/run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_methods.c — attribution methods with many passes, by what must hold of them: sums, special cases, the
 // same bits however the work is cut, numbers that are drawn, arguments that can't be. The library's results
 // are t_attribute.c's.

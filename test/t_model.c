@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_model.c — whole forward passes against PyTorch's: what every layer is given, attention weights, logits, in float32 and
 // against float64; two inputs packed together give the bits that each gives alone; the table of model families.
 #include "lab.h"

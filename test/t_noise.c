@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_noise.c — mc_dropout_prob_avg: the passes with dropout. Seeded, the same whatever the batch, and noise of the right
 // size: with many passes two seeds agree, and the mean lies within some standard errors of another sample's.
 #include "lab.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_notebook.c — README's walk through the notebook: its very lines are run, and print what the library prints.
 //
 // The lines between README's heading "The notebook, cell by cell" and the next heading that are indented by four are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_num.c — elementary functions over all floats, and the numbers outside the tape.
 //
 // Floats are walked by their bits, every stride-th of all 2^32 (a prime, so that all exponents and both signs come by,

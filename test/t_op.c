@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_op.c — every operation forward and back, for K cotangents, against float64.
 //
 // Each operation has a second implementation here, in double and as plain as can be (r_NAME). A case builds a small

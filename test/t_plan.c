@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_plan.c — what --plan says of a run, held against what the run does: rows and cotangents are counted where passes are
 // made (Passes, attribute.c), for every method in the table.
 #include "cli.h"

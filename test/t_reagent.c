@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_reagent.c — against PyTorch's float64 with the same draws, each step by itself (tools/oracle/reagent.py); what must hold
 // of the sums and where nothing is replaced or no probe stops; the same bits however the work is cut.
 #include "../attr/run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_report.c — terminal, CSV and flat JSON: the library's words and digits, and nothing but text and our colours.
 #include "../attr/reports/report.h"
 #include "hostile_tokens.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_result.c — Inseq's files: what is read and written again is the same, and no file can do harm.
 #include "kit.h"
 #include "same.h"

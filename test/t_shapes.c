@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_shapes.c — models in shapes that the trained miniatures don't have, against transformers: tables that are not shared,
 // two vocabularies, one layer, more decoder layers than encoder layers, several end tokens; configurations as
 // save_pretrained of today writes them (tools/oracle/shapes.py).

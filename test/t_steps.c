@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_steps.c — each step function against its formula in double, and its gradient against finite differences of that
 // formula in the logits; with a foil of its own row, a foil from the same row, and a foil that is a constant.
 #include "../attr/run.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_svg.c — the vector figure, read by a parser that knows only what the figure needs: any other element, attribute or
 // character is an error, so nothing can act, fetch or be misread.
 #include "../attr/reports/report.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_thread.c — the pool: every index exactly once, for many lengths and thread counts, nested and restarted.
 #include "test.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_tok.c — tokenizers: every recorded line of the real libraries, refusals, damaged models, hostile texts,
 // faults.
 //

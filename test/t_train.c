@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_train.c — twenty steps of Adam on two small models, against PyTorch's (tools/oracle/train.py): the loss before each
 // step, the gradients of the first, the weights after the last; and the same bits on all instruction sets and threads.
 #include "../nn/files/checkpoint.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_units.c — words, sentences and spans left out as a whole: by the definition, in passes of our own, in which the rows
 // of a unit that is listed here by hand are replaced together.
 #include "../attr/random.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_utf8.c — UTF-8 against a slow reference written from the definition, every character, and two public test
 // files.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // test.h — a test is TEST(name) { ... CHECK(...); ... } in any test/t_*.c; the runner finds it by itself.
 //
 //   build/test/run             all tests; the last line is "N passed, N failed"

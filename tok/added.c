@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // added.c — added tokens: cut out of a text before anything else is done to it (or to what is left of it).
 //
 // As the tokenizers library finds them: the longest at the leftmost place. A token with single_word is skipped where a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bpe.c — SentencePiece's byte-pair encoding: join the best-scored neighbours until nothing can be joined.
 //
 // Sennrich et al. 2016, arXiv:1508.07909. Symbols are a linked list over the text, candidates a heap ordered

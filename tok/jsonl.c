@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jsonl.c — the tokenizer as a filter of JSON lines: what a text becomes, in the fields that our recorded
 // cases have.
 #include "kind.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // kind.h — what the tokenizer kinds share: the folder's tokenizer, its vocabulary, added tokens, small text
 // helpers.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // legacy.c — the tokens that people added, in folders saved before transformers 4.34.
 //
 // Since then tokenizer_config.json has them all (added_tokens_decoder). Before, special_tokens_map.json had the named

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marian.c — MarianTokenizer of transformers 5.23 (OPUS-MT): two SentencePiece files and one vocab.json.
 //
 //   raw text        special tokens are cut out; each stretch between them goes on alone

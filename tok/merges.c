@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // merges.c — byte-pair encoding by a list of merges, as GPT-2 and Llama folders bring it: merges.txt or
 // tokenizer.json.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // normalize.c — what SentencePiece does to a text before cutting it: character rules, white space, the dummy
 // prefix.
 //

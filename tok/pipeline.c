@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pipeline.c — text to ids, step by step (pipeline.h).
 //
 // A stretch of text carries where it came from: each byte knows the bytes of the original that it stands for, by an array if

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pipeline.h — a tokenizer as tokenizer.json describes it: steps over text, a byte-pair model, steps back.
 //
 //   pipeline_json.c   the file          pipeline.c         text to ids

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pipeline_decode.c — ids to text: the tokens' strings, through one decoder after the other, joined (pipeline.h).
 #include "pipeline.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pipeline_json.c — reads tokenizer.json, the file of the tokenizers library. What is not known here is refused by its name.
 //
 // Vocabulary and merges are most of such a file, millions of bytes: they are read where they stand, in one go, and only the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pretrained.c — which files of a folder make which pipeline: tokenizer.json, or what stands for it.
 //
 // tokenizer.json is the truth where there is one, whatever class tokenizer_config.json names; it has all but the names of

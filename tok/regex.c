@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // regex.c — compiles an expression to a graph of nodes and walks it (regex.h).
 //
 // A node matches something and then goes on to the node behind it, so matching is one function that returns the end of the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // regex.h — the regular expressions that tokenizer.json files cut texts with: what such files need of Oniguruma's language.
 //
 // Alternatives in order, greedy, with backtracking. Known: | (...) (?:...) (?i:...) (?=...) (?!...) and a group's ?; single

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sentencepiece.c — a SentencePiece model as the library behaves (0.2.3): open, encode, normalise, decode.
 //
 //   encode: normalise (normalize.c), cut (unigram.c, bpe.c, word.c by the model's type), then, in order: an

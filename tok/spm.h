@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // spm.h — the inside of a SentencePiece model, for the files of tok/ only.
 //
 //   spm_proto.c   the .model file                 unigram.c bpe.c word.c   cutting normalised text into

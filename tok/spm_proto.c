@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // spm_proto.c — reads a SentencePiece .model file: one protobuf message (proto2), no header.
 //
 // https://protobuf.dev/programming-guides/encoding, sentencepiece_model.proto. key = varint(field << 3 | wire

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t5.c — T5Tokenizer of transformers 5.23. It reads SentencePiece's file, but it is NOT SentencePiece.
 //
 //   1. added tokens (</s>, <pad>, <unk>, <extra_id_0> ...) are cut out of the raw text, longest first

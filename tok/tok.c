@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tok.c — opening a folder's tokenizer, and what all kinds share: added tokens, special ids, cleaning up.
 //
 // The kind is chosen by tokenizer_config.json's tokenizer_class, else by config.json's model_type, else by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tok.h — text to token ids and back. Knows nothing of tensors or models; reads a checkpoint folder's files.
 //
 // A Tokenizer is made once (by a folder, or by one SentencePiece file) and then only read, so threads may

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // trie.c — a set of byte strings as a double array, built fast enough to be built anew at every start.
 //
 // Aoe 1989, "An efficient digital search algorithm by using a double-array structure". Children are placed by

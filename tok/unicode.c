@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // unicode.c — the table of characters unfolded, and normalisation as the tokenizers library does it.
 //
 // The library's normalisers are of an older Unicode than utf8proc's. By Unicode's stability policy a character's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // unicode.h — what the tokenizers library takes a character for: its regular expressions' classes, its older lists of digits
 // and punctuation, and which characters its normalisers know.
 //

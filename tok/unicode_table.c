@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // unicode_table.c — what the tokenizers library takes each character for. Made by tools/unicode_table.py: do not edit.
 #include "unicode.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // unigram.c — the most probable cutting of a text under a unigram model: Viterbi's algorithm over all pieces.
 //
 // Kudo 2018, arXiv:1804.10959. Exactly the library's arithmetic: scores are 32-bit floats and every sum is

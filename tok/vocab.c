@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vocab.c — vocab.json: strings to ids and back. Sixty thousand entries at every start, so it has its own
 // reader.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // word.c — the two simplest model types: a piece is a word (from one U+2581 to the next), or a character.
 #include "spm.h"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # make bench: how fast, against the machine's limits and, where one is at hand, against the Python library.
 #
 #   tools/bench.sh [FOLDER ...]            checkpoints (the tests' small one); real sizes: tools/oracle/make_bench_models.py

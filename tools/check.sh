@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # make check: everything that must hold of the source besides the tests. Each part says what it found.
 set -u
 cd "$(dirname "$0")/.."

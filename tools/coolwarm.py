@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Prints attr/coolwarm.h: 200 steps of the diverging colour map blue - grey - red ("coolwarm"), and for each whether
 white text on it has more contrast (WCAG 2.1) than black.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # make demo: the first chapter of `inseq demo` with the small models inside the program, and all chapters as a page.
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # fuzz.sh — every target of test/fuzz/ for a while: tools/fuzz.sh [SECONDS_EACH] [NAME...]
 #
 # Builds all rooms with clang, libFuzzer and the address and undefined-behaviour sanitizers into build/fuzz/, then runs

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // grammar.c — templates of two languages. What makes translation more than a word list is all in here: word order (verb
 // second, verb last), articles (de, het), endings of adjectives, niet and geen, two verbs for one, idioms beside the same
 // words meant literally, and professions whose Dutch word shows a gender that English tells elsewhere, or nowhere.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // grammar.h — what the demo models learn from: English sentences with their Dutch translations, and questions with their
 // answers. Drawn from templates by a counter-based generator: the same seed gives the same text on every machine.
 #pragma once

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the polynomial coefficients in tensor/kern.c: interpolation at Chebyshev nodes, evaluated with 60 digits.
 
     minimax.py          prints each table with its largest relative error (needs mpmath)

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # tools/notebook.sh EN_NL SMALL BASE LARGE: the notebook's calls on the real models (Helsinki-NLP/opus-mt-en-nl and
 # google/flan-t5-small, -base, -large: folders, or names in the local Hub cache), every cell compared with what it
 # printed: test/golden/notebook, or the folder $NOTEBOOK. Names each cell that differs; exit code 1 if any does.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Times the Python library on the same call, for tools/bench.sh: a peer, never a part of the product.
 
     peer.py FOLDER METHOD SOURCE TARGET [RUNS] [JSON arguments]     prints {"cold": s, "warm": s, "load": s} as JSON

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Times CTranslate2 (float32) on the decoding that `inseq bench` times, for tools/bench.sh: a peer, never a part of the product.
 
     peer_ctranslate2.py FOLDER THREADS [SOURCE_TOKENS] [NEW_TOKENS]     prints {"beam 1": s, "beam 4": s} as JSON, medians of 9

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The heatmaps and the table of README are real runs: makes README and tools/heatmap.svg anew, or as README and
 # heatmap.svg in a folder that is given. `make check` compares those with what is here.
 set -eu

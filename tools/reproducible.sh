@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds this tree a second time: in another folder, as another user, with another locale, time zone, umask and number
 # of jobs, later. Both programs must be the same bytes.
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sha256.c — FIPS 180-4, section 6.2, as it is written there. The constants are the first 32 bits of the fractional parts
 // of the square and cube roots of the first primes; they are computed, in integers, rather than listed.
 #include "sha256.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // train.c — makes the models inside the binary: demo/en-nl, a Marian that translates English into Dutch, demo/yes-no, a
 // T5 that answers questions, and demo/yes-no-small, which has the same vocabulary and heard the same questions, but is a
 // quarter of the size. Everything comes from a seed: sentences (grammar.c), vocabularies (vocabulary.c), weights

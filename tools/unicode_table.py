@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes tok/unicode_table.c: what the tokenizers library takes each character for.
 
     python tools/unicode_table.py > tok/unicode_table.c         (tokenizers 0.23.3)

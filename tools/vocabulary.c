@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vocabulary.c — a unigram vocabulary by expectation maximisation, and its .model file.
 //
 // 1. Words are cut into chunks of one kind (letters, digits, a single mark); pieces never cross a chunk's border.

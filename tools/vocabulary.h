@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vocabulary.h — learns a SentencePiece vocabulary of the unigram kind from text. Kudo 2018, arXiv:1804.10959.
 #pragma once
 #include "../tensor/base.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // about.c — what this program is: --version, and --license, whose files the assembler takes in as they are.
 #include "commands.h"
 

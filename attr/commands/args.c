@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // args.c — the options of all commands, and what they say of models and texts.
 #include "commands.h"
 

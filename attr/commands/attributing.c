@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attributing.c — what attribute and compare share: their options, the texts, a batch and its progress.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_attribute.c — why the model wrote what it wrote, for one or several models.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_bench.c — how near this machine's limits a run comes.
 #include "commands.h"
 

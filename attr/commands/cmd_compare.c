@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_compare.c — several methods on the same texts: how far they agree, how faithful they are.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_demo.c — a minute with the models inside this program.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_diff.c — two saved attributions side by side.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_export.c — a model inside the program, as the folder that it would be on disk.
 #include "commands.h"
 

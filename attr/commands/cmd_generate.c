@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_generate.c — what the model writes: a line for each answer, or JSON.
 #include "commands.h"
 

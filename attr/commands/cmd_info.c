@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_info.c — what is in a checkpoint folder.
 #include "commands.h"
 

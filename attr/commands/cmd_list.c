@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_list.c — what there is to choose from, from the tables.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_show.c — a saved attribution again.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_tokenize.c — text to tokens and back, once or as a filter.
 #include "commands.h"
 

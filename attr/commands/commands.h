@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // commands.h — the subcommands: what each has to provide, their options, and what they share: messages, loading,
 // delivering. They call what is below and say what came out; nothing is computed here.
 #pragma once

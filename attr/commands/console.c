@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // console.c — what commands say to a person: notes, errors, a progress bar; and whether they should stop.
 #include "commands.h"
 

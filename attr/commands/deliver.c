@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // deliver.c — where results go: printed, drawn, saved; and the form they have there.
 #include "commands.h"
 

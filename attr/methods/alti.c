@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // alti.c — how much of each token is in each state, by what attention makes of it: aggregation of layer-wise token-to-token
 // interactions. Ferrando, Gállego and Costa-jussà 2022, arXiv:2203.04212; through encoder and decoder (ALTI+): Ferrando,
 // Gállego, Alastruey, Escolano and Costa-jussà 2022, arXiv:2205.11631.

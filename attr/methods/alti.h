@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // alti.h — private to attr/: ALTI's shares of an attention block, which alti and alti_logit have in common (alti.c).
 #pragma once
 #include "mixing.h"

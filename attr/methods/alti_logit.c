@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // alti_logit.c — what attention adds to the logit of each generated token, by the source and prefix token that it comes from.
 // Ferrando, Gállego, Tsiamas and Costa-jussà 2023, arXiv:2305.12535 (ALTI-Logit).
 //

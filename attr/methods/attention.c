@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attention.c — the attention weights themselves: whom each step looks at, in every layer and head. Bahdanau,
 // Cho and Bengio 2014, arXiv:1409.0473. One forward pass; nothing is differentiated and no function is
 // attributed.

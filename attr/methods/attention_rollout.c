@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attention_rollout.c — how much of each token's input reaches each state, if attention is all that moves it. Abnar and
 // Zuidema 2020, arXiv:2005.00928; through a decoder as its states are made of two kinds of rows.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attention_x_norm.c — attention weights times the length of what they weigh. Kobayashi, Kuribayashi, Yokoi and Inui 2020,
 // arXiv:2004.10102: a token that is looked at may still have little to give.
 //

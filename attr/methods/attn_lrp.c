@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // attn_lrp.c — layer-wise relevance propagation with rules for attention. Achtibat et al. 2024 (AttnLRP), arXiv:2402.05602;
 // Bach et al. 2015, doi:10.1371/journal.pone.0130140.
 //

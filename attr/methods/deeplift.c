@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // deeplift.c — differences from the baseline, carried back by multipliers. Shrikumar, Greenside and Kundaje
 // 2017, arXiv:1704.02685; the rescale rule as gradients with other local derivatives: Ancona et al. 2018,
 // arXiv:1711.06104.

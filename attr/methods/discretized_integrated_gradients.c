@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // discretized_integrated_gradients.c — integrated gradients along a path of words. Sanyal and Ren 2021,
 // arXiv:2108.13654.
 //

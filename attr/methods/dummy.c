@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // dummy.c — no attribution at all: for step scores alone.
 #include "../run.h"
 

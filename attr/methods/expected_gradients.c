@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // expected_gradients.c — integrated gradients with many baselines: the gradient at random points on the lines to texts
 // that are drawn from a file. Erion, Janizek, Sturmfels, Lundberg and Lee 2021, arXiv:1906.10670.
 //

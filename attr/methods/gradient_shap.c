@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gradient_shap.c — expected gradients: gradients at random points between the baseline x' and the input x.
 // Lundberg and Lee 2017, arXiv:1705.07874; Erion et al. 2021, arXiv:1906.10670.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gradient_x_attention.c — attention weights times their gradients, where both raise the value. Barkan et al. 2021
 // (Grad-SAM), arXiv:2204.11073; Chefer, Gur and Wolf 2021, arXiv:2103.15679.
 //

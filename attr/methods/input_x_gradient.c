@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // input_x_gradient.c — gradient times input. Shrikumar, Greenside, Shcherbina and Kundaje 2016, arXiv:1605.01713.
 //
 //   score[i,s,:] = x[i,:] * df_s/dx[i,:]      one forward and one backward pass for all steps s

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // integrated_gradients.c — gradients along the straight line from the baseline x' to the input x.
 // Sundararajan, Taly and Yan 2017, arXiv:1703.01365.
 //

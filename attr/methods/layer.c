@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // layer.c — what the methods share that look at a layer's result instead of the embeddings (semantics 3.7).
 //
 // A layer of the encoder has a row for each source token. One of the decoder has a row for each token of the target

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // layer_deeplift.c — DeepLIFT from a layer's result on. Shrikumar, Greenside and Kundaje 2017,
 // arXiv:1704.02685, at a layer as Captum does it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // layer_gradient_x_activation.c — gradient times value at a layer's result. Captum's layer attribution, after
 // Shrikumar et al. 2016, arXiv:1605.01713.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // layer_integrated_gradients.c — integrated gradients between a layer's results at the baseline and at the
 // input. Sundararajan et al. 2017, arXiv:1703.01365, at a layer as Captum does it.
 //

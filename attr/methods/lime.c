@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lime.c — coefficients of a linear model of what happens when random tokens are masked. Ribeiro, Singh and
 // Guestrin 2016, arXiv:1602.04938, as the library does it (semantics 3.9): a masked row holds the mask
 // token's number in every component; samples weigh as many as they have components of the original; ridge

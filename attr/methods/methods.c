@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // methods.c — the table of attribution methods.
 #include "../run.h"
 

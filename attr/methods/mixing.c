@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mixing.c — attention blocks of a recorded pass, one after the other: from what each mixes to what all of them do.
 #include "mixing.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mixing.h — private to attr/: what each state of a pass is made of, if attention is all that moves tokens about. For
 // methods that say so of one attention block at a time.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // occlusion.c — what changes when a token is replaced by the baseline. Zeiler and Fergus 2014,
 // arXiv:1311.2901.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // path.c — what integrals over a path from the baseline to the input share: nodes and weights, and the sums
 // of gradients.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // reagent.c — how much a token matters, learnt by putting random words in its place until the few tokens that matter most
 // alone bring the prediction back. ReAGent: Zhao and Shan 2024, arXiv:2402.00794.
 //

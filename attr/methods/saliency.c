@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // saliency.c — the gradient itself, by default without its sign. Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034.
 #include "../run.h"
 

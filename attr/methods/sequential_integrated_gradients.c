@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sequential_integrated_gradients.c — integrated gradients of one token at a time, the others as they are.
 // Enguehard 2023, arXiv:2305.15853.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // shapley_sampling.c — what a token adds to the value when it joins the others in random order. Castro, Gómez and
 // Tejada 2009, doi:10.1016/j.cor.2008.04.004; Štrumbelj and Kononenko 2010, JMLR 11.
 //

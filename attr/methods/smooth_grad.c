@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // smooth_grad.c — the mean of many gradients, each at the input with fresh noise. Smilkov, Thorat, Kim, Viégas and
 // Wattenberg 2017, arXiv:1706.03825.
 //

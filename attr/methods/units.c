@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // units.c — what perturbation methods leave out at once: tokens, or what the arguments units (word, sentence),
 // source_spans and target_spans make of them. All rows of a unit become their baseline together.
 //

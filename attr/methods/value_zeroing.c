@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // value_zeroing.c — how much a token's values matter to each other token's state, layer by layer. Mohebbi,
 // Zuidema, Chrupała and Alishahi 2023, arXiv:2301.12971.
 //

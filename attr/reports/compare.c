@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // compare.c — several models side by side: for each text and each step score a table with a row for each model.
 //
 // Such a table is a Sequence of its own without attributions, whose step scores are named after the models; so every

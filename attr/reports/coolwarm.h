@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // coolwarm.h — made by tools/coolwarm.py: Moreland's blue - grey - red, 200 steps: red, green, blue,
 // and 1 where white text has more contrast than black.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // curves.c — the deletion and insertion curves of a sequence as two drawings for its page: means over the steps, a solid
 // line by the scores and a dashed one in a random order. SVG inside HTML; colours are the page's.
 #include "report.h"

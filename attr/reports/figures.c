@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // figures.c — small tables of numbers beside the heatmaps: how faithful the scores are, how far methods agree.
 #include "report.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report.h — what the report formats share: which tables there are, how numbers, tokens and colours look.
 // Private to attr/; written in report_text.c.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report_csv.c — long ("tidy") form: one number a row, for pandas, R and spreadsheets to pivot.
 //
 //   sequence      0, 1, ...

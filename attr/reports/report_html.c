@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report_html.c — one self-contained page: no script, no link, nothing fetched, the same bytes every time.
 //
 // The tables are Inseq's show() with its words, order and digits. What is ours: one page for all sequences, colours

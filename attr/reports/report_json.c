@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report_json.c — a flat JSON of our own, easier to use than Inseq's nested records:
 //
 //   { "schema": "inseq-report", "schema_version": 1, "info": {...},

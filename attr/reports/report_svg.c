@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report_svg.c — the heatmaps as one vector figure (SVG 1.1, www.w3.org/TR/SVG11): for papers and slides, on white.
 //
 // Its cells are those of the HTML page: the same digits, the same colours, here laid over white beforehand so that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report_terminal.c — heat maps as text: box drawing, plain ASCII, or TAB-separated.
 //
 // The look is Inseq's console output: same words, order and digits, and colours of the same map ("coolwarm").

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report_text.c — what all report formats agree on; see report.h.
 //
 // Tokens are a stranger's text: a model's vocabulary may hold terminal escapes, tags or direction marks. What leaves

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // reports.c — the report formats by name. To add one: report_NAME.c and a line in reports.def.
 #include "../attr.h"
 

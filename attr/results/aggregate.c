@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // aggregate.c — from many numbers per token to one: the "scores" aggregator, pipelines, weighting.
 //
 // A gradient method gives H numbers for every pair (attributed token, generated token); people want one. A stage

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // aggregate.h — what reduce.c, spans.c and aggregate.c share, in that order. Private to attr/.
 #pragma once
 #include "../attr.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // agreement.c — how far do methods agree on which tokens matter? Rank correlations of two lists of n scores, and what their
 // highest have in common. Ties count as in Kendall 1945 (doi:10.1093/biomet/33.3.239) and scipy.stats.
 //

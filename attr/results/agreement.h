@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // agreement.h — private to attr/: how far two rankings agree (agreement.c).
 #pragma once
 #include "../attr.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gunzip.c — read gzip: RFC 1952 around RFC 1951.
 //
 // Deflate is a string of bits, least significant first, in blocks. A block is either stored bytes or symbols in a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // gunzip.h — private to attr/: Inseq's older files keep large arrays compressed.
 #pragma once
 #include "../../tensor/base.h"

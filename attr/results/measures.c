@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // measures.c — the curves of an evaluation, and the four numbers that each step gets from them (evaluate.c has the
 // definitions).
 #include "measures.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // measures.h — how faithful scores are, in numbers (measures.c). Private to attr/.
 #pragma once
 #include "aggregate.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // reduce.c — arrays of scores, and the functions that make one number of many: vnorm, mean, sum, ...
 //
 // Sums are made in double in index order and rounded once, so the bits depend on nothing but the numbers. Adding a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // result.h — what result_json.c (writing) and result_read.c (reading) share. Private to attr/.
 #pragma once
 #include "../attr.h"

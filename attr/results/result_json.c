@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // result_json.c — writes Inseq's own file: what FeatureAttributionOutput.save() writes and load() reads, byte for byte.
 //
 // Format (semantics: Inseq 0.7, inseq/utils/serialization.py): JSON with four spaces of indent, keys sorted, all but

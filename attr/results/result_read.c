@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // result_read.c — reads Inseq's files: 0.7 (tensors as base64 safetensors, any of its precisions), 0.6 and older
 // (numpy records, base64, plain or gzip), files of plain lists or plain dictionaries; all of it gzipped or not.
 //

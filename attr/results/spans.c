@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // spans.c — aggregators that work on ranges of tokens: spans, subwords, split, slices, pair.
 //
 // A span [from, to) of tokens becomes one token: its texts joined, its rows and columns reduced to one (columns

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // batch.c — a batch of texts attributed, and what a result says of them.
 #include "encode.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // encode.c — a model with its tokenizer, and texts as ids.
 #include "encode.h"
 

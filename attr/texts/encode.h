@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // encode.h — what the files of attr/texts share (encode.c).
 #pragma once
 #include "texts.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jobs.c — texts on their way: their sources encoded, their foils named, dealt in batches.
 #include "encode.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // targets.c — what is attributed: a generated or a forced target, and its foil.
 #include "encode.h"
 

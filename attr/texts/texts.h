@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // texts.h — from texts to attributions: a model with its tokenizer, texts as pairs of ids, generated targets, batches.
 // The one room that sees models and tokenizers together. It knows neither options nor the terminal: it is told what it
 // needs, and speaks through a Talk.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // checkpoint.c — a folder's weights: which files, which reader, one sorted table of tensors.
 //
 // The order of readers.def is transformers' (5.23): for each format the single file, then the index of a sharded one.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // checkpoint.h — private to nn/: what is on disk. Finding a model's folder, its tensors in any format, its config.
 //
 // Tensors are views into mapped files wherever the file holds them contiguous (any alignment); only transposed or

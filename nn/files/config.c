@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.c — a model's JSON settings, read with suspicion: every number has a least and a most, every kind is checked,
 // and what is wrong is said with file, key, value found and values allowed. null is the same as absent.
 #include "checkpoint.h"

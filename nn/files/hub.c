@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // hub.c — MODEL, as users write it, to a folder on this machine or one inside the program. Never the network.
 //
 // The layout is that of huggingface_hub's cache (its guide "Understand caching"): CACHE/models--Org--name with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // listing.c — what lies in a folder, by name: for sentences that say what was probably meant.
 #include "checkpoint.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pickle.c — Python's pickle as a small machine that can only build data.
 //
 // A pickle is a program for a stack machine (CPython, Lib/pickletools.py describes each opcode), and Python's own

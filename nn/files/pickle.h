@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pickle.h — private to nn/: Python pickles by an allow-list, and the zip archives that newer ones lie in.
 #pragma once
 #include "checkpoint.h"

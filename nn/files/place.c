@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // place.c — MODEL, as people write it, to the folders where its files are.
 //
 // People give a folder or a name, and also the address of the page, a file of the folder, the cache's own folders, the

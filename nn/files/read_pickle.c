@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // read_pickle.c — pytorch_model.bin, in both layouts that torch.save has had.
 //
 //   zip (torch 1.6 and later)                 legacy (before; all opus-mt models of 2020)

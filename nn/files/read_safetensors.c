@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // read_safetensors.c — the format that is a table and nothing else: 8 bytes of header length, a JSON header, the data.
 //
 // https://github.com/huggingface/safetensors (README "Format", and the Rust reader, whose rules are followed): tensors

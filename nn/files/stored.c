@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // stored.c — what every reader of weights uses: types by name, the list of tensors that grows, names made safe to show.
 #include "checkpoint.h"
 

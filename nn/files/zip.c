@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // zip.c — the archive that torch.save writes since 1.6: entries stored one behind the other, and a directory.
 //
 // Format: PKWARE APPNOTE 6.3. A zip can say everything twice (local header, directory, end record, zip64 record), and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decoder.c — decoder-only language models: one block whose switches the families set (decoder.h).
 //
 // Vaswani et al. 2017, arXiv:1706.03762, without the encoder; Radford et al. 2019 (GPT-2); Touvron et al. 2023,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decoder.h — private to nn/: decoder-only language models as one block with switches.
 //
 // A family is a row (decoders.c): what its class fixes, the names of its tensors, and a page that reads the keys which are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decoder_bind.c — a model from a DecoderShape and the tensors of a checkpoint, by the names that the family gives them.
 //
 // Nothing is copied but norms, biases and tables of positions. Fused matrices stay one, so that a module is one operation;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decoder_config.c — a DecoderShape from config.json: what the families have in common, under all the names it goes by.
 //
 // What a family's class takes for granted stands in its row, what it asks for beyond this in its page (decoders.c).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decoders.c — the table of decoder-only families: a row each, with the names of its tensors and a page for the keys that
 // only it has. Everything that sets a family apart stands here; defaults are those of transformers 5.23's classes.
 #include "decoder.h"

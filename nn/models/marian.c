@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // marian.c — Marian translation models (opus-mt). Junczys-Dowmunt et al. 2018, arXiv:1804.00344; layout and defaults of
 // transformers' MarianMTModel.
 //

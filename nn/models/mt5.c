@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mt5.c — multilingual T5. Xue et al. 2021, arXiv:2010.11934. T5 1.1's layers; other defaults, and logits never scaled.
 #include "t5.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // rope_scaling.c — the angles of rotary positions, and the ways to stretch them over longer texts: linear, dynamic (NTK),
 // Llama 3's bands, YaRN (Peng et al. 2023, arXiv:2309.00071), LongRoPE (Ding et al. 2024, arXiv:2402.13753), as
 // transformers computes them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t5.c — T5 1.0, T5 1.1, Flan-T5 and mT5. Raffel et al. 2020, arXiv:1910.10683; Shazeer 2020, arXiv:2002.05202 (gates);
 // layout and defaults of transformers' T5ForConditionalGeneration and MT5ForConditionalGeneration.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t5.h — private to nn/: what the families that are T5 underneath share with it. Declarations as in Family (model.h).
 #pragma once
 #include "../model.h"

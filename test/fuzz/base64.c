@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // base64.c — any bytes as base64: what decodes encodes back to the same text; and any bytes encoded decode
 // again.
 #include "fuzz.h"

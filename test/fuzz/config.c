@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // config.c — any JSON object as settings of a model, of generate(), and as arguments over them.
 #include "../../nn/generation.h"
 #include "fuzz.h"

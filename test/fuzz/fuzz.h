@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fuzz.h — what the entry points in test/fuzz/*.c share. Each file there is one libFuzzer target:
 // tools/fuzz.sh finds it by its name, starts it from test/corpus/NAME/ and, if there is one, with the
 // dictionary test/fuzz/NAME.dict.

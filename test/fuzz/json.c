@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // json.c — any bytes as a JSON text: an error in words, or a value that is the same after writing and reading
 // it.
 #include "fuzz.h"

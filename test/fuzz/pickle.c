@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pickle.c — any bytes as pytorch_model.bin, or (a pickle without torch's magic number) as the data.pkl of a zip,
 // whose CRC no fuzzer finds: an error in words, or tensors whose every byte can be read.
 #include "../../nn/files/pickle.h"

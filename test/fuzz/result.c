@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // result.c — any bytes as a result file: an error in words, or a result that is the same after writing and reading it,
 // and that every aggregator and report can take.
 #include "../../attr/attr.h"

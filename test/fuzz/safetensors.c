@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // safetensors.c — any bytes as a safetensors file: an error in words, or tensors that lie inside the file.
 #include "../../nn/files/checkpoint.h"
 #include "fuzz.h"

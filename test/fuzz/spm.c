@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // spm.c — any bytes as a SentencePiece model: a refusal in words, or a model that cuts and decodes any text
 // without harm.
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tok_text.c — any bytes as a text, against four small SentencePiece models (one of each type, with
 // user-defined and byte pieces) and a Marian and a T5 folder. Pieces spell the normalised text; what is UTF-8
 // has an encoding everywhere.

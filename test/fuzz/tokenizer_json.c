@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // tokenizer_json.c — any bytes as tokenizer.json of a T5, GPT-2 or Llama folder (the first byte says which): a refusal in
 // words, or a tokenizer whose ids are in range and decode.
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // utf8.c — any bytes as UTF-8: characters encode back to their bytes, invalid parts are one to three bytes
 // long, and what JSON makes of the bytes is what the decoder made of them.
 #include "fuzz.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // vocab.c — any bytes as vocab.json. What the small reader takes, the full JSON reader must understand alike.
 #include "fuzz.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden data of ALTI and ALTI-Logit, computed from their papers' formulas in float64.
 
     python alti.py        writes test/golden/alti/alti.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Relevance by the rules of AttnLRP (Achtibat et al. 2024, arXiv:2402.05602), in double, from transformers' own modules.
 
     python attn_lrp.py          -> test/golden/attn_lrp.json

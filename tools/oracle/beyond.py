@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Five methods that Inseq does not have, from their papers' formulas in PyTorch float64, on the models of transformers.
 
     python beyond.py            -> test/golden/beyond/MODEL.safetensors

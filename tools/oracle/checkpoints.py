@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiny checkpoints by the real libraries, for test/t_checkpoint.c: test/golden/checkpoints/.
 
     python tools/oracle/checkpoints.py        (torch 2.13, safetensors 0.8; seeded)

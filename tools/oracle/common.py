@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the oracle scripts share: paths, seeding, the specification files, two repairs of the stack.
 
 The scripts never use an absolute path: everything hangs off the folder this file is in.  A

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tiny random decoder-only models of every family and switch, and what transformers makes of them.
 
     python tools/oracle/decoders.py [NAME...]      # writes test/golden/decoders/NAME/

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small models and requests at the edges of what is computed, and what the Python libraries answer.
 
     python edges.py            -> test/golden/edges

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How faithful scores are, and how far rankings agree: computed by PyTorch in float64 and by SciPy.
 
     python evaluate.py            -> test/golden/evaluate.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Expected gradients (Erion et al. 2021, arXiv:1906.10670) in PyTorch float64, by the definition and with the draws of
 attr/expected_gradients.c, which are a formula of the seed:
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Captum's layer methods in double, at layers of the decoder and the encoder of the miniatures.
 
     python layers.py          -> test/golden/layers.json

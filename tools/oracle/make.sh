@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # make golden: everything under test/golden that the real libraries say, made again. Needs Python 3.11 and
 #   pip install torch==2.13 transformers==5.23 inseq==0.7.1 captum==0.9 sentencepiece==0.2.3 safetensors scikit-learn scipy protobuf sacremoses
 # The trained miniatures are kept as they are (make_models.py makes them anew, in 12 minutes; their tensors then differ

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes random-weight checkpoints of real sizes, for speed measurements.  Not to be committed.
 
     python make_bench_models.py FOLDER                      opus-mt-en-nl, flan-t5-small, flan-t5-base

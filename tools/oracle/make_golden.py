@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Makes golden/cases from golden/models by running the real Inseq, transformers and captum.
 
     python make_golden.py                     everything -> ../golden/cases, and index.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Trains the small models of golden/models and writes them in the Hugging Face folder layout.
 
     python make_models.py                    all models of spec.json -> ../golden/models

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Makes the tokenizer models and expected outputs in ../tokenizers with the real libraries.
 
     python make_tokenizer_cases.py train           small .model files -> ../tokenizers/models/trained, marian-mini*, t5-mini

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ReAGent (Zhao and Shan 2024, arXiv:2402.00794) in PyTorch float64: each step of each probe by itself, from ids, as
 attr/reagent.c has it (end and start tokens stay, words from the whole vocabulary but for special tokens) and with its draws:
 

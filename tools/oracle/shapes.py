@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checkpoints of a few kilobytes in shapes that the trained miniatures don't have, and what transformers does with them.
 
     python shapes.py            -> test/golden/shapes/NAME, test/golden/shapes/shapes.json, test/golden/shapes/words.json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Seeded generator of the test lines used by make_tokenizer_cases.py.
 
 Everything here is either written for this project or drawn from the two public-domain

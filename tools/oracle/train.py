@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Golden data of training: what PyTorch does to two small models in 20 steps of Adam.
 
     python train.py        writes test/golden/train/{marian,t5}/
