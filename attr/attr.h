@@ -52,6 +52,18 @@ typedef struct Figures {
     const bool *best; // [rows, columns], marked; NULL: none is
 } Figures;
 
+// Numbers with names on both sides, drawn as a heatmap is: tokens by layers (layers.c), layers by positions (lens.c).
+typedef struct Picture {
+    const char *title, *down,
+        *across; // down, across: what rows and columns are, "Attributed tokens", "Layers"
+    const Token *row, *column;
+    Scores scores;            // [rows, columns]; NaN: no number
+    const Str *cell;          // [rows, columns] words that stand there instead of numbers; NULL: numbers do
+    const NamedScores *below; // more rows, each [columns]
+    size_t n_below;
+    size_t sequence; // which of the texts it is about, from 0
+} Picture;
+
 // One sentence. Column c is step attr_pos_start + c.
 typedef struct Sequence {
     Token *source; // [S]; decoder-only models: the prompt
@@ -82,6 +94,8 @@ typedef struct Attribution {
     size_t n;
     Figures *figures; // shown after the sequences. Not saved
     size_t n_figures;
+    Picture *pictures; // the same
+    size_t n_pictures;
 } Attribution;
 
 const char *attr_info(Arena *a, const Attribution *t,
@@ -93,14 +107,20 @@ typedef struct Span {
     int64_t from, to; // end exclusive
 } Span;
 
+// Which token of a foil a step is compared with, where nothing else is said. Inseq counts from the right end. Of
+// decoder-only models a foil is the whole text, and equals the text up to some token: unless that lies in the prompt (it is
+// another prompt then, and the ends belong together), positions are the same.
+typedef enum { ALIGN_BY_KIND, ALIGN_RIGHT, ALIGN_FIRST_DIFFERENCE } AttrAlign;
+
 // What is attributed: one source and the target that was generated or forced. Decoder-only models: source is the
 // prompt, target the whole text. Strings are shown as they are given.
 typedef struct Pair {
     Ids source, target; // target begins with the start token and ends with the end token
     const Token *source_tokens, *target_tokens;
     const struct Pair *contrast; // the foil's source and target; NULL: none
-    const Span *alignment; // {position here, position in the foil} pairs; the rest is aligned from the right
+    const Span *alignment; // {position here, position in the foil} pairs; the rest is aligned as `align` says
     size_t n_alignment;
+    AttrAlign align;
 } Pair;
 
 // Arguments of step functions, by the library's names. One value serves every function that has the argument.
@@ -187,6 +207,7 @@ typedef struct AttrRequest {
     size_t n_contrast_sources, n_contrast_targets;
     AttrAlignment *alignments; // one for all texts, or one for each
     size_t n_alignments;
+    AttrAlign align; // of what they leave open
     Str baselines;   // a file of texts, one a line, for AttrOptions.baselines; empty: none
     Str ignored[16]; // names that nobody knows
     size_t n_ignored;
@@ -252,6 +273,26 @@ typedef struct PlanReport {
 } PlanReport;
 void attr_plan_text(const PlanReport *p, Buf *out);
 void attr_plan_json(const PlanReport *p, Buf *out);
+
+// ------------------------------------------------------------------------------------------ layers
+
+// What each layer of the decoder would say at each position if the model ended there (lens.c): three pictures of layers by
+// tokens read: the likeliest next token, the rank of a word, the divergence from the last layer's distribution.
+enum { ATTR_LENS_PICTURES = 3 };
+typedef struct LensOptions {
+    int32_t word; // whose rank is shown; -1: the token that follows at each position
+    size_t max_memory;
+    Str (*name)(void *context, int32_t id); // a token's text
+    void *context;
+} LensOptions;
+// Of p's source and target; its tokens name the columns. Pictures on the arena.
+bool attr_lens(Arena *a, const Model *m, const LensOptions *o, const Pair *p, Picture out[ATTR_LENS_PICTURES],
+               Err *e);
+
+// Whether the options ask for scores of all layers: layer_gradient_x_activation with target_layer "all".
+bool attr_all_layers(const AttrOptions *o);
+// Scores of all layers as a picture, tokens by layers, for the step at this position of the target.
+bool attr_layer_picture(Arena *a, const Sequence *s, int64_t step, Picture *out, Err *e);
 
 // ------------------------------------------------------------------------------------------ comparing methods
 

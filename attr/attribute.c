@@ -95,10 +95,13 @@ static void name_tokens(Run *r)
     for (int64_t i = 0; i < r->n; i++) {
         const Pair *p = &r->pair[i];
         Sequence *q = &r->out[i];
-        q->n_source = p->source.n, q->n_target = p->target.n;
+        // of decoder-only models the source is what stands before the first step, as in the library
+        bool own = r->f->encoder_decoder;
+        q->n_source = own ? p->source.n : r->from[i], q->n_target = p->target.n;
         q->attr_pos_start = r->from[i], q->attr_pos_end = r->to[i];
         q->source = arena_new(r->a, Token, q->n_source), q->target = arena_new(r->a, Token, q->n_target);
-        for (int64_t k = 0; k < q->n_source; k++) q->source[k] = p->source_tokens[k];
+        for (int64_t k = 0; k < q->n_source; k++)
+            q->source[k] = own ? p->source_tokens[k] : p->target_tokens[k];
         for (int64_t k = 0; k < q->n_target; k++) q->target[k] = p->target_tokens[k];
         for (int64_t k = r->from[i]; p->contrast && k < r->to[i]; k++) {
             const Token *foil = &p->contrast->target_tokens[r->foil_at[r->first_step[i] + k - r->from[i]]];

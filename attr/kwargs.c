@@ -78,8 +78,12 @@ static const Json *first_pair(const Json *j)
 static bool kw_alignments(Arena *a, const Json *c, AttrRequest *r, Err *e)
 {
     static const char *const form =
-        "a list of [position, foil position] pairs, or one such list for each text";
+        "\"right\", \"first_difference\", a list of [position, foil position] pairs, or one "
+        "such list for each text";
     if (c->kind == J_NULL) return true;
+    if (c->kind == J_STRING && str_is(c->text, "right")) return r->align = ALIGN_RIGHT, true;
+    if (c->kind == J_STRING && str_is(c->text, "first_difference"))
+        return r->align = ALIGN_FIRST_DIFFERENCE, true;
     if (c->kind == J_STRING)
         return err_set(e,
                        "argument contrast_targets_alignments is \"%.*s\"; aligning by a sentence encoder is "

@@ -14,16 +14,18 @@ static const char *named(const Run *r, int64_t i, const char *what)
     return arena_printf(r->work, "%s%s%s", text, *text && *what ? ", " : "", what);
 }
 
-// Semantics 1.4, with an exclusive end: start default 1, end default and at most T, negative ones count from T.
+// Semantics 1.4, with an exclusive end: start default 1 or behind the prompt, end default and at most T, negative ones count
+// from T.
 static bool find_steps(Run *r, int64_t i, Err *e)
 {
     const Pair *p = &r->pair[i];
-    int64_t T = p->target.n, least = r->f->encoder_decoder ? 1 : p->source.n;
-    int64_t from = r->o->has_start ? r->o->start : least, to = r->o->has_end ? r->o->end : T;
+    int64_t T = p->target.n,
+            first = r->f->encoder_decoder ? 1 : p->source.n; // a prompt is attributed if asked for
+    int64_t from = r->o->has_start ? r->o->start : first, to = r->o->has_end ? r->o->end : T;
     if (from < 0) from += T;
     if (to < 0) to += T;
     if (to > T) to = T;
-    if (from < least) from = least;
+    if (from < 1) from = 1;
     const char *text = arena_printf(r->work, "%s%s", named(r, i, ""), r->n > 1 ? ": " : "");
     if (T < 2) return err_set(e, "%sthe target has no tokens to attribute", text);
     if (from >= to)
@@ -108,7 +110,17 @@ static void embed_sequences(Run *r)
         nn_embed(r->m, (Ids){r->target_ids[i].v, r->targets->len[i]}, true, r->y + r->targets->start[i] * d);
 }
 
-// Which position of the foil each step is compared with (semantics 2.2): the caller's pairs first, then from the right.
+// Whether positions of target and foil that are not aligned by hand are the same (AttrAlign).
+static bool same_positions(const Run *r, const Pair *p)
+{
+    Ids a = p->target, b = p->contrast->target;
+    int64_t first = 0;
+    while (first < a.n && first < b.n && a.v[first] == b.v[first]) first++;
+    if (p->align == ALIGN_BY_KIND) return !r->f->encoder_decoder && first >= p->source.n;
+    return p->align == ALIGN_FIRST_DIFFERENCE;
+}
+
+// Which position of the foil each step is compared with (semantics 2.2): the caller's pairs first, then as Pair.align says.
 static void align(const Run *r, int64_t i, int64_t *at)
 {
     const Pair *p = &r->pair[i];
@@ -125,8 +137,11 @@ static void align(const Run *r, int64_t i, int64_t *at)
         }
         at[s - from] = untaken ? untaken : first;
     }
-    for (int64_t k = 1; k <= to - from; k++) // 0: none given
-        if (!at[to - k - from]) at[to - k - from] = T - k > 0 ? T - k : T - 1;
+    bool same = same_positions(r, p);
+    for (int64_t k = 1; k <= to - from; k++) { // 0: none given
+        int64_t s = to - k, q = same ? s : T - k;
+        if (!at[s - from]) at[s - from] = q > 0 && q < T ? q : T - 1;
+    }
 }
 
 bool run_foil_shares(const Run *r, int64_t step)

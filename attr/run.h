@@ -264,6 +264,8 @@ void layer_baseline(Run *r, int64_t pair, const float *bx, const float *by, floa
 void layer_room(Run *r, const TargetLayer *l);
 Scores *layer_out(Run *r, const TargetLayer *l, int64_t pair);
 int64_t layer_rows(const Run *r, const TargetLayer *l, int64_t pair, int64_t column);
+// With attr_all_layers (all_layers.c): scores [.., steps, layers], one way back for all layers.
+bool layers_all_run(Run *r, Err *e);
 // DeepLIFT: the rescale rule between neighbouring points (deeplift.c), for Points.prepare.
 void deeplift_rescale(Run *v, void *context, Tape *tape);
 

@@ -9,7 +9,7 @@ typedef struct Search {
     const char *path; // with "[3]" written ".3", and ".weight" behind
     const Tensor *found;
     int64_t width;
-    bool exact;
+    bool exact, whole;
 } Search;
 
 static void look(Search *s, const Tensor *w, int64_t width)
@@ -32,6 +32,22 @@ static void look_into(Search *s, const Layer *l)
         if (n[i]->g) look(s, n[i]->g, n[i]->g->cols);
 }
 
+// A module without weights of its own gives what its last one does: attention's is o, a feed-forward's down.
+static void look_for_module(Search *s, const Layer *l)
+{
+    const Projection *last[] = {&l->o, &l->cross_o, &l->down};
+    size_t k = strlen(s->path) - strlen(".weight"), hits = 0;
+    for (size_t i = 0; i < 3; i++) {
+        const char *name = last[i]->w ? last[i]->w->name : NULL, *at = NULL;
+        for (const char *c = name; c && !at; c = strchr(c, '.') ? strchr(c, '.') + 1 : NULL)
+            if (!strncmp(c, s->path, k) && c[k] == '.') at = c;
+        if (!at) continue;
+        hits++;
+        if (!s->found) s->found = last[i]->w, s->width = last[i]->w->rows;
+    }
+    if (hits > 1) s->found = NULL, s->whole = true; // a whole layer
+}
+
 const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e)
 {
     char weight[600];
@@ -43,11 +59,14 @@ const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e)
     for (int64_t i = 0; m->encoder && i < m->info.encoder_layers; i++) look_into(&s, &m->encoder[i]);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) look_into(&s, &m->decoder[i]);
     look(&s, m->encoder_norm.g, m->info.width), look(&s, m->decoder_norm.g, m->info.width);
+    for (int64_t i = 0; !s.found && !s.whole && m->encoder && i < m->info.encoder_layers; i++)
+        look_for_module(&s, &m->encoder[i]);
+    for (int64_t i = 0; !s.found && !s.whole && i < m->info.decoder_layers; i++)
+        look_for_module(&s, &m->decoder[i]);
     if (s.found) return *width = s.width, s.found;
     const Tensor *example = m->encoder ? m->encoder[0].up.w : m->decoder[0].up.w;
-    err_set(e, "%s has no layer \"%.*s\" with weights of its own; try one like %.*s", m->info.name,
-            (int)path.n, path.s,
-            (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0),
+    err_set(e, "%s has no layer \"%.*s\" that gives one result; try one like %.*s", m->info.name, (int)path.n,
+            path.s, (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0),
             example && example->name ? example->name : "");
     return NULL;
 }

@@ -60,7 +60,7 @@ static Tensor *apply_experts(const Model *m, Tape *t, Tensor *x, const Layer *l)
 }
 
 // down(act(up x)), or down(act(gate x) * up x): Shazeer 2020, arXiv:2002.05202.
-Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
+Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l, Tensor **result)
 {
     Tensor *h;
     if (l->router.w) return apply_experts(m, t, x, l);
@@ -72,7 +72,9 @@ Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l)
         h = l->gate.w ? gated(m, t, apply_projection(t, x, &l->gate), u) : tn_act(t, u, m->act);
     }
     if (m->noise && m->noise->activation > 0) h = tn_dropout(t, h, m->noise->activation, m->noise->seed++);
-    return apply_dropout(m, t, apply_projection(t, h, &l->down));
+    Tensor *y = apply_projection(t, h, &l->down);
+    if (result) *result = y;
+    return apply_dropout(m, t, y);
 }
 
 // ------------------------------------------------------------------------------------------------ attention

@@ -106,6 +106,9 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;
     m->info.start = m->generation.decoder_start;
     m->info.pad = m->generation.pad;
+    const Json *pad = json_get(m->config.json, "pad_token_id");
+    bool stated = pad && pad->is_int && pad->i >= 0 && pad->i < m->info.vocab;
+    m->info.config_pad = stated ? (int32_t)pad->i : -1;
     if (!m->kv_width) m->kv_width = m->decoder[0].k.w->rows;
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;
     count_costs(m);
@@ -164,9 +167,11 @@ void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *ke
     *out = (Pass){.x = x, .y = y};
     out->decoder_self = arena_new(a, Tensor *, m->info.decoder_layers);
     out->decoder_in = arena_new(a, Tensor *, m->info.decoder_layers);
+    out->decoder_ff = arena_new(a, Tensor *, m->info.decoder_layers);
     if (x) {
         out->encoder_self = arena_new(a, Tensor *, m->info.encoder_layers);
         out->encoder_in = arena_new(a, Tensor *, m->info.encoder_layers);
+        out->encoder_ff = arena_new(a, Tensor *, m->info.encoder_layers);
         out->cross = arena_new(a, Tensor *, m->info.decoder_layers);
         out->encoder = m->family->encode(m, t, x, out);
     }
@@ -186,6 +191,11 @@ void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs)
 {
     return m->family->logits(m, t, tn_pick(t, pass->states, rows, seqs));
+}
+
+Tensor *nn_read_out(const Model *m, Tape *t, Tensor *states, bool closed)
+{
+    return m->family->logits(m, t, closed ? states : apply_close(m, t, states));
 }
 
 bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e)

@@ -139,7 +139,8 @@ Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p);
 Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x); // x itself but while training or in a noisy pass
 Tensor *apply_input_dropout(const Model *m, Tape *t, Tensor *x); // the same at a stack's ends
 Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n);
-Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l);
+// result (may be NULL) gets what it gives before dropout.
+Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l, Tensor **result);
 // Self-attention of layer i; with a cache the new rows are added to it first. result: the attention op's output, which is
 // taken as it is if it is there already.
 Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, bool decoder, Cache *c,

@@ -38,6 +38,7 @@ typedef struct ModelInfo {
     int64_t width, vocab, max_positions;                          // D, V; max_positions 0: no limit
     int64_t encoder_layers, decoder_layers, heads, encoder_heads; // heads: the decoder's
     int32_t start, pad;                                           // decoder_start_token_id; -1: none
+    int32_t config_pad;                                           // config.json's own pad_token_id; -1: none
     int32_t eos;                                                  // the first one; -1: none
     uint64_t parameters, bytes;                                   // of the checkpoint
     size_t tensors;
@@ -79,6 +80,7 @@ typedef struct Pass {
     Tensor **encoder_self, **decoder_self,
         **cross;                       // [layers] results of the attention op (tn_attention_weights)
     Tensor **encoder_in, **decoder_in; // [layers] what each layer was given
+    Tensor **encoder_ff, **decoder_ff; // [layers] what its feed-forward gives, before it is added
 } Pass;
 
 // One teacher-forced pass: y holds the embeddings of target prefixes; row t of states predicts token t+1.
@@ -90,6 +92,8 @@ void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32
                       Pass *out);
 // Logits [rows picked, V] of some rows of pass->states, ascending within each sequence of `seqs`.
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs);
+// Logits [rows, V] of any rows of states: a layer's, which the last norm comes before, or (closed) the last ones'.
+Tensor *nn_read_out(const Model *m, Tape *t, Tensor *states, bool closed);
 // False if logits are not finite; then e says which weight holds NaN or infinity, or that the result overflowed.
 bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e);
 

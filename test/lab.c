@@ -2,6 +2,8 @@
 // lab.c — golden models and cases. See lab.h.
 #include "lab.h"
 
+#include "../attr/texts/texts.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -13,7 +15,7 @@ static const char *folder_of(Arena *A, const char *name)
     return arena_printf(A, "test/golden/models/%s", slash ? slash + 1 : name);
 }
 
-bool lab_knows(Arena *A, const char *name)
+static bool knows(Arena *A, const char *name, bool decoder_only)
 {
     Err e = {0};
     Config c;
@@ -23,23 +25,35 @@ bool lab_knows(Arena *A, const char *name)
     Str architecture = {"", 0}, type = cfg_str(&c, "model_type", "");
     const Json *list = json_get(c.json, "architectures");
     if (list && list->child) architecture = list->child->text;
-    if (str_ends(architecture, STR_LIT("CausalLM")) || str_ends(architecture, STR_LIT("LMHeadModel")))
-        return false; // decoder-only: t_decoder.c
+    bool causal =
+        str_ends(architecture, STR_LIT("CausalLM")) || str_ends(architecture, STR_LIT("LMHeadModel"));
     for (size_t i = 0; i < n; i++)
-        if (str_is(type, known[i])) return true;
+        if (str_is(type, known[i])) return decoder_only == causal;
     return false;
 }
 
-bool lab_open(Arena *A, const char *name, Lab *out)
+bool lab_knows(Arena *A, const char *name) { return knows(A, name, false); }
+
+static bool open_lab(Arena *A, const char *name, Lab *out)
 {
     Err e = {0};
     const char *folder = folder_of(A, name);
-    *out = (Lab){0};
-    if (!lab_knows(A, name)) return false;
     if (!(out->m = nn_open(A, folder, (NnOptions){0}, &e)) || !(out->t = tok_open(A, folder, &e)))
         return FAIL("%s: %s", name, e.text), false;
     out->f = nn_info(out->m);
     return true;
+}
+
+bool lab_open_any(Arena *A, const char *name, Lab *out)
+{
+    *out = (Lab){0};
+    return (knows(A, name, false) || knows(A, name, true)) && open_lab(A, name, out);
+}
+
+bool lab_open(Arena *A, const char *name, Lab *out)
+{
+    *out = (Lab){0};
+    return lab_knows(A, name) && open_lab(A, name, out);
 }
 
 // ------------------------------------------------------------------------------------------ texts
@@ -294,20 +308,59 @@ static const Pair *contrast_of(Arena *A, const Lab *l, const Case *c, const Pair
     return q;
 }
 
+static void no_note(void *context, const char *sentence) { (void)context, (void)sentence; }
+static bool always(void *context) { return !context; }
+
+// Decoder-only models go the command line's own way (attr/texts). Foils are aligned as the library aligns them.
+static bool make_prompts(Arena *A, const Lab *l, const Case *c, Pair *pair, Err *e)
+{
+    static const Talk talk = {.note = no_note, .go_on = always};
+    Loaded loaded = {"", l->m, l->t, l->f};
+    Work w = {.a = A, .l = &loaded, .plain = c->plain, .talk = &talk};
+    Texts t = {c->input, c->target, c->n, c->target ? c->n : 0, c->prefix};
+    AttrRequest x = {.contrast_targets = &c->contrast_target,
+                     .n_contrast_targets = c->has_contrast_target,
+                     .align = ALIGN_RIGHT};
+    size_t n;
+    Job *job, **batch = arena_new(A, Job *, c->n);
+    if (!texts_generation(&w, c->generation, e) || !texts_jobs(&w, &t, &job, &n, e) ||
+        !texts_foils(&w, &x, &job, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++) batch[i] = &job[i];
+    texts_make_targets(&w, batch, n);
+    for (size_t i = 0; i < n; i++)
+        if (job[i].err.set) return *e = job[i].err, false;
+    texts_pairs(batch, n, pair);
+    return true;
+}
+
+Pair lab_prompt(Arena *A, const Lab *l, const char *prompt, const char *text)
+{
+    Err e = {0};
+    Pair pair = {0};
+    Str in = str_of(prompt), target = str_of(text);
+    Case c = {.n = 1, .input = &in, .target = text ? &target : NULL};
+    if (!make_prompts(A, l, &c, &pair, &e)) FAIL("%s", e.text);
+    return pair;
+}
+
 bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err *e)
 {
     Ids *source = arena_new(A, Ids, c->n), *target = arena_new(A, Ids, c->n);
     Pair *pair = arena_new(A, Pair, c->n);
-    for (size_t i = 0; i < c->n; i++) source[i] = lab_encode(A, l, c->input[i], TOK_SOURCE, c->plain);
-    if (!make_targets(A, l, c, source, target, e)) return false;
-    for (size_t i = 0; i < c->n; i++) {
+    if (!l->f->encoder_decoder && !make_prompts(A, l, c, pair, e)) return false;
+    for (size_t i = 0; l->f->encoder_decoder && i < c->n; i++)
+        source[i] = lab_encode(A, l, c->input[i], TOK_SOURCE, c->plain);
+    if (l->f->encoder_decoder && !make_targets(A, l, c, source, target, e)) return false;
+    for (size_t i = 0; l->f->encoder_decoder && i < c->n; i++) {
         pair[i] = lab_pair(A, l, source[i], lab_start(A, l, target[i]));
         pair[i].contrast = contrast_of(A, l, c, &pair[i]);
         pair[i].alignment = c->alignment, pair[i].n_alignment = c->n_alignment;
     }
     *out = (Attribution){.sequence = arena_new(A, Sequence, c->n), .n = c->n};
     AttrOptions o = c->o;
-    o.unk = tok_unk(l->t), o.eos = tok_eos(l->t), o.bos = tok_bos(l->t);
+    Loaded loaded = {"", l->m, l->t, l->f};
+    texts_special(&loaded, &o);
     if (!attr_run(A, l->m, &o, pair, c->n, out->sequence, e)) return false;
     for (size_t i = 0; c->clean && i < c->n; i++) {
         clean(A, l, out->sequence[i].source, out->sequence[i].n_source);

@@ -13,15 +13,17 @@ typedef struct Lab {
 } Lab;
 
 // A folder of test/golden/models: "odd-marian", or "models/odd-marian" as golden files call it. False if its family is
-// not one of nn_families; anything else that goes wrong fails the test.
+// not one of nn_families, or decoder-only; anything else that goes wrong fails the test.
 bool lab_open(Arena *A, const char *name, Lab *out);
-bool lab_knows(Arena *A, const char *name); // is the family known?
+bool lab_open_any(Arena *A, const char *name, Lab *out); // decoder-only ones too
+bool lab_knows(Arena *A, const char *name);              // is the family known, with an encoder?
 
 Ids lab_encode(Arena *A, const Lab *l, Str text, TokSide side, bool plain);
 Ids lab_start(Arena *A, const Lab *l, Ids ids); // with the start token before them
 Str lab_decode(Arena *A, const Lab *l, const int32_t *ids, int64_t n);
 Pair lab_pair(Arena *A, const Lab *l, Ids source, Ids target);
 Pair lab_forced(Arena *A, const Lab *l, const char *source, const char *target);
+Pair lab_prompt(Arena *A, const Lab *l, const char *prompt, const char *text); // decoder-only; text NULL: generated
 
 // A case of index.json: what it asks for, or why we can't do it yet (then false). why: the name we don't know.
 typedef struct Case {

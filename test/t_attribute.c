@@ -10,7 +10,7 @@
 
 // ------------------------------------------------------------------------------------------ golden cases
 
-enum { MOST_LABS = 16 };
+enum { MOST_LABS = 32 };
 
 typedef struct Labs { // each model is opened once
     Arena *arena;
@@ -25,7 +25,7 @@ static const Lab *lab_named(Labs *all, Str name) // NULL: a family we don't know
         if (str_eq(all->name[i], name)) return all->lab[i].m ? &all->lab[i] : NULL;
     if (all->n == MOST_LABS) BUG("more models than MOST_LABS");
     all->name[all->n] = name;
-    bool ok = lab_open(all->arena, str_zero(all->arena, name), &all->lab[all->n]);
+    bool ok = lab_open_any(all->arena, str_zero(all->arena, name), &all->lab[all->n]);
     return all->n++, ok ? &all->lab[all->n - 1] : NULL;
 }
 
@@ -98,12 +98,17 @@ TEST(attribute_golden)
     Labs labs = {.arena = A};
     int run = 0;
     for (const Json *c = NULL; (c = golden_case(index, "attribute", c));) {
-        if (str_is(json_get(c, "name")->text, "marian-to-position")) continue; // attribute_to_position, below
+        Str name = json_get(c, "name")->text;
+        if (str_is(name, "marian-to-position")) continue; // attribute_to_position, below
+        // the library's own faults (spec 5.4): prompts of a batch see each other's padding; some special tokens stay
+        bool prompts = str_ends(name, STR_LIT("-batch")) || str_ends(name, STR_LIT("-no-special"));
+        if (str_is(name, "gpt2-lime")) continue; // ill-conditioned: masked rows are all 511
+        if (prompts && !str_starts(name, STR_LIT("marian")) && !str_starts(name, STR_LIT("t5"))) continue;
         Arena *each = arena_create(A);
         run += run_case(each, &labs, c, below_cases(each, c, "file"), below_cases(each, c, "raw_file"));
         arena_free(each);
     }
-    if (run < 142) FAIL("%d cases were run; it was 142 and more", run);
+    if (run < 275) FAIL("%d cases were run; it was 275 and more", run);
 }
 
 // Inseq 0.6 with an older transformers, unrepaired, agrees; value zeroing of Marian it alone can do.
@@ -117,6 +122,10 @@ TEST(attribute_older)
         while (with && (entry = golden_case(index, "attribute", entry)) &&
                !str_eq(json_get(entry, "file")->text, with->text)) {
         }
+        // it is all zeros where a decoder is alone
+        if (str_ends(json_get(c, "name")->text, STR_LIT("value_zeroing")) &&
+            !lab_knows(A, str_zero(A, json_get(c, "model")->text)))
+            continue;
         Arena *each = arena_create(A);
         run += run_case(each, &labs, entry ? entry : c, below_cases(each, c, "file"),
                         below_cases(each, c, "raw_file"));
@@ -205,8 +214,10 @@ static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors
     const Checkpoint *f64 = lab_tensors(A, file),
                      *f32 = lab_tensors(A, below_cases(A, entry, "float32_file"));
     const Json *text = json_get(entry, "text");
-    Pair p = lab_forced(A, l, str_zero(A, text->child->text), str_zero(A, text->child->next->text));
-    Ids source = lab_ids(A, lab_tensor(f64, "ids.source")),
+    const char *first = str_zero(A, text->child->text), *second = str_zero(A, text->child->next->text);
+    bool both = l->f->encoder_decoder;
+    Pair p = both ? lab_forced(A, l, first, second) : lab_prompt(A, l, first, second);
+    Ids source = both ? lab_ids(A, lab_tensor(f64, "ids.source")) : p.source,
         target = lab_ids(A, lab_tensor(f64, "ids.target"));
     CHECK(source.n == p.source.n && !memcmp(source.v, p.source.v, (size_t)source.n * sizeof(int32_t)));
     CHECK(target.n == p.target.n && !memcmp(target.v, p.target.v, (size_t)target.n * sizeof(int32_t)));
@@ -217,11 +228,11 @@ static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors
         !attribute_one(A, l, "input_x_gradient", NULL, &p, &ixg))
         return;
     if (!attr_aggregate(A, &ixg, stage, attr_default_pipeline(&ixg, stage), &flat, NULL)) FAIL("%s", file);
-    lab_error(all, file, "source.gradient", gradient.source_attributions.v, f32, f64);
+    if (both) lab_error(all, file, "source.gradient", gradient.source_attributions.v, f32, f64);
     lab_error(all, file, "target.gradient", gradient.target_attributions.v, f32, f64);
-    lab_error(all, file, "source.input_x_gradient", ixg.source_attributions.v, f32, f64);
+    if (both) lab_error(all, file, "source.input_x_gradient", ixg.source_attributions.v, f32, f64);
     lab_error(all, file, "target.input_x_gradient", ixg.target_attributions.v, f32, f64);
-    lab_error(all, file, "source.aggregated", flat.source_attributions.v, f32, f64);
+    if (both) lab_error(all, file, "source.aggregated", flat.source_attributions.v, f32, f64);
     lab_error(all, file, "target.aggregated", flat.target_attributions.v, f32, f64);
     for (size_t i = 0; i < ixg.n_step_scores; i++)
         lab_error(all, file, arena_printf(A, "step.%s", str_zero(A, ixg.step_scores[i].name)),
@@ -294,9 +305,13 @@ static void same_bits(Arena *A, const char *model, const char *method, const cha
     static const size_t memory[] = {1, 30000, (size_t)1 << 30};
     Lab l;
     Bits b = {.l = &l, .o = attr_defaults(), .how = arena_printf(A, "%s, %s of %s", model, method, fn)};
-    if (!lab_open(A, model, &l)) return;
-    for (int i = 0; i < TEXTS; i++) b.pair[i] = lab_forced(A, &l, source[i], into[i]);
-    b.foil = lab_forced(A, &l, "It is a cat.", "De kat is in.");
+    if (!lab_open_any(A, model, &l)) return;
+    bool both = l.f->encoder_decoder;
+    for (int i = 0; i < TEXTS; i++)
+        b.pair[i] = both ? lab_forced(A, &l, source[i], into[i])
+                         : lab_prompt(A, &l, source[i], arena_printf(A, "%s %s", source[i], into[i]));
+    b.foil = both ? lab_forced(A, &l, "It is a cat.", "De kat is in.")
+                  : lab_prompt(A, &l, source[2], arena_printf(A, "%s A dog.", source[2]));
     b.pair[2].contrast = &b.foil;
     b.o.method = method, b.o.attributed_fn = fn, b.o.attribute_target = target;
     b.o.step_scores = (const char *const[]){"entropy", "contrast_prob_diff"}, b.o.n_step_scores = 2;
@@ -317,6 +332,14 @@ static void same_bits(Arena *A, const char *model, const char *method, const cha
 
 TEST(attribute_bits_marian) { same_bits(A, "odd-marian", "input_x_gradient", "probability", true); }
 TEST(attribute_bits_t5) { same_bits(A, "odd-t5", "input_x_gradient", "contrast_prob_diff", true); }
+TEST(attribute_bits_decoders)
+{
+    static const char *const models[] = {"gpt2-tiny",  "llama3-tiny", "gemma2-tiny",   "qwen3-tiny",
+                                         "bloom-tiny", "opt-tiny",    "gpt_neox-tiny", "mistral-tiny"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        same_bits(A, models[i], i % 2 ? "saliency" : "input_x_gradient",
+                  i % 3 ? "probability" : "contrast_prob_diff", false);
+}
 TEST(attribute_bits_source) { same_bits(A, "t5-v10-relu", "saliency", "entropy", false); }
 
 // ------------------------------------------------------------------------------------------ identities

@@ -4,6 +4,19 @@
 
 #include <string.h>
 
+// --target_layer as one of the method's arguments.
+static const Json *with_layer(Args *a, const Json *arguments)
+{
+    const char *layer = args_text(a, "target_layer");
+    if (!layer) return arguments;
+    Json *all = arena_new(a->a, Json, 1), *own = arena_new(a->a, Json, 1);
+    if (arguments) *all = *arguments;
+    *own =
+        (Json){.kind = J_STRING, .key = STR_LIT("target_layer"), .text = str_of(layer), .next = all->child};
+    all->kind = J_OBJECT, all->child = own, all->count++;
+    return all;
+}
+
 bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRequest *x, Err *e)
 {
     *o = attr_defaults();
@@ -22,8 +35,12 @@ bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRe
     if (seed < 0 || seed > UINT32_MAX)
         return err_set(e, "--random_seed %" PRId64 ": it must be from 0 to %" PRIu32, seed, UINT32_MAX);
     o->evaluate = (EvaluateOptions){.wanted = args_on(a, "evaluate"), .random = true, .seed = (uint32_t)seed};
-    if (!attr_kwargs(a->a, args_get(a, "attribution_kwargs")->json, o, x, e) || !attr_check(o, e))
-        return false;
+    const Json *arguments = with_layer(a, args_get(a, "attribution_kwargs")->json);
+    if (!attr_kwargs(a->a, arguments, o, x, e) || !attr_check(o, e)) return false;
+    if (args_text(a, "target_layer") && !attr_method_takes(o->method, STR_LIT("target_layer")))
+        return err_set(e, "--target_layer: %s has no such argument; layer_gradient_x_activation has",
+                       o->method);
+    if (attr_all_layers(o)) o->aggregated = false; // the picture shows them apart
     const OptionValue *foils = args_get(a, "contrast_targets"), *others = args_get(a, "contrast_sources");
     if (foils->given && !option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e))
         return false;
@@ -73,10 +90,10 @@ bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, 
                     Err *e)
 {
     Texts t;
+    const Json *generation = args_get(a, "generation_kwargs")->json;
     *w = (Work){.a = a->a, .l = l, .plain = x->skip_special_tokens, .talk = &a->talk};
-    return args_load(a, name, l, e) &&
-           nn_generation(a->a, l->model, args_get(a, "generation_kwargs")->json, &w->generation, e) &&
-           args_texts(a, &t, e) && texts_jobs(w, &t, job, n, e) && texts_foils(w, x, job, n, e);
+    return args_load(a, name, l, e) && texts_generation(w, generation, e) && args_texts(a, &t, e) &&
+           texts_jobs(w, &t, job, n, e) && texts_foils(w, x, job, n, e);
 }
 
 bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOptions *o, Err *e)

@@ -53,7 +53,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     double start = wall_clock();
     if (!cmd_load_texts(a, name, x, &l, &w, &job, &n, &e) || !cmd_read_baselines(a, &w, x, &o, &e))
         return cmd_fail(&e, EXIT_INPUT);
-    o.unk = tok_unk(l.tok), o.eos = tok_eos(l.tok), o.bos = tok_bos(l.tok);
+    texts_special(&l, &o);
     if (args_on(a, "plan")) return plan_model(a, &w, &o, job, n, most, wall_clock() - start);
     Bar bar;
     cmd_start_bar(a, &o, &bar);
@@ -69,6 +69,20 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     cmd_describe(a, &w, &o, job, n, &own);
     attr_append(a->a, t, &own);
     return cmd_report_failures(job, n);
+}
+
+// Tokens by layers, a picture for each text.
+static bool add_pictures(Args *a, Attribution *t, Err *e)
+{
+    const OptionValue *at = args_get(a, "picture");
+    t->pictures = arena_new(a->a, Picture, t->n);
+    for (size_t i = 0; i < t->n; i++) {
+        const Sequence *s = &t->sequence[i];
+        int64_t step = at->given ? at->number : s->attr_pos_start;
+        if (!attr_layer_picture(a->a, s, step, &t->pictures[i], e)) return false;
+        t->pictures[t->n_pictures++].sequence = i;
+    }
+    return true;
 }
 
 static int run(Args *a)
@@ -104,6 +118,7 @@ static int run(Args *a)
     if (!t.n) return cmd_interrupted() ? EXIT_INTERRUPTED : code;
     if (code) code = EXIT_SOME;
     if (t.n > 1) attr_faithfulness(a->a, &t);
+    if (attr_all_layers(&o) && !add_pictures(a, &t, &e)) return cmd_fail(&e, EXIT_USAGE);
     if (!cmd_shown_form(a, &t, &shown, &e) || !cmd_saved_form(a, &t, &shown, &saved, &e))
         return cmd_fail(&e, EXIT_INPUT);
     int delivered = cmd_deliver(a, &shown, &saved, &e);

@@ -49,7 +49,7 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     int code = 0;
     Bar bar;
     memcpy(own, m->job, m->texts * sizeof *own);
-    o.unk = tok_unk(m->l.tok), o.eos = tok_eos(m->l.tok), o.bos = tok_bos(m->l.tok);
+    texts_special(&m->l, &o);
     cmd_start_bar(a, &o, &bar);
     for (size_t at = 0, count;
          !cmd_interrupted() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)

@@ -35,8 +35,8 @@ static int run(Args *a)
     Texts t;
     if (!args_batch_size(a, &most, &e) || !args_start_machine(a, &e) ||
         !args_load(a, args_text(a, "model_name_or_path"), &l, &e) ||
-        !nn_generation(a->a, l.model, args_get(a, "generation_kwargs")->json, &w.generation, &e) ||
-        !args_texts(a, &t, &e) || !texts_jobs(&w, &t, &job, &n, &e))
+        !texts_generation(&w, args_get(a, "generation_kwargs")->json, &e) || !args_texts(a, &t, &e) ||
+        !texts_jobs(&w, &t, &job, &n, &e))
         return cmd_fail(&e, EXIT_INPUT);
     Buf out = {.arena = a->a};
     batch = arena_new(a->a, Job *, most);

@@ -20,8 +20,10 @@ enum {
     INFO = 16,
     BENCH = 32,
     DEMO = 64,
-    LOADED = ATTRIBUTE | GENERATE | INFO,
-    MODEL = LOADED | TOKENIZE
+    LENS = 256,
+    LOADED = ATTRIBUTE | GENERATE | INFO | LENS,
+    MODEL = LOADED | TOKENIZE,
+    VIEWED = ATTRIBUTE | SHOW | LENS // what draws
 };
 
 // The command line of one command, parsed.

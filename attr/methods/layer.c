@@ -17,19 +17,18 @@ bool layer_find(Run *r, TargetLayer *out, Err *e)
         return err_set(
             e, "%s: argument target_layer is %s; it must be a layer's name such as \"encoder.layers.1.fc1\"",
             r->o->method, json_kind_name(j));
-    bool own = !j || str_ends(j->text, STR_LIT("embed_tokens")) || str_ends(j->text, STR_LIT("wte")) ||
-               str_is(j->text, "shared");
-    if (!r->sources)
-        return own || err_set(e, "%s: %s has no encoder; of its layers only the embeddings can be attributed",
-                              r->o->method, r->f->name);
-    if (own) out->target = j && str_ends(j->text, STR_LIT("decoder.embed_tokens"));
-    else if (!(out->weight = nn_find_layer(r->m, j->text, &out->width, e))) return false;
-    else out->target = nn_layer_of_target(r->m, out->weight);
+    static const char *const tables[] = {"embed_tokens", "wte", "word_embeddings", "embed_in", "shared"};
+    bool own = !j;
+    for (size_t i = 0; j && i < sizeof tables / sizeof *tables; i++)
+        own |= str_ends(j->text, str_of(tables[i]));
+    if (!own && !(out->weight = nn_find_layer(r->m, j->text, &out->width, e))) return false;
+    out->target = !r->sources || (own ? j && str_ends(j->text, STR_LIT("decoder.embed_tokens"))
+                                      : nn_layer_of_target(r->m, out->weight));
     if (!out->target && r->o->attribute_target)
         return err_set(
             e, "%s: this layer has rows of the source and knows no target; attribute_target must be off",
             r->o->method);
-    if (out->target && !out->weight && !r->o->attribute_target)
+    if (r->sources && out->target && !out->weight && !r->o->attribute_target)
         return err_set(e, "%s: these are the prefix's own embeddings; attribute_target must be on",
                        r->o->method);
     if (out->target && r->o->step.contrast_force_inputs)

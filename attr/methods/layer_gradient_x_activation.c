@@ -31,12 +31,14 @@ static void put(Run *r, void *context, int64_t i, int64_t column, const float *d
 
 static bool run(Run *r, Err *e)
 {
+    if (attr_all_layers(r->o)) return layers_all_run(r, e);
     Seen c = {.at = arena_new(r->work, float *, r->n), .times = arg_bool(r, "multiply_by_inputs", true, e)};
     if ((e && e->set) || !layer_find(r, &c.l, e)) return false;
-    if (!r->sources) return method_input_x_gradient.run(r, e); // a decoder alone: its embeddings
+    if (!r->sources && !c.l.weight)
+        return method_input_x_gradient.run(r, e); // a decoder alone: its embeddings
     Point *v = arena_new(r->work, Point, r->n);
     for (int64_t i = 0; i < r->n; i++)
-        v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = true};
+        v[i] = (Point){.pair = i, .from = r->from[i], .to = r->to[i], .moves_x = r->sources != NULL};
     layer_room(r, &c.l);
     return run_points(r,
                       &(Points){.v = v,
@@ -54,8 +56,9 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 {
     TargetLayer l;
     Point v = passes_whole(r, pair);
+    if (attr_all_layers(r->o)) return passes_gradient(r, pair, p, e);
     if (!layer_find(r, &l, e)) return false;
-    if (!r->sources) return passes_gradient(r, pair, p, e);
+    if (!r->sources && !l.weight) return passes_gradient(r, pair, p, e);
     passes_add(r, &v, 1, true, p);
     return true;
 }

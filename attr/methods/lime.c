@@ -46,16 +46,20 @@ static bool bad_masks(const Run *r, int64_t p, Err *e)
                    r->to[p] - r->from[p], all_rows(r, p));
 }
 
+// A step's masks may end with what it sees of the target (the library's do).
 static bool read_masks(const Run *r, const Lime *c, int64_t p, bool *keep, Err *e)
 {
     int64_t rows = all_rows(r, p), draws = (r->to[p] - r->from[p]) * c->samples, n = 0;
     if (c->masks->kind != J_ARRAY || (int64_t)c->masks->count != draws) return bad_masks(r, p, e);
-    for (const Json *m = c->masks->child; m; m = m->next, n++) {
-        if (m->kind != J_ARRAY || (int64_t)m->count != rows) return bad_masks(r, p, e);
+    for (const Json *m = c->masks->child; m; m = m->next, n++, keep += rows) {
+        int64_t seen = source_rows(r, p) + (run_wants_target(r) ? r->from[p] + n / c->samples : 0), k = 0;
+        if (m->kind != J_ARRAY || (int64_t)m->count < seen || (int64_t)m->count > rows)
+            return bad_masks(r, p, e);
         for (const Json *v = m->child; v; v = v->next) {
             if (!v->is_int || v->i < 0 || v->i > 1) return bad_masks(r, p, e);
-            *keep++ = v->i == 1;
+            keep[k++] = v->i == 1;
         }
+        while (k < rows) keep[k++] = true;
     }
     return true;
 }

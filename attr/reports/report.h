@@ -13,6 +13,8 @@ typedef struct Table {
     const Token *row;     // attributed tokens
     const Token *column;  // generated tokens
     int64_t n_rows, n_columns;
+    const Str *cell;    // [n_rows, n_columns] words instead of numbers; NULL: numbers
+    const char *across; // what the columns are; NULL: "Generated tokens"
 } Table;
 
 // The tables of a sequence, 0 to 2: source scores; target scores, or step scores alone.
@@ -31,6 +33,8 @@ typedef struct Comparison {
 } Comparison;
 // One or more tables for each text that several models have, and each step score; none with a single model.
 size_t report_compare(Arena *a, const Attribution *t, Comparison **out);
+// Every picture as such a table, headed by its title and, where there are several, its text.
+size_t report_pictures(Arena *a, const Attribution *t, Comparison **out);
 bool report_several_texts(const Attribution *t); // where several models or methods ran
 
 // How faithful the scores of these sequences are, over all their steps: a row for each method or model, then one for the
@@ -69,4 +73,5 @@ void report_fixed2(Buf *b, float v);                       // as Python's f"{v:.
 bool report_step(Buf *b, const NamedScores *x, int64_t c); // with 3 digits; true from 0.5 on: shown bold
 void report_ordinal(Buf *b, size_t i);                     // 0th, 1st, 2nd, 3rd, 4th, ... 11th
 
-#define REPORT_RIGHT "\xe2\x86\x92 : Generated tokens, \xe2\x86\x93 : " // → ↓, then what the rows are
+// "→ : Generated tokens, ↓ : Attributed tokens"; in ASCII where not unicode.
+const char *report_legend(Arena *a, const Table *t, bool unicode);

@@ -12,6 +12,9 @@
 //   input_token   its text; empty for step scores
 //   score         shortest decimal that reads back as the same float; empty: no number
 //
+// Pictures (tokens by layers, a lens) stand in rows of side "picture": name is the picture's title and input the picture's
+// row, target its column. What has nothing but pictures has one column more, word: what stands in the cell.
+//
 // RFC 4180 with LF. A prefix token that did not exist yet at a step has no row. Tokens are written as they are (only
 // invalid UTF-8 and NUL become U+FFFD): this is data, not for a terminal.
 #include "report.h"
@@ -97,14 +100,35 @@ static bool small_enough(const Sequence *s, const Row *row, Err *e)
            err_set(e, "csv: sequence %zu would take more than 4 GiB; use another format", row->sequence);
 }
 
+static void put_picture(Buf *b, Row *r, const Picture *p, bool words)
+{
+    int64_t n = p->scores.dim[1];
+    r->sequence = p->sequence, r->side = STR_LIT("picture"), r->name = str_of(p->title);
+    for (int64_t c = 0; c < n; c++)
+        for (int64_t i = 0; i < p->scores.dim[0]; i++) {
+            if (isnan(p->scores.v[i * n + c])) continue;
+            put_start(b, r, c, p->column[c].text);
+            buf_printf(b, "%" PRId64 ",", i);
+            put_field(b, p->row[i].text);
+            buf_char(b, ',');
+            put_score(b, p->scores.v[i * n + c], false);
+            if (!words) continue;
+            b->s[b->n - 1] = ','; // instead of the line's end
+            if (p->cell) put_field(b, p->cell[i * n + c]);
+            buf_char(b, '\n');
+        }
+}
+
 static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     (void)o;
     if (!report_two_dimensional(t, e)) return false;
     const char *method = attr_info(a, t, "attribution_method");
+    bool words = !t->n && t->n_pictures;
     buf_str(
         out,
-        STR_LIT("sequence,model,method,side,name,target_index,target_token,input_index,input_token,score\n"));
+        STR_LIT("sequence,model,method,side,name,target_index,target_token,input_index,input_token,score"));
+    buf_str(out, words ? STR_LIT(",word\n") : STR_LIT("\n"));
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
         Row r = {i, report_model(a, t, s),
@@ -127,6 +151,9 @@ static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Bu
             }
         }
     }
+    const char *model = attr_info(a, t, "model_name");
+    Row r = {.model = str_of(model ? model : ""), .method = str_of(method ? method : "")};
+    for (size_t i = 0; i < t->n_pictures; i++) put_picture(out, &r, &t->pictures[i], words);
     return true;
 }
 

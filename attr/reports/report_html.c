@@ -135,7 +135,7 @@ static void put_tooltip(Buf *b, Str row, Str column, float v, double sum, int64_
     report_escape(b, column);
     buf_str(b, STR_LIT(": "));
     buf_float(b, v);
-    if (percent <= 100) {
+    if (sum > 0 && percent <= 100) {
         buf_str(b, STR_LIT(", "));
         report_rounded(b, (float)percent, 1);
         buf_printf(b, "%% of column %" PRId64, c);
@@ -156,10 +156,12 @@ static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range ran
         buf_str(b, STR_LIT("<td"));
         if (!isnan(v)) {
             put_heat(b, report_heat(range, v));
-            if (t->n_rows * t->n_columns <= MOST_TOOLTIPS) put_tooltip(b, row, column[c], v, sums[c], c);
+            if (t->n_rows * t->n_columns <= MOST_TOOLTIPS)
+                put_tooltip(b, row, column[c], v, sums ? sums[c] : 0, c);
         }
         buf_char(b, '>');
-        if (!isnan(v)) report_rounded(b, v, 3);
+        if (t->cell) put_text(a, b, t->cell[i * t->n_columns + c]);
+        else if (!isnan(v)) report_rounded(b, v, 3);
         buf_str(b, STR_LIT("</td>"));
     }
     buf_str(b, STR_LIT("</tr>\n"));
@@ -192,9 +194,8 @@ static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range
     put_text(a, b, t->heading);
     buf_str(b, STR_LIT("\">\n<table>\n<caption><span class=\"name\">"));
     put_text(a, b, t->heading);
-    buf_printf(
-        b, "</span><span class=\"soft\">" REPORT_RIGHT "%s</span></caption>\n<thead>\n<tr><td></td><td></td>",
-        t->down);
+    buf_printf(b, "</span><span class=\"soft\">%s</span></caption>\n<thead>\n<tr><td></td><td></td>",
+               report_legend(a, t, true));
     for (int64_t c = 0; c < t->n_columns; c++) buf_printf(b, "<th scope=\"col\">%" PRId64 "</th>", c);
     buf_str(b, STR_LIT("</tr>\n<tr><td></td><td></td>"));
     for (int64_t c = 0; c < t->n_columns; c++) {
@@ -249,6 +250,20 @@ static void put_comparisons(Arena *a, Buf *b, const Attribution *t)
     buf_str(b, STR_LIT("</section>\n"));
 }
 
+static void put_pictures(Arena *a, Buf *b, const Attribution *t, const ReportOptions *o)
+{
+    Comparison *c;
+    size_t n = report_pictures(a, t, &c);
+    for (size_t i = 0; i < n; i++) {
+        const Sequence *s = &c[i].sequence;
+        Range range = report_range(s, o);
+        buf_str(b, STR_LIT("<section>\n"));
+        put_legend(b, range);
+        put_table(a, b, s, &c[i].table, range, NULL);
+        buf_str(b, STR_LIT("</section>\n"));
+    }
+}
+
 // ------------------------------------------------------------------------------------------ page
 
 enum { MOST_RULES = 64 };
@@ -258,6 +273,10 @@ static int64_t most_columns(const Attribution *t)
     int64_t columns = 0;
     for (size_t i = 0; i < t->n; i++) {
         int64_t n = t->sequence[i].attr_pos_end - t->sequence[i].attr_pos_start;
+        if (n > columns) columns = n < MOST_RULES ? n : MOST_RULES;
+    }
+    for (size_t i = 0; i < t->n_pictures; i++) {
+        int64_t n = t->pictures[i].scores.dim[1];
         if (n > columns) columns = n < MOST_RULES ? n : MOST_RULES;
     }
     return columns;
@@ -344,6 +363,7 @@ static void put_sequences(Arena *a, Buf *out, const Attribution *t, const Report
         arena_free(scratch);
     }
     put_comparisons(a, out, t);
+    put_pictures(a, out, t, o);
 }
 
 static void put_page_start(Arena *a, Buf *out, Str title, int64_t columns)
@@ -365,8 +385,8 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
     put_page_start(a, out, str_of(o->title ? o->title : "Feature attributions"), most_columns(t));
     put_facts(a, out, t);
     for (size_t i = 0; i < t->n_figures; i++) figures_html(a, &t->figures[i], out);
-    if (!t->n) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
-    else put_guide(out, t);
+    if (!t->n && !t->n_pictures) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
+    if (t->n) put_guide(out, t);
     put_sequences(a, out, t, o, true);
     buf_str(out, STR_LIT("</body>\n</html>\n"));
     return true;

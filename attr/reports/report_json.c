@@ -14,6 +14,9 @@
 // in a random order. Where several methods ran it has "method". Tables over all texts are "figures": [ { "title", "rows":
 // [...], "columns": [...], "values": [rows][columns] } ].
 //
+// Tokens by layers and lenses are "pictures": [ { "title", "sequence", "rows": [...], "columns": [...], "values":
+// [rows][columns], "words": [rows * columns] where words stand in the cells, "below": {"name": [columns]} } ].
+//
 // Strict JSON (RFC 8259): no value is null. Numbers are the shortest that read back as the same float. A later version
 // only adds keys, else schema_version goes up.
 #include "report.h"
@@ -126,6 +129,25 @@ static void put_figures(Buf *b, const Figures *f)
     buf_str(b, STR_LIT("]}"));
 }
 
+static void put_token_names(Buf *b, const char *key, const Token *v, int64_t n)
+{
+    buf_printf(b, ", \"%s\": [", key);
+    for (int64_t i = 0; i < n; i++) buf_str(b, i ? STR_LIT(", ") : (Str){0}), buf_json(b, v[i].text);
+    buf_char(b, ']');
+}
+
+static void put_picture(Buf *b, const Picture *p)
+{
+    buf_str(b, STR_LIT("    {\"title\": ")), buf_json(b, str_of(p->title));
+    buf_printf(b, ", \"sequence\": %zu", p->sequence);
+    put_token_names(b, "rows", p->row, p->scores.dim[0]),
+        put_token_names(b, "columns", p->column, p->scores.dim[1]);
+    buf_str(b, STR_LIT(",\n     \"values\": ")), put_scores(b, &p->scores, false);
+    if (p->cell) put_names(b, "words", p->cell, (size_t)(p->scores.dim[0] * p->scores.dim[1]));
+    buf_str(b, STR_LIT(",\n")), put_named(b, "below", p->below, p->n_below);
+    buf_char(b, '}');
+}
+
 static void put_sequence(Buf *b, const Sequence *s, Str model)
 {
     buf_str(b, STR_LIT("    {\n      \"model\": "));
@@ -169,6 +191,10 @@ static bool write_json(Arena *a, const Attribution *t, const ReportOptions *o, B
     for (size_t i = 0; i < t->n_figures; i++) {
         buf_str(out, i ? STR_LIT(",\n") : STR_LIT("\n  ],\n  \"figures\": [\n"));
         put_figures(out, &t->figures[i]);
+    }
+    for (size_t i = 0; i < t->n_pictures; i++) {
+        buf_str(out, i ? STR_LIT(",\n") : STR_LIT("\n  ],\n  \"pictures\": [\n"));
+        put_picture(out, &t->pictures[i]);
     }
     buf_str(out, STR_LIT("\n  ]\n}\n"));
     return true;

@@ -94,6 +94,11 @@ static Str score_text(Arena *a, float v)
     return buf_view(&b);
 }
 
+static Str cell_text(Arena *a, const Table *t, int64_t i)
+{
+    return t->cell ? report_short(a, t->cell[i]) : score_text(a, t->scores->v[i]);
+}
+
 static Str step_text(Arena *a, const NamedScores *x, int64_t c, bool *bold)
 {
     Buf b = {.arena = a};
@@ -110,7 +115,7 @@ static int64_t column_width(Arena *a, const Grid *g, int64_t c)
     bool bold;
     widen(&width, text_width(g->column[c]));
     for (int64_t i = 0; i < t->n_rows; i++)
-        widen(&width, text_width(score_text(scratch, t->scores->v[i * t->n_columns + c])));
+        widen(&width, text_width(cell_text(scratch, t, i * t->n_columns + c)));
     for (size_t i = 0; i < g->s->n_step_scores; i++)
         widen(&width, text_width(step_text(scratch, &g->s->step_scores[i], c, &bold)));
     arena_free(scratch);
@@ -209,7 +214,8 @@ static void put_numbers(Figure *f, const Grid *g, int64_t x, int64_t y, Range ra
             float v = t->scores->v[i * t->n_columns + c];
             if (isnan(v)) continue;
             put_words(f, x + middle(g, c), y + row_top(g, i) + BASELINE,
-                      report_white(report_heat(range, v)) ? " fill=\"#fff\"" : "", score_text(scratch, v));
+                      report_white(report_heat(range, v)) ? " fill=\"#fff\"" : "",
+                      cell_text(scratch, t, i * t->n_columns + c));
         }
         arena_free(scratch);
     }
@@ -229,7 +235,7 @@ static void put_numbers(Figure *f, const Grid *g, int64_t x, int64_t y, Range ra
 static void put_table(Figure *f, const Grid *g, int64_t x, int64_t y, Range range)
 {
     Str heading = visible(f->a, g->t->heading);
-    const char *arrows = arena_printf(f->a, REPORT_RIGHT "%s", g->t->down);
+    const char *arrows = report_legend(f->a, g->t, true);
     put_words(f, x, y + 14, " font-size=\"15\" font-weight=\"bold\"", heading);
     put_words(f, x, y + 34, " font-size=\"12\" fill=\"#4e5762\"", str_of(arrows));
     widen(&f->width, x + (int64_t)report_width(heading) * 10);
@@ -358,16 +364,30 @@ static void put_comparisons(Figure *f, const Attribution *t)
     }
 }
 
+static void put_pictures(Figure *f, const Attribution *t, const ReportOptions *o)
+{
+    Comparison *c;
+    size_t n = report_pictures(f->a, t, &c);
+    for (size_t i = 0; i < n; i++) {
+        Range range = report_range(&c[i].sequence, o);
+        f->y += 14;
+        put_tables(f, &c[i].sequence, &c[i].table, 1, range);
+        put_legend(f, range);
+        f->y += GAP / 2;
+    }
+}
+
 static bool write_svg(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     if (!report_two_dimensional(t, e)) return false;
     Figure f = {.a = arena_create(a), .y = MARGIN / 2, .width = 360};
     f.body.arena = f.a;
     if (o->title) put_line(&f, " font-size=\"18\" font-weight=\"bold\"", 12, str_of(o->title));
-    if (!t->n) put_line(&f, "", 8, STR_LIT("There are no results."));
+    if (!t->n && !t->n_pictures) put_line(&f, "", 8, STR_LIT("There are no results."));
     bool several_texts = report_several_texts(t);
     for (size_t i = 0; i < t->n; i++) put_sequence(&f, t, i, o, several_texts);
     put_comparisons(&f, t);
+    put_pictures(&f, t, o);
     put_facts(&f, t);
     int64_t width = f.width + MARGIN, height = f.y + MARGIN / 2;
     buf_printf(out,

@@ -69,6 +69,16 @@ static void put_shade(Buf *b, double heat, const ReportOptions *o)
     buf_char(b, shades[(int)(fabs(heat) * 9.999)]);
 }
 
+static void put_word(Arena *a, Buf *b, Str word, const ReportOptions *o)
+{
+    enum { WIDEST = 14 };
+    Arena *scratch = arena_create(a);
+    Buf text = {.arena = scratch};
+    report_visible(&text, word, o->unicode);
+    buf_str(b, o->plain ? buf_view(&text) : report_cut(scratch, buf_view(&text), WIDEST, o->unicode));
+    arena_free(scratch);
+}
+
 static void fill_scores(Arena *a, Grid *g, const Table *t, Range range)
 {
     for (int64_t i = 0; i < t->n_rows; i++) {
@@ -78,7 +88,9 @@ static void fill_scores(Arena *a, Grid *g, const Table *t, Range range)
             float v = t->scores->v[i * t->n_columns + c];
             double heat = report_heat(range, v);
             size_t at = g->text.n;
-            if (!isnan(v)) report_rounded(&g->text, v, 2), put_shade(&g->text, heat, g->o);
+            if (t->cell) put_word(a, &g->text, t->cell[i * t->n_columns + c], g->o);
+            else if (!isnan(v)) report_rounded(&g->text, v, 2);
+            if (!isnan(v)) put_shade(&g->text, heat, g->o);
             set(g, HEAD_ROWS + i, HEAD_COLUMNS + c, at, false, heat);
         }
     }
@@ -287,7 +299,7 @@ static void put_boxed(Arena *a, Buf *b, const Grid *g, const Table *t)
         buf_char(b, '\n');
         from = k.to;
     }
-    buf_printf(b, "%s%s\n", o->unicode ? REPORT_RIGHT : "-> : Generated tokens, v : ", t->down);
+    buf_printf(b, "%s\n", report_legend(a, t, o->unicode));
 }
 
 static void put_plain(Arena *a, Buf *b, const Grid *g, const Table *t)
@@ -328,8 +340,10 @@ static void put_comparisons(Arena *a, Buf *b, const Attribution *t, const Report
     Arena *scratch = arena_create(a);
     Comparison *c;
     size_t n = report_compare(scratch, t, &c);
+    for (size_t i = 0; i < n; i++) buf_char(b, '\n'), put_table(scratch, b, &c[i].sequence, &c[i].table, o);
+    n = report_pictures(scratch, t, &c);
     for (size_t i = 0; i < n; i++) {
-        buf_char(b, '\n');
+        if (i || (t->n && !o->no_heatmaps)) buf_char(b, '\n');
         put_table(scratch, b, &c[i].sequence, &c[i].table, o);
     }
     arena_free(scratch);

@@ -18,12 +18,50 @@ int report_tables(const Sequence *s, Table out[2])
     int n = 0;
     static const char *const down = "Attributed tokens";
     if (source->v)
-        out[n++] = (Table){
-            STR_LIT("Source Saliency Heatmap"), down, source, s->source, generated, source->dim[0], columns};
+        out[n++] = (Table){.heading = STR_LIT("Source Saliency Heatmap"),
+                           .down = down,
+                           .scores = source,
+                           .row = s->source,
+                           .column = generated,
+                           .n_rows = source->dim[0],
+                           .n_columns = columns};
     if (target->v || (!source->v && s->n_step_scores))
-        out[n++] = (Table){STR_LIT("Target Saliency Heatmap"), down,   target, s->target, generated,
-                           target->v ? target->dim[0] : 0,     columns};
+        out[n++] = (Table){.heading = STR_LIT("Target Saliency Heatmap"),
+                           .down = down,
+                           .scores = target,
+                           .row = s->target,
+                           .column = generated,
+                           .n_rows = target->v ? target->dim[0] : 0,
+                           .n_columns = columns};
     return n;
+}
+
+const char *report_legend(Arena *a, const Table *t, bool unicode)
+{
+    return arena_printf(a, unicode ? "\xe2\x86\x92 : %s, \xe2\x86\x93 : %s" : "-> : %s, v : %s",
+                        t->across ? t->across : "Generated tokens", t->down);
+}
+
+size_t report_pictures(Arena *a, const Attribution *t, Comparison **out)
+{
+    Comparison *v = *out = arena_new(a, Comparison, t->n_pictures);
+    for (size_t i = 0; i < t->n_pictures; i++) {
+        const Picture *p = &t->pictures[i];
+        const char *title = t->n > 1 ? arena_printf(a, "%s (text %zu)", p->title, p->sequence + 1) : p->title;
+        v[i].sequence = (Sequence){.source_attributions = p->scores,
+                                   .step_scores = (NamedScores *)(uintptr_t)p->below,
+                                   .n_step_scores = p->n_below};
+        v[i].table = (Table){.heading = str_of(title),
+                             .down = p->down,
+                             .across = p->across,
+                             .scores = &v[i].sequence.source_attributions,
+                             .row = p->row,
+                             .column = p->column,
+                             .n_rows = p->scores.dim[0],
+                             .n_columns = p->scores.dim[1],
+                             .cell = p->cell};
+    }
+    return t->n_pictures;
 }
 
 void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts)

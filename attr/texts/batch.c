@@ -15,7 +15,8 @@ size_t texts_pairs(Job **job, size_t n, Pair *pair)
                                .target_tokens = j->target_tokens,
                                .contrast = j->foil,
                                .alignment = j->alignment.v,
-                               .n_alignment = j->alignment.n};
+                               .n_alignment = j->alignment.n,
+                               .align = j->align};
     }
     return count;
 }

@@ -21,7 +21,21 @@ bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loade
     return true;
 }
 
-static Str without_special(Arena *a, const Tokenizer *t, Str s)
+int32_t texts_pad(const Loaded *l)
+{
+    int32_t pad = l->info->config_pad >= 0 ? l->info->config_pad : tok_pad(l->tok);
+    return pad >= 0 ? pad : l->info->eos;
+}
+
+void texts_special(const Loaded *l, AttrOptions *o)
+{
+    o->unk = tok_unk(l->tok), o->eos = tok_eos(l->tok), o->bos = tok_bos(l->tok);
+    if (l->info->encoder_decoder) return;
+    if (o->unk < 0) o->unk = texts_pad(l);
+    if (l->info->eos >= 0) o->eos = l->info->eos;
+}
+
+Str texts_without_special(Arena *a, const Tokenizer *t, Str s)
 {
     for (int32_t id = 0; id < (int32_t)tok_size(t); id++) {
         Str w = tok_string(t, id);
@@ -45,22 +59,69 @@ Token *texts_tokens(Arena *a, const Tokenizer *t, Ids ids, TokSide side)
     return out;
 }
 
+// A text that begins with the start token's own word gets no second one (chat templates write it).
+static void one_start(const Work *w, Encoding *x)
+{
+    int32_t bos = tok_bos(w->l->tok);
+    if (w->l->info->encoder_decoder || bos < 0 || x->n < 2 || x->ids[0] != bos || x->ids[1] != bos) return;
+    x->ids++, x->token++, x->n--;
+    if (x->span) x->span++;
+}
+
+static void cut(const Work *w, const Job *j, TokSide side, bool plain, Encoding *x)
+{
+    int64_t most = tok_max_length(w->l->tok);
+    if (!most || (int64_t)x->n <= most) return;
+    texts_note(w,
+               arena_printf(w->a, "%s %zu of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64,
+                            side == TOK_SOURCE ? "text" : "the target of text", j->number, x->n, most));
+    size_t lost = x->n - (size_t)most;
+    int32_t end = x->ids[x->n - 1];
+    x->n = (size_t)most;
+    if (w->l->info->encoder_decoder) {
+        if (!plain) x->ids[x->n - 1] = end;
+        return;
+    }
+    int32_t first = x->ids[0]; // what is nearest to the continuation is kept, and a start token
+    x->ids += lost, x->token += lost;
+    if (x->span) x->span += lost;
+    if (!plain && first == tok_bos(w->l->tok)) x->ids[0] = first;
+}
+
+static bool encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, Encoding *x, Err *e)
+{
+    if (plain) s = texts_without_special(w->a, w->l->tok, s);
+    if (!tok_encode(w->a, w->l->tok, s, (TokOptions){.side = side, .plain = plain}, x, e)) return false;
+    one_start(w, x), cut(w, j, side, plain, x);
+    return true;
+}
+
 bool texts_encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, Ids *out, Err *e)
 {
-    Encoding enc;
-    if (plain) s = without_special(w->a, w->l->tok, s);
-    if (!tok_encode(w->a, w->l->tok, s, (TokOptions){.side = side, .plain = plain}, &enc, e)) return false;
-    int64_t most = tok_max_length(w->l->tok);
-    if (most && (int64_t)enc.n > most) {
-        texts_note(
-            w, arena_printf(w->a, "%s %zu of %zu tokens is cut to the tokenizer's model_max_length, %" PRId64,
-                            side == TOK_SOURCE ? "text" : "the target of text", j->number, enc.n, most));
-        int32_t end = enc.ids[enc.n - 1];
-        enc.n = (size_t)most;
-        if (!plain) enc.ids[enc.n - 1] = end;
-    }
-    *out = (Ids){enc.ids, (int64_t)enc.n};
+    Encoding x;
+    if (!encode(w, j, s, side, plain, &x, e)) return false;
+    *out = (Ids){x.ids, (int64_t)x.n};
     return true;
+}
+
+bool texts_encode_whole(const Work *w, const Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e)
+{
+    Encoding x;
+    if (!encode(w, j, s, TOK_SOURCE, w->plain, &x, e)) return false;
+    *out = (Ids){x.ids, (int64_t)x.n};
+    *own = (int64_t)tok_inside(&x, prompt);
+    return true;
+}
+
+bool texts_decode_ids(const Work *w, Ids ids, bool skip_special, Str *out, Err *e)
+{
+    int32_t *known =
+        arena_new(w->a, int32_t, ids.n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
+    size_t n = 0;
+    for (int64_t i = 0; i < ids.n; i++)
+        if (tok_string(w->l->tok, ids.v[i]).n) known[n++] = ids.v[i];
+    return tok_decode(w->a, w->l->tok, known, n, (TokDecode){.skip_special = skip_special, .cleanup = 0}, out,
+                      e);
 }
 
 bool texts_add_start(const Work *w, Ids *ids, Err *e)

@@ -5,6 +5,16 @@
 
 void texts_note(const Work *w, const char *sentence);
 Token *texts_tokens(Arena *a, const Tokenizer *t, Ids ids, TokSide side); // as they are shown
-// Text to ids; longer texts than the tokenizer's limit lose their end, as in the library, with a note.
+Str texts_without_special(Arena *a, const Tokenizer *t, Str s); // words that are special tokens taken out
+// Text to ids; of texts that are longer than the tokenizer's limit the end is lost, of decoder-only models the beginning,
+// as in the library, with a note.
 bool texts_encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, Ids *out, Err *e);
+// The same for a whole text of a decoder-only model. own: how many tokens lie wholly inside its first `prompt` bytes.
+bool texts_encode_whole(const Work *w, const Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e);
 bool texts_add_start(const Work *w, Ids *ids, Err *e); // the decoder's start token before them
+bool texts_decode_ids(const Work *w, Ids ids, bool skip_special, Str *out,
+                      Err *e); // rows without a name are left out
+
+// Decoder-only models (prompts.c).
+bool prompts_encode(const Work *w, Job *j); // the prompt alone
+bool prompts_targets(const Work *w, Job **job, size_t n, Err *e);

@@ -9,6 +9,20 @@ bool texts_beginning(const Work *w, Job *j)
     return texts_encode(w, j, j->target, TOK_TARGET, true, &j->prefix, &j->err);
 }
 
+static bool encode_source(const Work *w, const Texts *t, Job *j)
+{
+    if (!w->l->info->encoder_decoder) {
+        if (!prompts_encode(w, j)) return false;
+    } else {
+        bool blank = true;
+        for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
+        if (blank) return err_set(&j->err, "the source is empty; give it at least one word");
+        if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, &j->err)) return false;
+    }
+    if (t->beginnings && !texts_beginning(w, j)) return false;
+    return nn_check_ids(w->l->model, j->source_ids, false, "source", &j->err);
+}
+
 bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
 {
     if (!t->n) return err_set(e, "no input texts");
@@ -21,15 +35,7 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
         Job *j = &job[i];
         *j = (Job){.number = i + 1, .source = t->source[i], .forced = t->n_targets && !t->beginnings};
         if (t->n_targets) j->target = t->target[i];
-        bool blank = true;
-        for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
-        if (blank) {
-            err_set(&j->err, "the source is empty; give it at least one word");
-            continue;
-        }
-        if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, &j->err)) continue;
-        if (t->beginnings && !texts_beginning(w, j)) continue;
-        if (!nn_check_ids(w->l->model, j->source_ids, false, "source", &j->err)) continue;
+        if (!encode_source(w, t, j)) continue;
         j->source_tokens = texts_tokens(w->a, w->l->tok, j->source_ids, TOK_SOURCE);
     }
     return true;
@@ -62,6 +68,7 @@ bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err 
         Job *j = &(*job)[i];
         if (foils) j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1 ? 0 : i];
         if (sources) j->has_foil_source = true, j->foil_source = x->contrast_sources[sources == 1 ? 0 : i];
+        j->align = x->align;
         if (x->n_alignments) j->alignment = x->alignments[x->n_alignments == 1 ? 0 : i];
     }
     return true;

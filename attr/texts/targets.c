@@ -4,6 +4,27 @@
 
 // ------------------------------------------------------------------------------------------ generating
 
+// skip_special_tokens is an argument of Inseq's generate, not of transformers'.
+bool texts_generation(Work *w, const Json *arguments, Err *e)
+{
+    Json *rest = arguments ? arena_new(w->a, Json, 1) : NULL, *last = NULL;
+    if (rest) rest->kind = J_OBJECT, rest->at = arguments->at;
+    for (const Json *c = arguments ? arguments->child : NULL; c; c = c->next) {
+        if (str_is(c->key, "skip_special_tokens")) {
+            if (c->kind != J_TRUE && c->kind != J_FALSE)
+                return err_set(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(c));
+            w->skip_special = c->kind == J_TRUE;
+            continue;
+        }
+        Json *copy = arena_new(w->a, Json, 1);
+        *copy = *c, copy->next = NULL;
+        if (last) last->next = copy;
+        else rest->child = copy;
+        last = copy, rest->count++;
+    }
+    return nn_generation(w->a, w->l->model, rest, &w->generation, e);
+}
+
 static bool go_on(void *context, int64_t length)
 {
     const Talk *talk = context;
@@ -22,12 +43,7 @@ bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
 
 bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)
 {
-    int32_t *known =
-        arena_new(w->a, int32_t, g->n); // rows beyond the tokenizer's (flan-t5 has 28) are no text
-    size_t n = 0;
-    for (int64_t i = 0; i < g->n; i++)
-        if (tok_string(w->l->tok, g->ids[i]).n) known[n++] = g->ids[i];
-    return tok_decode(w->a, w->l->tok, known, n, (TokDecode){.skip_special = true, .cleanup = 0}, out, e);
+    return texts_decode_ids(w, (Ids){g->ids, g->n}, true, out, e);
 }
 
 // ------------------------------------------------------------------------------------------ targets
@@ -36,9 +52,6 @@ bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)
 static bool make_foil(const Work *w, Job *j, Err *e)
 {
     if (!j->has_foil_source && !j->has_foil_target) return true;
-    if (j->has_foil_source && !w->l->info->encoder_decoder)
-        return err_set(
-            e, "contrast_sources needs an encoder-decoder model; put the other prompt into contrast_targets");
     Pair *p = j->foil = arena_new(w->a, Pair, 1);
     *p = (Pair){.source = j->source_ids, .target = j->target_ids};
     if (j->has_foil_source && !texts_encode(w, j, j->foil_source, TOK_SOURCE, w->plain, &p->source, e))
@@ -56,6 +69,7 @@ static bool make_foil(const Work *w, Job *j, Err *e)
 // attributes text.
 static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
 {
+    if (!w->l->info->encoder_decoder) return prompts_targets(w, job, n, e);
     bool forced = job[0]->forced;
     Generated *made = NULL;
     if (!forced && !texts_generate(w, job, n, &made, e)) return false;

@@ -23,14 +23,24 @@ typedef struct Loaded {
 // Opens a folder, or a name in the Hub's cache, with its tokenizer. On the arena.
 bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loaded *l, Err *e);
 
+// The token that stands for padding in Inseq: config.json's, else the tokenizer's, else the end token. -1: none.
+int32_t texts_pad(const Loaded *l);
+// Sets o's unk, eos and bos, which baselines and paths are made of. A model without an unknown token has padding for it.
+void texts_special(const Loaded *l, AttrOptions *o);
+
 // What the texts of a run share.
 typedef struct Work {
     Arena *a;
     const Loaded *l;
     const GenConfig *generation;
     bool plain; // no special tokens are added, and words that are such are taken out (skip_special_tokens)
+    bool
+        skip_special; // and none that a decoder-only model generates is kept (generation's skip_special_tokens)
     const Talk *talk;
 } Work;
+
+// Generation's arguments, over the model's own settings (NULL: none): w->generation and w->skip_special.
+bool texts_generation(Work *w, const Json *arguments, Err *e);
 
 // The texts as they were given.
 typedef struct Texts {
@@ -50,6 +60,8 @@ typedef struct Job {
     Str foil_source, foil_target;
     bool has_foil_source, has_foil_target;
     AttrAlignment alignment;
+    AttrAlign align;
+    bool bare; // the prompt was empty: the start token stands for it
     Err err;
 } Job;
 

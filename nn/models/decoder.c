@@ -26,7 +26,8 @@ Tensor *decoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Tensor *enc
     if (after) y = apply_norm(m, t, y, &l->self_norm);
     if (b->residual != PARALLEL) h = after ? y : normed(m, t, y, &l->ff_norm);
     else if (l->ff_norm.g) h = apply_norm(m, t, x, &l->ff_norm);
-    h = normed(m, t, apply_feed_forward(m, t, h, l), &l->ff_post);
+    h = normed(m, t, apply_feed_forward(m, t, h, l, pass && pass->decoder_ff ? &pass->decoder_ff[i] : NULL),
+               &l->ff_post);
     y = tn_add(t, y, scaled(t, h, b->residual_factor));
     return after ? apply_norm(m, t, y, &l->ff_norm) : y;
 }

@@ -126,7 +126,10 @@ static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass
     if (pass) pass->encoder_in[i] = x;
     Tensor *h = apply_self(m, t, x, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL);
     x = apply_norm(m, t, tn_add(t, x, h), &l->self_norm);
-    return apply_norm(m, t, tn_add(t, x, apply_feed_forward(m, t, x, l)), &l->ff_norm);
+    return apply_norm(
+        m, t,
+        tn_add(t, x, apply_feed_forward(m, t, x, l, pass && pass->encoder_ff ? &pass->encoder_ff[i] : NULL)),
+        &l->ff_norm);
 }
 
 // The position table, made as far as these rows need it: most texts are short, and opening should be too.
@@ -162,7 +165,10 @@ static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tens
     y = apply_norm(m, t, tn_add(t, y, h), &l->self_norm);
     h = apply_cross(m, t, y, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL);
     y = apply_norm(m, t, tn_add(t, y, h), &l->cross_norm);
-    return apply_norm(m, t, tn_add(t, y, apply_feed_forward(m, t, y, l)), &l->ff_norm);
+    return apply_norm(
+        m, t,
+        tn_add(t, y, apply_feed_forward(m, t, y, l, pass && pass->decoder_ff ? &pass->decoder_ff[i] : NULL)),
+        &l->ff_norm);
 }
 
 static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,

@@ -143,7 +143,9 @@ Tensor *t5_encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pa
     if (pass) pass->encoder_in[i] = x;
     Tensor *h = apply_norm(m, t, x, &l->self_norm);
     x = tn_add(t, x, apply_self(m, t, h, l, i, false, NULL, pass ? &pass->encoder_self[i] : NULL));
-    return tn_add(t, x, apply_feed_forward(m, t, apply_norm(m, t, x, &l->ff_norm), l));
+    return tn_add(t, x,
+                  apply_feed_forward(m, t, apply_norm(m, t, x, &l->ff_norm), l,
+                                     pass && pass->encoder_ff ? &pass->encoder_ff[i] : NULL));
 }
 
 Tensor *t5_encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
@@ -162,7 +164,9 @@ Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *
     y = tn_add(t, y, apply_self(m, t, h, l, i, true, c, pass ? &pass->decoder_self[i] : NULL));
     h = apply_norm(m, t, y, &l->cross_norm);
     y = tn_add(t, y, apply_cross(m, t, h, l, i, encoder, keys_of, c, pass ? &pass->cross[i] : NULL));
-    return tn_add(t, y, apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l));
+    return tn_add(t, y,
+                  apply_feed_forward(m, t, apply_norm(m, t, y, &l->ff_norm), l,
+                                     pass && pass->decoder_ff ? &pass->decoder_ff[i] : NULL));
 }
 
 Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,

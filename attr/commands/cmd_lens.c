@@ -1,0 +1,69 @@
+// cmd_lens.c — what each layer would say: the logit lens of a prompt, a forced text or a generated translation.
+#include "commands.h"
+
+static Str token_name(void *context, int32_t id) { return tok_string(context, id); }
+
+// A token as it stands in the vocabulary, or the first one of a text.
+static bool word_id(Args *a, const Loaded *l, int32_t *out, Err *e)
+{
+    const char *word = args_text(a, "word");
+    Encoding x;
+    *out = -1;
+    if (!word || (*out = tok_id(l->tok, str_of(word))) >= 0) return true;
+    TokOptions o = {.side = l->info->encoder_decoder ? TOK_TARGET : TOK_SOURCE, .plain = true};
+    if (!tok_encode(a->a, l->tok, str_of(word), o, &x, e)) return false;
+    if (!x.n) return err_set(e, "--word \"%s\" has no tokens", word);
+    if (x.n > 1)
+        cmd_note(a, arena_printf(a->a, "--word \"%s\" is %zu tokens; the first is looked at: %.*s", word, x.n,
+                                 (int)x.token[0].n, x.token[0].s));
+    return *out = x.ids[0], true;
+}
+
+static bool look(Args *a, const Work *w, Job *j, size_t number, LensOptions *o, Attribution *t)
+{
+    Pair pair = {.target = j->source_ids, .target_tokens = j->source_tokens};
+    if (w->l->info->encoder_decoder || j->forced) { // else the prompt is all there is
+        texts_make_targets(w, &j, 1);
+        if (!texts_pairs(&j, 1, &pair)) return false;
+    }
+    Picture *all = arena_new(a->a, Picture, t->n_pictures + ATTR_LENS_PICTURES);
+    for (size_t i = 0; i < t->n_pictures; i++) all[i] = t->pictures[i];
+    if (!attr_lens(a->a, w->l->model, o, &pair, all + t->n_pictures, &j->err)) return false;
+    for (int i = 0; i < ATTR_LENS_PICTURES; i++) all[t->n_pictures++].sequence = number;
+    return t->pictures = all, true;
+}
+
+static int run(Args *a)
+{
+    Err e = {0};
+    Loaded l = {0};
+    Work w = {.a = a->a, .l = &l, .talk = &a->talk};
+    Texts texts;
+    Job *job;
+    size_t n;
+    Attribution t = {0};
+    LensOptions o = {.word = -1, .max_memory = attr_defaults().max_memory, .name = token_name};
+    if (args_get(a, "max_memory")->given) o.max_memory = (size_t)args_get(a, "max_memory")->number;
+    if (!cmd_check_delivery(a, &e)) return cmd_fail(&e, EXIT_USAGE);
+    if (!cmd_check_folders(a, &e) || !args_start_machine(a, &e) ||
+        !args_load(a, args_text(a, "model_name_or_path"), &l, &e) ||
+        !texts_generation(&w, args_get(a, "generation_kwargs")->json, &e) || !args_texts(a, &texts, &e) ||
+        !texts_jobs(&w, &texts, &job, &n, &e) || !word_id(a, &l, &o.word, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    o.context = l.tok;
+    for (size_t i = 0; i < n && !cmd_interrupted(); i++)
+        if (!job[i].err.set) look(a, &w, &job[i], i, &o, &t);
+    int code = cmd_report_failures(job, n);
+    if (!t.n_pictures) return code;
+    int delivered = cmd_deliver(a, &t, &t, &e);
+    return delivered ? cmd_fail(&e, delivered) : code;
+}
+
+const Command command_lens = {
+    .name = "lens",
+    .options = LENS,
+    .run = run,
+    .usage = "-m MODEL -i TEXT ... [-g TEXT ...] [--word WORD] [options]",
+    .summary = "what each layer would say next (logit lens)",
+    .example = "-m demo/en-nl -i \"The nurse lost her key.\"",
+};
