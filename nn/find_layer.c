@@ -23,13 +23,16 @@ static void look(Search *s, const Tensor *w, int64_t width)
 
 static void look_into(Search *s, const Layer *l)
 {
-    const Projection *p[] = {&l->q,       &l->k,       &l->v,  &l->o,    &l->cross_q, &l->cross_k,
-                             &l->cross_v, &l->cross_o, &l->up, &l->gate, &l->down};
-    const Norm *n[] = {&l->self_norm, &l->cross_norm, &l->ff_norm};
+    const Projection *p[] = {&l->q,       &l->k,  &l->v,    &l->o,    &l->cross_q, &l->cross_k, &l->cross_v,
+                             &l->cross_o, &l->up, &l->gate, &l->down, &l->qkv,     &l->gate_up, &l->router};
+    const Norm *n[] = {&l->self_norm, &l->cross_norm, &l->ff_norm, &l->q_norm,
+                       &l->k_norm,    &l->self_post,  &l->ff_post};
     for (size_t i = 0; i < sizeof p / sizeof *p; i++)
         if (p[i]->w) look(s, p[i]->w, p[i]->w->rows);
-    for (size_t i = 0; i < sizeof n / sizeof *n; i++)
+    for (size_t i = 0; i < 3; i++)
         if (n[i]->g) look(s, n[i]->g, n[i]->g->cols);
+    for (size_t i = 3; i < sizeof n / sizeof *n; i++) // of heads: as wide as what they norm
+        if (n[i]->g) look(s, n[i]->g, i == 3 ? l->q.w->rows : i == 4 ? l->k.w->rows : n[i]->g->cols);
 }
 
 // A module without weights of its own gives what its last one does: attention's is o, a feed-forward's down.
@@ -58,13 +61,15 @@ const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e)
     Search s = {.path = weight};
     for (int64_t i = 0; m->encoder && i < m->info.encoder_layers; i++) look_into(&s, &m->encoder[i]);
     for (int64_t i = 0; i < m->info.decoder_layers; i++) look_into(&s, &m->decoder[i]);
-    look(&s, m->encoder_norm.g, m->info.width), look(&s, m->decoder_norm.g, m->info.width);
+    look(&s, m->encoder_norm.g, m->info.width);
+    look(&s, m->decoder_norm.g, m->decoder_norm.g ? m->decoder_norm.g->cols : 0);
     for (int64_t i = 0; !s.found && !s.whole && m->encoder && i < m->info.encoder_layers; i++)
         look_for_module(&s, &m->encoder[i]);
     for (int64_t i = 0; !s.found && !s.whole && i < m->info.decoder_layers; i++)
         look_for_module(&s, &m->decoder[i]);
     if (s.found) return *width = s.width, s.found;
-    const Tensor *example = m->encoder ? m->encoder[0].up.w : m->decoder[0].up.w;
+    const Layer *first = m->encoder ? &m->encoder[0] : &m->decoder[0];
+    const Tensor *example = first->up.w ? first->up.w : first->o.w;
     err_set(e, "%s has no layer \"%.*s\" that gives one result; try one like %.*s", m->info.name, (int)path.n,
             path.s, (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0),
             example && example->name ? example->name : "");

@@ -27,9 +27,10 @@ Tensor *apply_norm(const Model *m, Tape *t, Tensor *x, const Norm *n)
     return n->b ? tn_layernorm(t, x, n->g, n->b, m->eps) : tn_rmsnorm(t, x, n->g, m->eps);
 }
 
-Tensor *apply_close(const Model *m, Tape *t, Tensor *y)
+Tensor *apply_close(const Model *m, Tape *t, Tensor *y, Pass *pass)
 {
     if (m->decoder_norm.g) y = apply_norm(m, t, y, &m->decoder_norm);
+    if (pass) pass->closed = y;
     return m->block && m->block->project_out.w ? apply_projection(t, y, &m->block->project_out) : y;
 }
 

@@ -109,6 +109,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     const Json *pad = json_get(m->config.json, "pad_token_id");
     bool stated = pad && pad->is_int && pad->i >= 0 && pad->i < m->info.vocab;
     m->info.config_pad = stated ? (int32_t)pad->i : -1;
+    if (!m->info.states) m->info.states = m->info.width;
     if (!m->kv_width) m->kv_width = m->decoder[0].k.w->rows;
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;
     count_costs(m);

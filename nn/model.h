@@ -148,7 +148,8 @@ Tensor *apply_self(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i
 Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t i, Tensor *encoder,
                     const int32_t *keys_of, Cache *c, Tensor **result);
 
-Tensor *apply_close(const Model *m, Tape *t, Tensor *y); // what comes behind the decoder's last layer
+// What comes behind the decoder's last layer; pass may be NULL.
+Tensor *apply_close(const Model *m, Tape *t, Tensor *y, Pass *pass);
 
 Cache *cache_make(Arena *a, const Model *m, int64_t slots);
 // Before each step: rows[i] more for slot[i].

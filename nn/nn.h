@@ -35,7 +35,8 @@ typedef struct ModelInfo {
     const char *class_name;         // transformers' class: "MarianMTModel", ...
     const char *format;             // of the weights
     bool encoder_decoder;
-    int64_t width, vocab, max_positions;                          // D, V; max_positions 0: no limit
+    int64_t width, vocab, max_positions; // of embeddings; V; max_positions 0: no limit
+    int64_t states; // D, the width of states: another one than that of embeddings in OPT 350m alone
     int64_t encoder_layers, decoder_layers, heads, encoder_heads; // heads: the decoder's
     int32_t start, pad;                                           // decoder_start_token_id; -1: none
     int32_t config_pad;                                           // config.json's own pad_token_id; -1: none
@@ -77,6 +78,7 @@ typedef struct Pass {
     Tensor *x, *y;   // the embeddings given
     Tensor *encoder; // last encoder states [sum S, D]
     Tensor *states;  // last decoder states [sum T, D]
+    Tensor *closed;  // the same before a projection to another width; NULL: none is known of
     Tensor **encoder_self, **decoder_self,
         **cross;                       // [layers] results of the attention op (tn_attention_weights)
     Tensor **encoder_in, **decoder_in; // [layers] what each layer was given
@@ -100,7 +102,8 @@ bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e);
 // Which attention loses the values of a token (value zeroing): the encoder's or decoder's own, or the decoder's cross.
 typedef enum { ZERO_ENCODER, ZERO_DECODER, ZERO_CROSS } NnZero;
 
-// The matrix [D, heads * width] that the result of an attention goes through: head h's part is columns h * width on.
+// The matrix [D, heads * width] that the result of an attention goes through: head h's part is columns h * width on. Its
+// rows are had by num_weight_row, whatever way the file has it.
 const Tensor *nn_attention_output(const Model *m, NnZero which, int64_t layer);
 
 // What a layer of a recorded pass would give for one sequence without the values of a token: one sequence of rows for each
@@ -113,14 +116,19 @@ Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, T
                        const bool *heads, const float **clean);
 
 // The residual stream of a recorded pass: what self-attention, cross-attention (decoders that have one) and feed-forward
-// of each layer add to it, in that order. out is the next step's x.
+// of each layer add to it, in that order. out is the next step's x. (Where attention and feed-forward both start from one
+// state, in parallel, that is one order of the same sum.)
 typedef struct StreamStep {
     const Tensor *x, *update, *sum; // [rows, D] sum = x + update
+    const Tensor *made;             // what the sub-layer's last matrix gave: update = factor * norm(made)
+    NormParts norm;                 // of made; g NULL: none (Gemma 2, OLMo 2 have one)
+    float factor;                   // Granite's; 1 for others
     const Tensor *out;              // sum itself, or where a norm follows, norm(sum): see tn_norm_parts
 } StreamStep;
 const StreamStep *nn_stream(Arena *a, const Model *m, const Tape *recorded, const Pass *pass, bool decoder,
                             int64_t *n);
-// out [D]: the word's logit is its product with a last state, plus what is returned.
+// out [D]: the word's logit is its product with the last step's out, plus what is returned; before a cap, where the model
+// has one.
 float nn_word(const Model *m, int32_t word, float *out);
 
 // ------------------------------------------------------------------------------------------------ generation

@@ -9,13 +9,17 @@ const StreamStep *nn_stream(Arena *a, const Model *m, const Tape *recorded, cons
 {
     *n = decoder ? m->info.decoder_layers * (pass->encoder ? 3 : 2) : m->info.encoder_layers * 2;
     StreamStep *step = arena_new(a, StreamStep, *n);
-    const Tensor *end = decoder ? pass->states : pass->encoder;
+    const Tensor *end = !decoder ? pass->encoder : pass->closed ? pass->closed : pass->states;
     NormParts norm;
     for (int64_t k = *n - 1; k >= 0; k--) {
         StreamStep *s = &step[k];
         s->out = end;
         s->sum = tn_norm_parts(recorded, end, &norm) ? norm.x : end;
         if (!tn_sum_parts(recorded, s->sum, &s->x, &s->update)) BUG("step %" PRId64 " is no sum", k);
+        s->made = s->update, s->factor = 1;
+        tn_scale_parts(recorded, s->update, &s->made, &s->factor);
+        if (tn_norm_parts(recorded, s->made, &s->norm)) s->made = s->norm.x;
+        else s->norm = (NormParts){0};
         end = s->x;
     }
     return step;
@@ -23,8 +27,16 @@ const StreamStep *nn_stream(Arena *a, const Model *m, const Tape *recorded, cons
 
 float nn_word(const Model *m, int32_t word, float *out)
 {
-    const Tensor *w = m->output;
-    num_widen(out, w->raw, w->type, word * w->cols, w->cols);
-    for (int64_t i = 0; i < w->cols; i++) out[i] *= m->logits_scale;
+    const Tensor *w = m->output, *p = m->block ? m->block->project_out.w : NULL;
+    int64_t E = w->cols, D = m->info.states;
+    float row[p ? E : 1], *direct = p ? row : out;
+    num_weight_row(direct, w, word);
+    for (int64_t i = 0; i < E; i++) direct[i] *= m->logits_scale;
+    for (int64_t i = 0; p && i < D; i++) out[i] = 0;
+    for (int64_t i = 0; p && i < E; i++) {
+        float part[D];
+        num_weight_row(part, p, i);
+        num_axpy(out, row[i], part, D);
+    }
     return m->logits_bias ? m->logits_bias->f[word] : 0;
 }

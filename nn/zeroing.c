@@ -121,5 +121,7 @@ Tensor *nn_zero_values(const Model *m, const Tape *recorded, const Pass *pass, T
     Tensor *y = decoder ? decoder_again(&z, where == ZERO_CROSS, keys_of, heads) : encoder_again(&z, heads);
     *clean = out->f + out->seqs->start[seq] * out->cols;
     if (layer + 1 < layers) return y;
-    return decoder ? apply_close(m, t, y) : m->encoder_norm.g ? apply_norm(m, t, y, &m->encoder_norm) : y;
+    return decoder             ? apply_close(m, t, y, NULL)
+           : m->encoder_norm.g ? apply_norm(m, t, y, &m->encoder_norm)
+                               : y;
 }

@@ -85,6 +85,13 @@ void num_widen(float *out, const void *raw, WType type, int64_t at, int64_t n)
     K->widen(out, (const char *)raw + at * (type == W_F32 ? 4 : 2), (int)type, n);
 }
 
+void num_weight_row(float *out, const Tensor *w, int64_t row)
+{
+    if (!w->turned) num_widen(out, w->raw ? w->raw : w->f, w->type, row * w->cols, w->cols);
+    for (int64_t i = 0; w->turned && i < w->cols; i++)
+        num_widen(out + i, w->raw, w->type, i * w->rows + row, 1);
+}
+
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at)
 {
     float part[1024];

@@ -2,7 +2,7 @@
 // parts.c — what a recorded tensor was made of, for methods that take a pass apart.
 #include "op.h"
 
-extern const Op op_add, op_layernorm, op_rmsnorm;
+extern const Op op_add, op_layernorm, op_rmsnorm, op_scale;
 
 bool tn_sum_parts(const Tape *t, const Tensor *made, const Tensor **a, const Tensor **b)
 {
@@ -22,4 +22,11 @@ bool tn_norm_parts(const Tape *t, const Tensor *made, NormParts *out)
                        .scale = n->kept + centred,
                        .stride = centred ? 2 : 1};
     return true;
+}
+
+bool tn_scale_parts(const Tape *t, const Tensor *made, const Tensor **x, float *factor)
+{
+    const Node *n = tape_maker(t, made);
+    if (!n || n->op != &op_scale) return false;
+    return *x = n->in[0], *factor = n->number, true;
 }

@@ -152,6 +152,7 @@ typedef struct NormParts {
 } NormParts;
 bool tn_norm_parts(const Tape *t, const Tensor *made, NormParts *out);
 bool tn_sum_parts(const Tape *t, const Tensor *made, const Tensor **a, const Tensor **b);
+bool tn_scale_parts(const Tape *t, const Tensor *made, const Tensor **x, float *factor);
 
 // DeepLIFT's rescale rule for the way back through recorded ReLU and tanh on these rows: where sequence i has a partner
 // (partner[i] >= 0, as long), (y - y')/(x - x') takes the place of the derivative, unless x and x' are within 1e-10.
@@ -170,6 +171,8 @@ void num_axpy(float *y, float a, const float *x, int64_t n); // y += a x
 float num_dot(const float *x, const float *y, int64_t n);
 void num_widen(float *out, const void *raw, WType type, int64_t at,
                int64_t n); // elements at .. at+n-1 as float32
+void num_weight_row(float *out, const Tensor *w,
+                    int64_t row); // of a weight, as float32, also if it is turned
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
 // The table of tn_rope, rows from..to-1: cos and sin of position * frequency[i] (a float32 product), times `scale`.
 void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to,

@@ -352,3 +352,76 @@ TEST(decoder_cache)
             arena_free(a);
         }
 }
+
+// ------------------------------------------------------------------------------------------ what methods look at
+
+// A layer again without the values of no head at all: its rows as they were. And the stream that leads to the last states.
+static void check_inside(Arena *A, const Model *m, const char *what, Ids text)
+{
+    Outputs o = forward(A, m, &text, 1);
+    const ModelInfo *f = nn_info(m);
+    bool *none = arena_new(A, bool, f->heads);
+    Tape *t = tape_create(A);
+    for (int64_t i = 0; i < f->decoder_layers; i++) {
+        const float *clean;
+        Tensor *y = nn_zero_values(m, o.tape, &o.pass, t, ZERO_DECODER, i, 0, NULL, 0, text.n, none, &clean);
+        for (int64_t k = 0; k < text.n; k++) // token k's rows are those from k on
+            if (memcmp(y->f + y->seqs->start[k] * y->cols, clean + k * y->cols,
+                       (size_t)(y->seqs->len[k] * y->cols) * sizeof(float)))
+                FAIL("%s: layer %" PRId64 " again gives other rows", what, i);
+            else test_count(1);
+        CHECK_INT(nn_attention_output(m, ZERO_DECODER, i)->rows, f->states);
+    }
+    int64_t n;
+    const StreamStep *s = nn_stream(A, m, o.tape, &o.pass, true, &n);
+    CHECK_INT(n, 2 * f->decoder_layers);
+    CHECK(s[0].x == o.pass.decoder_in[0]);
+    for (int64_t k = 0; k + 1 < n; k++) CHECK(s[k].out == s[k + 1].x);
+}
+
+TEST(decoder_inside)
+{
+    int n_models;
+    const char **folder = all_models(A, &n_models);
+    for (int k = 0; k < n_models; k++) {
+        Arena *a = arena_create(A);
+        const Model *m = open_folder(a, folder[k]);
+        Ids text[N_TEXTS];
+        texts_of(a, folder[k], text);
+        if (m) check_inside(a, m, folder[k], text[0]);
+        arena_free(a);
+    }
+}
+
+// Modules by the paths that transformers gives them.
+TEST(decoder_layers)
+{
+    static const struct {
+        const char *folder, *path, *weight;
+    } want[] = {
+        {"models/gpt2-tiny", "transformer.h[2].mlp", "transformer.h.2.mlp.c_proj.weight"},
+        {"models/gpt2-tiny", "model.transformer.h[1].attn", NULL},
+        {"models/gpt2-tiny", "transformer.h[1].attn", "transformer.h.1.attn.c_proj.weight"},
+        {"models/gpt2-tiny", "h.0.attn.c_attn", "transformer.h.0.attn.c_attn.weight"},
+        {"models/gpt2-tiny", "transformer.ln_f", "transformer.ln_f.weight"},
+        {"models/llama-tiny", "model.layers.2.self_attn", "model.layers.2.self_attn.o_proj.weight"},
+        {"models/llama-tiny", "model.layers[0].mlp", "model.layers.0.mlp.down_proj.weight"},
+        {"models/gpt_neox-tiny", "gpt_neox.layers[1].attention", "gpt_neox.layers.1.attention.dense.weight"},
+        {"models/opt-tiny", "model.decoder.layers[1].fc2", "model.decoder.layers.1.fc2.weight"},
+        {"models/qwen3-tiny", "model.layers[1].self_attn.q_norm", "model.layers.1.self_attn.q_norm.weight"},
+        {"decoders/gpt_neo", "transformer.h[1].attn", "transformer.h.1.attn.attention.out_proj.weight"},
+        {"decoders/phi3", "layers[1].mlp.gate_up_proj", "model.layers.1.mlp.gate_up_proj.weight"}};
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        Err e = {0};
+        int64_t width = 0;
+        const Model *m = open_folder(A, arena_printf(A, "test/golden/%s", want[i].folder));
+        const Tensor *w = m ? nn_find_layer(m, str_of(want[i].path), &width, &e) : NULL;
+        if (!want[i].weight) {
+            CHECK(!w && e.set);
+            continue;
+        }
+        if (!w) return FAIL("%s: %s", want[i].path, e.text);
+        CHECK_STR(str_of(w->name), str_of(want[i].weight));
+        CHECK(width > 0 && nn_layer_of_target(m, w));
+    }
+}

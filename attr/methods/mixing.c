@@ -30,14 +30,15 @@ static void transform_part(int64_t part, void *context)
 {
     const Transform *t = context;
     const Tensor *v = t->v, *o = t->o;
-    int64_t A = t->b->heads, d = o->cols / A, D = o->rows;
+    int64_t A = t->b->heads, d = o->cols / A, D = o->rows,
+            each = o->cols / v->cols; // heads that share their values
     float *row = t->row + part * o->cols;
     for (int64_t k = part * t->step; k < (part + 1) * t->step && k < D; k++) {
-        num_widen(row, o->raw, o->type, k * o->cols, o->cols);
+        num_weight_row(row, o, k);
         for (int64_t j = 0; j < t->b->nk; j++)
             for (int64_t h = 0; h < A; h++)
                 t->f[(j * A + h) * D + k] =
-                    num_dot(row + h * d, v->f + (t->b->first_key + j) * v->cols + h * d, d);
+                    num_dot(row + h * d, v->f + (t->b->first_key + j) * v->cols + h / each * d, d);
     }
 }
 

@@ -42,7 +42,7 @@ Tensor *decoder_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, cons
     y = apply_input_dropout(m, t, normed(m, t, y, &b->embed_norm));
     for (int64_t i = 0; i < m->info.decoder_layers; i++)
         y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
-    return apply_close(m, t, y);
+    return apply_close(m, t, y, pass);
 }
 
 Tensor *decoder_logits(const Model *m, Tape *t, Tensor *states)

@@ -263,7 +263,8 @@ bool decoder_bind(Model *m, const DecoderShape *s, Err *e)
     m->act = s->act, m->eps = s->eps;
     m->embed_scale = s->embed_scale, m->logits_scale = s->logits_scale;
     m->kv_width = s->kv_heads * s->head_dim;
-    f->width = s->embed_width, f->vocab = s->vocab, f->decoder_layers = s->layers, f->heads = s->heads;
+    f->width = s->embed_width, f->states = s->width, f->vocab = s->vocab, f->decoder_layers = s->layers,
+    f->heads = s->heads;
     f->max_positions = s->positions;
     slices(s, m->block);
     Binder b = {.m = m, .s = s, .n = s->names, .e = e, .layer = -1};
