@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.c — opens a checkpoint as a model of its family and runs forward passes.
-#include "model.h"
+#include "models/decoder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,11 @@ static const Family *find_family(const Config *c, Err *e)
     Buf known = {.arena = arena_create(NULL)};
     for (size_t i = 0; i < N_FAMILIES; i++)
         buf_printf(&known, "%s%s", i ? ", " : "", families[i]->model_type);
-    if (!type.n) err_set(e, "%s: no \"model_type\"; one of %s is needed", c->path, known.s);
+    char name[SHOWN];
+    if (decoder_is_other(type))
+        err_set(e, "%s: model_type is \"%s\": a decoder, but its layers are of another make than those of %s",
+                c->path, shown(name, type), known.s);
+    else if (!type.n) err_set(e, "%s: no \"model_type\"; one of %s is needed", c->path, known.s);
     else
         err_set(e, "%s: model_type is \"%.*s\"; this program knows %s", c->path, (int)type.n, type.s,
                 known.s);

@@ -81,6 +81,7 @@ typedef struct DecoderRow {
     Fused fused;
     QkNorm qk_norm;
     bool turned, gated, gate_up, neighbours, tied, output_bias;
+    bool wrapped;       // config.json may keep the language model's part under text_config
     const char *ff_key; // NULL: intermediate_size
     const char *act;    // when config.json says nothing
     const char *qkv_bias, *o_bias,
@@ -97,7 +98,6 @@ typedef struct DecoderRow {
 
 bool decoder_read(Model *m, const DecoderRow *row, DecoderShape *out, Err *e);
 bool decoder_bind(Model *m, const DecoderShape *s, Err *e);
-const Config *decoder_config(Model *m); // config.json, or the text model's part of it
 
 // "which": the layers that an object in rope_parameters may be for ("full_attention", ...); NULL: all.
 bool rope_read(Arena *a, const Config *c, const DecoderRow *row, const char *which, double theta,
@@ -112,6 +112,8 @@ const char *decoder_key(const Config *c, const char *const *keys);
 bool decoder_windows(Model *m, const Config *c, DecoderShape *s, int64_t window,
                      bool (*has)(const Config *, int64_t), Err *e);
 
+// Whether model_type names a family whose layers are of another make, though it is kin to one of ours.
+bool decoder_is_other(Str model_type);
 bool decoder_open(Model *m, Err *e);
 Tensor *decoder_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of,
                        Cache *cache, Pass *pass);

@@ -180,6 +180,11 @@ static bool bind_output(const Binder *b)
         const char *weight = arena_printf(m->arena, "%s.weight", b->n->output[i]);
         if (bind_has(m, weight)) name = weight;
     }
+    if (!b->s->tied && !name)
+        buf_printf(
+            &m->notes,
+            "%s has an output matrix of its own by %s, but the file has none: the embeddings serve as one\n",
+            m->info.name, m->config.path);
     if (b->s->tied || !name) m->output = m->embed[0]; // a stale copy means nothing
     else if (!(m->output = bind_matrix(m, name, b->s->vocab, b->s->embed_width, b->e))) return false;
     if (!b->s->bias_output) return true;

@@ -123,10 +123,9 @@ bool decoder_windows(Model *m, const Config *c, DecoderShape *s, int64_t window,
 
 // ------------------------------------------------------------------------------------------------ all of it
 
-// A wrapper keeps the language model's part in an object of its own.
-static bool text_part(Model *m, Err *e)
+// Models that see images too keep the language model's part in an object of its own.
+static bool text_part(Config *c, Err *e)
 {
-    Config *c = &m->config;
     const Json *text = json_get(c->json, "text_config");
     if (!text || text->kind == J_NULL) return true;
     if (text->kind != J_OBJECT)
@@ -149,8 +148,9 @@ static void read_dropout(const Config *c, Noise *n)
 
 bool decoder_read(Model *m, const DecoderRow *row, DecoderShape *s, Err *e)
 {
-    if (!text_part(m, e)) return false;
-    const Config *c = &m->config;
+    Config own = m->config;
+    if (row->wrapped && !text_part(&own, e)) return false;
+    const Config *c = &own;
     *s = (DecoderShape){.names = row->names,
                         .layers = need(c, layer_keys, MOST_LAYERS, 0),
                         .width = need(c, width_keys, MOST_WIDTH, 0),

@@ -409,7 +409,7 @@ static bool gemma3_page(const DecoderRow *row, Model *m, const Config *c, Decode
     .head_dim = 256, .vocab = 262208, .page = gemma3_page
 
 static const DecoderRow gemma3_text = {GEMMA3_ROW};
-static const DecoderRow gemma3 = {GEMMA3_ROW};
+static const DecoderRow gemma3 = {GEMMA3_ROW, .wrapped = true};
 
 // ------------------------------------------------------------------------------------------------ GPT-NeoX and its like
 
@@ -701,6 +701,26 @@ static const DecoderRow gpt_neo = {.names = &gpt_neo_names,
                                    .page = gpt_neo_page};
 
 // ------------------------------------------------------------------------------------------------ the table
+
+bool decoder_is_other(Str type)
+{
+    static const char *const others[] = {
+        "gpt_bigcode",  "mpt",      "codegen", "biogpt",     "xglm",      "cohere",          "cohere2",
+        "dbrx",         "nemotron", "olmo",    "olmo3",      "qwen2_moe", "gemma3n",         "gpt_oss",
+        "mamba",        "mamba2",   "phimoe",  "granitemoe", "persimmon", "recurrent_gemma", "jamba",
+        "xlnet",        "ctrl",     "rwkv",    "bitnet",     "exaone4",   "helium",          "glm",
+        "glm4",         "ernie4_5", "minimax", "zamba",      "zamba2",    "bamba",           "falcon_h1",
+        "falcon_mamba",
+    };
+    static const char *const beginnings[] = {"qwen3_", "qwen2_",   "qwen3.",     "gemma4",  "deepseek",
+                                             "llama4", "mistral3", "granitemoe", "llava",   "paligemma",
+                                             "mllama", "idefics",  "phi4_",      "internvl"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (str_is(type, others[i])) return true;
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (str_starts(type, str_of(beginnings[i]))) return true;
+    return false;
+}
 
 // base_, anchor_: see Family.
 #define DECODER(type, base_, anchor_, class_, text)                                                          \
