@@ -23,6 +23,11 @@ static const GenConfig library_defaults = {
     .bos = -1,
     .pad = -1,
     .forced_bos = -1,
+    .temperature = 1,
+    .top_k = 50,
+    .top_p = 1,
+    .min_p = -1,
+    .typical_p = 1,
 };
 
 // Arguments of generate() that we obey; "use_cache" changes nothing but speed.
@@ -52,26 +57,27 @@ static const char *const done[] = {
     "begin_suppress_tokens",
     "bad_words_ids",
     "use_cache",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "typical_p",
+    "seed",
+    "stop_strings",
 };
 
 // Those that we don't, and why.
 static const struct {
     const char *name, *why;
 } undone[] = {
-    {"temperature", "it only acts when sampling"},
-    {"top_k", "it only acts when sampling"},
-    {"top_p", "it only acts when sampling"},
-    {"min_p", "it only acts when sampling"},
-    {"top_h", "it only acts when sampling"},
-    {"typical_p", "it only acts when sampling"},
-    {"epsilon_cutoff", "it only acts when sampling"},
-    {"eta_cutoff", "it only acts when sampling"},
+    {"top_h", NULL},
+    {"epsilon_cutoff", NULL},
+    {"eta_cutoff", NULL},
     {"sequence_bias", NULL},
     {"exponential_decay_length_penalty", NULL},
     {"token_healing", NULL},
     {"guidance_scale", NULL},
     {"watermarking_config", NULL},
-    {"stop_strings", NULL},
     {"penalty_alpha", NULL},
     {"dola_layers", NULL},
     {"diversity_penalty", NULL},
@@ -195,6 +201,26 @@ static void bad_words(Arena *a, const Keys *k, GenConfig *g)
     }
 }
 
+static void stop_strings(Arena *a, const Keys *k, GenConfig *g)
+{
+    const char *key = "stop_strings";
+    if (is_null(k, key)) g->stop = NULL, g->n_stop = 0;
+    if (!is_set(k, key)) return;
+    const Json *list = json_get(k->c.json, key), *one = list->kind == J_ARRAY ? list->child : list;
+    size_t n = list->kind == J_ARRAY ? list->count : 1, i = 0;
+    Str *v = arena_new(a, Str, n);
+    for (; i < n; i++, one = one->next) {
+        if (one->kind != J_STRING || !one->text.n) {
+            err_set(k->c.e, "%s: %s %s %s; it must be a string, or a list of strings, that is not empty",
+                    k->c.path, key, list == one ? "is" : "holds",
+                    one->kind == J_STRING ? "an empty one" : json_kind_name(one));
+            return;
+        }
+        v[i] = str_copy(a, one->text);
+    }
+    g->stop = v, g->n_stop = n;
+}
+
 static bool read_keys(Arena *a, const Keys *k, GenConfig *g)
 {
     if (is_set(k, "max_length")) g->max_length_given = true;
@@ -213,6 +239,15 @@ static bool read_keys(Arena *a, const Keys *k, GenConfig *g)
     flag(k, "renormalize_logits", &g->renormalize_logits);
     flag(k, "remove_invalid_values", &g->remove_invalid_values);
     flag(k, "do_sample", &g->do_sample);
+    real(k, "temperature", &g->temperature, 1e-4, 1e4);
+    whole(k, "top_k", &g->top_k, 0, 0, MOST);
+    real(k, "top_p", &g->top_p, 0, 1);
+    g->min_p = is_null(k, "min_p") ? -1 : cfg_real(&k->c, "min_p", g->min_p, 0, 1);
+    real(k, "typical_p", &g->typical_p, 1e-9, 1);
+    int64_t seed = (int64_t)g->seed;
+    whole(k, "seed", &seed, 0, 0, INT64_MAX);
+    g->seed = (uint64_t)seed;
+    stop_strings(a, k, g);
     stopping(k, &g->early_stopping);
     id(k, "decoder_start_token_id", &g->decoder_start);
     id(k, "bos_token_id", &g->bos);
@@ -239,12 +274,12 @@ static void resolve(GenConfig *g)
 // don't count: greedy and beam search ignore them.
 static const char *first_undone(const Json *json)
 {
-    static const char *const names[] = {"sequence_bias",       "exponential_decay_length_penalty",
-                                        "token_healing",       "stop_strings",
-                                        "penalty_alpha",       "dola_layers",
-                                        "constraints",         "force_words_ids",
-                                        "watermarking_config", "guidance_scale",
-                                        "diversity_penalty",   "num_beam_groups"};
+    static const char *const names[] = {"sequence_bias",   "exponential_decay_length_penalty",
+                                        "token_healing",   "penalty_alpha",
+                                        "dola_layers",     "constraints",
+                                        "force_words_ids", "watermarking_config",
+                                        "guidance_scale",  "diversity_penalty",
+                                        "num_beam_groups"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const Json *j = json_get(json, names[i]);
         bool idle = !j || j->kind == J_NULL || j->kind == J_FALSE ||
@@ -273,6 +308,7 @@ bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t 
         cfg_bool(&k.c, "force_bos_token_to_be_generated", false))
         out->forced_bos = out->bos;
     out->undone = first_undone(k.c.json);
+    out->do_sample = false;
     resolve(out);
     return !e->set;
 }
@@ -285,8 +321,8 @@ static bool check_names(const Json *kwargs, const char *path, Err *e)
         for (size_t i = 0; i < N_DONE; i++) known |= str_is(j->key, done[i]);
         for (size_t i = 0; i < N_UNDONE; i++)
             if (str_is(j->key, undone[i].name) && j->kind != J_NULL)
-                return err_set(e, "%s: %s is not supported%s%s; we generate by greedy and beam search", path,
-                               undone[i].name, undone[i].why ? ": " : "", undone[i].why ? undone[i].why : "");
+                return err_set(e, "%s: %s is not supported%s%s", path, undone[i].name,
+                               undone[i].why ? ": " : "", undone[i].why ? undone[i].why : "");
             else known |= str_is(j->key, undone[i].name);
         if (known) continue;
         const char *near = str_nearest(j->key, done, N_DONE);
@@ -309,9 +345,15 @@ bool gen_config_override(Arena *a, const Json *kwargs, int64_t vocab, GenConfig 
     GenConfig changed = *g;
     if (!read_keys(a, &k, &changed)) return false;
     cfg_bool(&k.c, "use_cache", true);
-    if (changed.do_sample && is_set(&k, "do_sample"))
-        err_set(e, "%s: do_sample is true; we generate by greedy and beam search, never by chance", path);
-    if (changed.num_return_sequences > changed.num_beams)
+    static const char *const sampling[] = {"temperature", "top_k", "top_p", "min_p", "typical_p"};
+    for (size_t i = 0; !changed.do_sample && i < sizeof sampling / sizeof *sampling; i++)
+        if (is_set(&k, sampling[i]))
+            err_set(e, "%s: %s only acts when sampling; \"do_sample\": true asks for that", path,
+                    sampling[i]);
+    if (changed.do_sample && changed.num_beams > 1)
+        err_set(e, "%s: do_sample with num_beams %" PRId64 "; sampling goes with num_beams 1", path,
+                changed.num_beams);
+    if (!changed.do_sample && changed.num_return_sequences > changed.num_beams)
         err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64, path,
                 changed.num_return_sequences, changed.num_beams);
     if (e->set) return false;

@@ -31,6 +31,7 @@ typedef struct Sentence {
     Ids source;
     int64_t prompt, limit, read; // ids that the output begins with; at most; that are in the cache
     Beam *running, *next, *pool; // [beams] each
+    int64_t number;              // of this one among those that the text returns, when sampling
     bool open, worth_going_on;
 } Sentence;
 
@@ -40,6 +41,7 @@ typedef struct Row { // logits of one running beam
     float *z, *kept; // [V]; kept, room for a copy, is greedy search's
     Candidate *best; // [most]
     int64_t n_best;
+    SamplingRoom room;
     bool finite;
 } Row;
 
@@ -121,6 +123,35 @@ static bool is_end(const GenConfig *g, int32_t id)
     return false;
 }
 
+static Str text_of(const GenConfig *g, int32_t id) { return id < g->n_texts ? g->text[id] : (Str){"", 0}; }
+
+// The n bytes of a text that end `behind` bytes before its end are those of s.
+static bool ends_so(const GenConfig *g, const int32_t *ids, int64_t n, size_t behind, Str s)
+{
+    for (size_t left = s.n; left;) {
+        Str piece = n ? text_of(g, ids[--n]) : (Str){NULL, 0};
+        if (!piece.s) return false;
+        if (behind >= piece.n) {
+            behind -= piece.n;
+            continue;
+        }
+        for (size_t i = piece.n - behind; i && left; i--, left--)
+            if (piece.s[i - 1] != s.s[left - 1]) return false;
+        behind = 0;
+    }
+    return true;
+}
+
+// A stop string ends somewhere in what the last token adds, as transformers' StopStringCriteria has it.
+static bool stops(const GenConfig *g, const int32_t *ids, int64_t n)
+{
+    size_t last = g->n_stop ? text_of(g, ids[n - 1]).n : 0;
+    for (size_t k = 0; k < g->n_stop; k++)
+        for (size_t behind = 0; behind < last; behind++)
+            if (ends_so(g, ids, n, behind, g->stop[k])) return true;
+    return false;
+}
+
 // ------------------------------------------------------------------------------------------------ beam search
 
 // Keeps the best of the candidates seen, highest first; among equals the one seen first.
@@ -184,13 +215,21 @@ static void extend(const Search *s, Row *r)
     int64_t vocab = s->m->info.vocab;
     float floor_ = -INFINITY;
     log_softmax(r->z, vocab);
-    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, r->z, vocab);
+    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, r->z, vocab, NULL);
     for (int64_t v = 0; v < vocab; v++) {
         float score = r->z[v] + b->score;
         if (r->n_best == s->most && !(score > floor_)) continue;
         offer(r->best, &r->n_best, s->most, (Candidate){.score = score, .from = r->beam, .id = (int32_t)v});
         floor_ = r->best[r->n_best - 1].score;
     }
+}
+
+static bool stops_with(Search *s, Sentence *t, Candidate c)
+{
+    if (!s->g->n_stop) return false;
+    Beam *b = &t->running[c.from];
+    b->ids[b->n] = c.id; // there is room for one more
+    return stops(s->g, b->ids, b->n + 1);
 }
 
 // alone: only the first slot has been filled so far; the others will be copies of it.
@@ -202,7 +241,7 @@ static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *row
         for (int64_t i = 0; i < rows[b].n_best; i++) offer(best, &n_best, s->most, rows[b].best[i]);
     bool all_ended = true;
     for (int64_t i = 0; i < n_best; i++) {
-        best[i].ends = is_end(s->g, best[i].id) || n + 1 >= t->limit;
+        best[i].ends = is_end(s->g, best[i].id) || n + 1 >= t->limit || stops_with(s, t, best[i]);
         all_ended &= best[i].ends;
     }
     finish(s, t, best, n_best);
@@ -232,11 +271,13 @@ static void greedy_step(const Search *s, Row *r)
     int64_t vocab = s->m->info.vocab;
     double sum = num_log_sum_exp(r->z, vocab);
     memcpy(r->kept, r->z, (size_t)vocab * sizeof(float));
-    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, r->z, vocab);
-    int32_t id = (int32_t)num_argmax(r->z, vocab);
+    const SamplingRoom *room = s->g->do_sample ? &r->room : NULL;
+    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, r->z, vocab, room);
+    int32_t id = room ? sampling_draw(s->g, t->number, b->n - t->prompt, r->z, vocab, room->p)
+                      : (int32_t)num_argmax(r->z, vocab);
     b->score += (float)((double)r->kept[id] - sum);
     b->ids[b->n++] = id;
-    r->sentence->open = !is_end(s->g, id) && b->n < t->limit;
+    r->sentence->open = !is_end(s->g, id) && b->n < t->limit && !stops(s->g, b->ids, b->n);
 }
 
 // ------------------------------------------------------------------------------------------------ the loop
@@ -318,6 +359,12 @@ static bool fits(const Search *s, const Sentence *t, Err *e)
     return true;
 }
 
+static SamplingRoom sampling_room(Arena *a, const GenConfig *g, int64_t vocab)
+{
+    if (!g->do_sample) return (SamplingRoom){0};
+    return (SamplingRoom){arena_new_raw(a, Scored, vocab), arena_new_raw(a, float, vocab)};
+}
+
 // Runs all open sentences one token further.
 static bool advance(Search *s, Err *e)
 {
@@ -339,7 +386,8 @@ static bool advance(Search *s, Err *e)
                                                    : memcpy(arena_new_raw(a, float, vocab), z + i * vocab,
                                                             (size_t)vocab * sizeof(float)),
                       .kept = s->beams > 1 ? NULL : arena_new_raw(a, float, vocab),
-                      .best = s->beams > 1 ? arena_new(a, Candidate, s->most) : NULL};
+                      .best = s->beams > 1 ? arena_new(a, Candidate, s->most) : NULL,
+                      .room = sampling_room(a, s->g, vocab)};
     }
     pool_run(rows, choose, s);
     for (int64_t i = 0; i < rows; i++)
@@ -378,17 +426,39 @@ bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenCon
     return !overrides || gen_config_override(a, overrides, m->info.vocab, g, e);
 }
 
-bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const Ids *source,
-                 const Ids *prefix, Generated *out, bool (*progress)(void *context, int64_t length),
-                 void *context, Err *e)
+const GenConfig *nn_generation_texts(Arena *a, const GenConfig *g, const Str *text, int64_t n)
+{
+    GenConfig *with = arena_new(a, GenConfig, 1);
+    *with = *g;
+    with->text = text, with->n_texts = n;
+    return with;
+}
+
+bool nn_generation_needs_texts(const GenConfig *g) { return g->n_stop > 0; }
+
+static bool check(const Model *m, const GenConfig *g, Err *e)
 {
     if (g->undone)
         return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do",
                        m->info.name, g->undone);
-    if (g->num_return_sequences > g->num_beams)
+    if (!g->do_sample && g->num_return_sequences > g->num_beams)
         return err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64,
                        m->info.name, g->num_return_sequences, g->num_beams);
+    if (g->do_sample && g->num_beams > 1)
+        return err_set(e, "%s: do_sample with num_beams %" PRId64 "; sampling goes with num_beams 1",
+                       m->info.name, g->num_beams);
+    if (g->n_stop && !g->text)
+        return err_set(e, "%s: stop_strings need the text of each token", m->info.name);
+    return true;
+}
+
+bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n_texts, const Ids *source,
+                 const Ids *prefix, Generated *out, bool (*progress)(void *context, int64_t length),
+                 void *context, Err *e)
+{
+    if (!check(m, g, e)) return false;
     Arena *work = arena_create(a);
+    int64_t returns = nn_generation_returns(g), copies = g->do_sample ? returns : 1, n = n_texts * copies;
     Search s = {.m = m,
                 .g = g,
                 .arena = work,
@@ -402,17 +472,22 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
                 .from = arena_new(work, int64_t, n * g->num_beams),
                 .slot = arena_new(work, int64_t, n * g->num_beams)};
     tape_record(s.once, false), tape_record(s.step, false);
-    for (int64_t i = 0; i < n; i++)
-        if (!start_sentence(&s, &s.sentence[i], source[i], prefix ? prefix[i] : (Ids){0}, e))
+    Ids *sources = arena_new(work, Ids, n);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t of = i / copies;
+        sources[i] = source[of];
+        if (!start_sentence(&s, &s.sentence[i], source[of], prefix ? prefix[of] : (Ids){0}, e))
             return arena_free(work), false;
-    encode_sources(&s, source);
+        s.sentence[i].number = i % copies;
+    }
+    encode_sources(&s, sources);
     for (int64_t length = 0, open = n; open; length++) {
         if (!advance(&s, e)) return arena_free(work), false;
         open = 0;
         for (int64_t i = 0; i < n; i++) open += s.sentence[i].open;
         if (progress && !progress(context, length + 1)) return arena_free(work), err_set(e, "interrupted");
     }
-    collect(a, &s, nn_generation_returns(g), out);
+    collect(a, &s, returns / copies, out);
     arena_free(work);
     return true;
 }

@@ -20,7 +20,16 @@ typedef struct GenConfig {
     double length_penalty, repetition_penalty, encoder_repetition_penalty;
     EarlyStopping early_stopping;
     int64_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
-    bool renormalize_logits, remove_invalid_values, do_sample;
+    bool renormalize_logits, remove_invalid_values;
+    bool do_sample;     // only if it is asked for: a file's wish is no request (see gen_config_load)
+    double temperature; // of sampling, as the rest; 1: off
+    int64_t top_k;      // 0: off
+    double top_p, min_p, typical_p; // 1, -1, 1: off
+    uint64_t seed;
+    const Str *stop; // strings that end a text; texts: what the id of each row adds to it
+    size_t n_stop;
+    const Str *text;
+    int64_t n_texts;
     int32_t decoder_start, bos,
         pad;            // -1: none; as transformers resolves them: start <- bos, pad <- first eos
     IdList eos;         // n = 0: none
@@ -33,9 +42,10 @@ typedef struct GenConfig {
 } GenConfig;
 
 // From generation_config.json if the folder has one (then generation keys of config.json are ignored), else from
-// config.json. vocab bounds every id; unknown keys are ignored; null means unset.
+// config.json. Settings of sampling are kept for whoever asks for it; do_sample is not: the same command gives the likeliest
+// text, and what it gives by chance it gives when told. vocab bounds every id; unknown keys are ignored; null means unset.
 bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t vocab, GenConfig *out,
                      Err *e);
 // One JSON object of overrides as --generation_kwargs gives it (generate()'s argument names). Unknown names are an
-// error that suggests the nearest; names transformers knows and we do not do (do_sample, temperature, ...) are refused.
+// error that suggests the nearest; names transformers knows and we do not do are refused.
 bool gen_config_override(Arena *a, const Json *kwargs, int64_t vocab, GenConfig *g, Err *e);

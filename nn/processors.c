@@ -61,7 +61,7 @@ static void only(float *z, int64_t vocab, IdList list)
 }
 
 void processors_run(const GenConfig *g, Ids source, const int32_t *ids, int64_t n, int64_t prompt,
-                    int64_t limit, float *z, int64_t vocab)
+                    int64_t limit, float *z, int64_t vocab, const SamplingRoom *room)
 {
     if (g->encoder_repetition_penalty != 1)
         penalize(z, source.v, source.n, 1 / g->encoder_repetition_penalty);
@@ -78,6 +78,7 @@ void processors_run(const GenConfig *g, Ids source, const int32_t *ids, int64_t 
     ban(z, g->suppress);
     int64_t begin = prompt + (prompt == 1 && g->forced_bos >= 0);
     if (n == begin) ban(z, g->begin_suppress);
+    if (room) sampling_filter(g, z, vocab, room);
     if (g->renormalize_logits) log_softmax(z, vocab);
 }
 

@@ -217,7 +217,7 @@ TEST(precedence_and_defaults)
                "{\"suppress_tokens\":[1,2],\"begin_suppress_tokens\":[3],\"no_repeat_ngram_size\":3,\"do_"
                "sample\":true}",
                "{}", 10, &g, &e));
-    CHECK(g.suppress.n == 2 && g.begin_suppress.n == 1 && g.no_repeat_ngram_size == 3 && g.do_sample);
+    CHECK(g.suppress.n == 2 && g.begin_suppress.n == 1 && g.no_repeat_ngram_size == 3 && !g.do_sample);
 }
 
 TEST(a_link_to_a_missing_blob_does_not_pass_for_no_file)
@@ -316,10 +316,9 @@ TEST(arguments_over_settings)
               "generate() has no argument 'num_beam'; did you mean 'num_beams'?");
     CHECK_HAS(override(A, "{\"xyzzy\":2}", &g, &e), "no argument 'xyzzy'");
     CHECK_HAS(override(A, "{\"temperature\":0.7}", &g, &e),
-              "temperature is not supported: it only acts when sampling");
-    CHECK_HAS(override(A, "{\"do_sample\":true}", &g, &e), "do_sample is true");
-    CHECK_HAS(override(A, "{\"num_beam_groups\":2}", &g, &e),
-              "num_beam_groups is not supported; we generate by greedy and beam search");
+              "temperature only acts when sampling; \"do_sample\": true asks for that");
+    CHECK_HAS(override(A, "{\"do_sample\":true,\"num_beams\":2}", &g, &e), "do_sample with num_beams 2");
+    CHECK_HAS(override(A, "{\"num_beam_groups\":2}", &g, &e), "num_beam_groups is not supported");
     CHECK_HAS(override(A, "{\"num_return_sequences\":2}", &g, &e), "it must be at most num_beams, 1");
     CHECK_HAS(override(A, "{\"num_beams\":1.5}", &g, &e), "generation arguments: num_beams is 1.5");
     CHECK_HAS(override(A, "{\"use_cache\":3}", &g, &e), "use_cache is 3");

@@ -177,7 +177,7 @@ static float forced_score(Arena *A, const Lab *l, const GenConfig *g, Ids source
             continue;
         }
         log_softmax(z, V);
-        processors_run(g, source, out->ids, i + 1, 1, limit, z, V);
+        processors_run(g, source, out->ids, i + 1, 1, limit, z, V, NULL);
         score += z[out->ids[i + 1]];
     }
     return g->num_beams == 1 ? score : score / (float)(double)T;
