@@ -200,7 +200,7 @@ Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows
 
 Tensor *nn_read_out(const Model *m, Tape *t, Tensor *states, bool closed)
 {
-    return m->family->logits(m, t, closed ? states : apply_close(m, t, states));
+    return m->family->logits(m, t, closed ? states : apply_close(m, t, states, NULL));
 }
 
 bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e)

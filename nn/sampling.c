@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sampling.c — drawing the next token: what is left of a row of scores, and which of it.
 //
 // The filters are transformers' (5.23, generation/logits_process.py) in its order: temperature, the k best, the nucleus

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_decoder_hostile.c — config.json files of decoder-only models that are wrong: each kind with its sentence, every value of
 // every golden one replaced by what does not belong there, and memory or files that fail at any moment.
 #include "../nn/nn.h"

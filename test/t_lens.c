@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_lens.c — the logit lens against transformers in float64; scores of all layers against one layer at a time.
 #include "../attr/run.h"
 #include "lab.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_sampling.c — sampling: the filters against transformers' own, draws against the probabilities they come from, and that
 // a text's draws are its own; strings that end a text.
 #include "../nn/processors.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // decoder.c — any JSON object as the config.json of a decoder-only model, with weights that fit some of them: a sentence, or
 // a model that runs.
 #include "../../nn/models/decoder.h"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What transformers' filters of sampling leave of some rows of scores: test/golden/sampling.json.
 
     python tools/oracle/sampling.py
