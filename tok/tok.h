@@ -83,6 +83,65 @@ int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
 // The ids that are put before a text (a start token, mostly), unless TokOptions.plain; a view.
 const int32_t *tok_before(const Tokenizer *t, size_t *n);
 
+// ---------------------------------------------------------------------------------------------------- chat
+
+// Chat templates: a program in a subset of Jinja that writes a conversation as the one text a model was trained on.
+// What transformers' apply_chat_template(messages, tokenize=False) gives, or a sentence: the template's own refusal
+// (raise_exception), what it does wrong, or what in it is not supported, each with the template's line. A template is
+// untrusted: its depth, steps, memory and the length of what it writes have limits (tok/jinja.h).
+//
+// The text holds the special tokens as they are written, the start token too: encode it with TokOptions.plain (as
+// apply_chat_template(tokenize=True) does), or without it as a pipeline does that gives the text to the tokenizer.
+
+typedef struct ChatToken {
+    Str name, text; // "bos_token", "<s>"
+} ChatToken;
+
+typedef struct ChatTemplate {
+    Str text;
+    const char *where; // for messages: "FOLDER/tokenizer_config.json: chat_template"
+    ChatToken *token;  // variables of the template; what is not listed is undefined there
+    size_t n_tokens;
+} ChatTemplate;
+
+// The template of a folder, with its named special tokens: chat_template.jinja, else "chat_template" of
+// tokenizer_config.json (a string, or of a list of {"name", "template"} the one called "default"). A template from
+// elsewhere (a GGUF file's tokenizer.chat_template) needs no more than the struct filled in. Lives as long as a.
+bool tok_chat_template(Arena *a, const char *folder, ChatTemplate *out, Err *e);
+
+// Messages from a text: a JSON list of {"role": ..., "content": ...} if it begins with "[" and "{", else one message of
+// the user. A content is a string or a list of {"type": "text", "text": ...} (none is needed beside "tool_calls"); other
+// members are handed to the template as they are. where: for messages about it ("-i", a file). The text must live as
+// long as the result.
+bool tok_chat_messages(Arena *a, Str text, const char *where, const Json **out, Err *e);
+
+typedef struct ChatOptions {
+    bool add_generation_prompt; // end with the words that begin an answer
+    Str system; // not empty: a message of the role "system" before all others (they must not have one)
+    Str date; // what strftime_now writes: "2024-07-26", "2024-07-26 12:30:00", or "today". Empty: templates that ask for
+        // the date are refused, as their results would change overnight
+    const Json
+        *variables; // an object of more variables ("enable_thinking"); they win over the tokens. NULL: none
+} ChatOptions;
+
+// Bytes [from, to) of a rendered text that came out of a message: whatever its strings went through (trim, slices, split,
+// tojson, upper, ...). Its role is the template's matter, not content.
+typedef struct ChatSpan {
+    size_t from, to;
+    size_t message; // counted from 0, the system's message of the options included
+} ChatSpan;
+
+typedef struct ChatText {
+    Str text;
+    ChatSpan *content; // in order, not empty, not overlapping; all other bytes are the template's
+    size_t n_content;
+} ChatText;
+
+bool tok_chat_render(Arena *a, const ChatTemplate *t, const Json *messages, ChatOptions o, ChatText *out,
+                     Err *e);
+bool tok_chat(Arena *a, const char *folder, const Json *messages, ChatOptions o, ChatText *out,
+              Err *e); // both steps
+
 // The filter of the command line: one JSON object with "text", "text_b64" or "ids" in, one JSON object out
 // (no newline; appended to out). Exactly one of sp and t is not NULL. Other members are copied to the front;
 // then follow, for

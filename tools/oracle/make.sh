@@ -25,4 +25,5 @@ python=${PYTHON:-python3}
     "$python" edges.py
     "$python" reagent.py
     "$python" evaluate.py
+    "$python" chat.py
 }
