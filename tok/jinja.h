@@ -18,8 +18,8 @@ enum {
     JINJA_DEPTH = 500, // expressions and statements inside each other while they run, macros that call macros
     JINJA_VALUES = 200,     // lists in lists that are printed or compared
     JINJA_STEPS = 10000000, // expressions and statements carried out, and 64 bytes copied count as one
-    JINJA_TEXT = 1 << 24,   // bytes of one text
-    JINJA_MEMORY = 1 << 29, // bytes of all values
+    JINJA_TEXT = 1 << 23,   // bytes of one text
+    JINJA_MEMORY = 1 << 28, // bytes of all values
     JINJA_RANGE = 100000,   // numbers of one range(), as in Jinja's sandbox
     JINJA_ARGUMENTS = 6,
 };
@@ -162,7 +162,7 @@ static inline Value v_int(int64_t i) { return (Value){.kind = V_INT, .i = i}; }
 static inline Value v_float(double f) { return (Value){.kind = V_FLOAT, .f = f}; }
 static inline Value v_text(Str s, uint32_t origin)
 {
-    return (Value){.kind = V_TEXT, .s = s.s, .n = s.n, .origin = origin};
+    return (Value){.kind = V_TEXT, .s = s.s ? s.s : "", .n = s.n, .origin = origin};
 }
 static inline Str v_str(Value v) { return (Str){v.s, v.n}; }
 static inline bool v_number(Value v) { return v.kind == V_BOOL || v.kind == V_INT || v.kind == V_FLOAT; }

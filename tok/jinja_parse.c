@@ -453,6 +453,7 @@ static bool block(Parser *p, const char *const *ends, Node **out);
 // What a value is put into: a name, name.attribute (namespaces), or several of them.
 static Node *target(Parser *p, bool attributes, const char *end_word)
 {
+    bool in_loop = p->loops || end_word;
     Node *n = node(p, N_TUPLE, p->t->line), **end = &n->list;
     bool commas = false;
     for (;;) {
@@ -470,6 +471,9 @@ static Node *target(Parser *p, bool attributes, const char *end_word)
             one->value = v_text(p->t->text, 0);
             if (!need(p, T_NAME, "a name after '.'")) return NULL;
         }
+        if (in_loop && one->kind == N_NAME && str_is(one->name, "loop"))
+            return fail_at(p, one->line, "nothing can be assigned to the variable '", one->name,
+                           "' of loops");
         *end = one, end = &one->next;
         if (!skip_op(p, ",")) break;
         commas = true;

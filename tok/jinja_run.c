@@ -203,9 +203,13 @@ static bool filtered(Run *x, const Node *n, const Value *inner, Value *out)
 {
     Value v;
     Args args;
+    if (x->depth >= JINJA_DEPTH)
+        return run_fail(x, "filters are nested deeper than %d, the limit", JINJA_DEPTH);
+    x->depth++;
     if (!n->a) v = *inner;
-    else if (!(inner && n->a->kind == N_FILTER ? filtered(x, n->a, inner, &v) : eval(x, n->a, &v)))
-        return false;
+    bool ok = !n->a || (inner && n->a->kind == N_FILTER ? filtered(x, n->a, inner, &v) : eval(x, n->a, &v));
+    x->depth--;
+    if (!ok) return false;
     if (!arguments(x, n, &args)) return false;
     x->line = n->line;
     return call_filter(x, n->name, v, &args, out);
@@ -375,16 +379,18 @@ static Flow loop(Run *x, const Node *n)
         return FAILED;
     l->depth = 1;
     Flow f = GO;
+    bool whole_turn = false; // else is for loops of which no turn came to its end
     for (l->at = 0; l->at < l->items.n; l->at++) {
         bool ok = (x->scope = new_scope(x, before)) && assign(x, n->a, l->items.v[l->at]) &&
                   scope_set(x, x->scope, STR_LIT("loop"), (Value){.kind = V_LOOP, .loop = l}) &&
                   run_work(x, 0);
         f = ok ? body(x, n->list) : FAILED;
         x->scope = before;
+        whole_turn |= f == GO;
         if (f == STOP_LOOP || f == FAILED) break;
     }
     if (f == FAILED) return FAILED;
-    if (l->items.n || !n->named) return GO;
+    if (whole_turn || !n->named) return GO;
     if (!(x->scope = new_scope(x, before))) return FAILED;
     f = body(x, n->named);
     x->scope = before;

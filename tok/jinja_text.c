@@ -82,11 +82,7 @@ static bool split_spaces(Run *x, Value v, int64_t most, Values *l)
         while (i < v.n && (n = text_width(v, i, &cp), is_python_space(cp))) i += n;
         if (i == v.n) return true;
         size_t from = i;
-        if (most >= 0 && (int64_t)l->n >= most) { // the rest, but for the white space at its end
-            Value rest;
-            return text_strip(x, v_part(v, i, v.n - i), (Value){0}, false, true, &rest) &&
-                   values_add(x, l, rest);
-        }
+        if (most >= 0 && (int64_t)l->n >= most) return values_add(x, l, v_part(v, i, v.n - i)); // the rest
         while (i < v.n && (n = text_width(v, i, &cp), !is_python_space(cp))) i += n;
         if (!values_add(x, l, v_part(v, from, i - from))) return false;
     }
@@ -99,10 +95,7 @@ static bool split_spaces_back(Run *x, Value v, int64_t most, Values *l)
         while (i && (n = text_width_before(v, i, &cp), is_python_space(cp))) i -= n;
         if (i == 0) return true;
         size_t to = i;
-        if (most >= 0 && (int64_t)l->n >= most) {
-            Value rest;
-            return text_strip(x, v_part(v, 0, i), (Value){0}, true, false, &rest) && values_add(x, l, rest);
-        }
+        if (most >= 0 && (int64_t)l->n >= most) return values_add(x, l, v_part(v, 0, i));
         while (i && (n = text_width_before(v, i, &cp), !is_python_space(cp))) i -= n;
         if (!values_add(x, l, v_part(v, i, to - i))) return false;
     }

@@ -48,6 +48,7 @@ static bool grow(Out *o, size_t n)
         return run_fail(o->x, "the template makes a text of more than %d MB, the limit", JINJA_TEXT >> 20);
     size_t room = o->room ? o->room : 240;
     while (room < o->n + n) room *= 2;
+    if (room > JINJA_TEXT) room = JINJA_TEXT;
     char *s = run_room(o->x, room + 1, 1);
     uint32_t *mark = s ? run_room(o->x, room, sizeof *mark) : NULL;
     if (!mark) return false;
@@ -110,9 +111,10 @@ size_t text_character(Value v, size_t i)
 
 bool v_list(Run *x, ValueKind kind, const Value *v, size_t n, Value *out)
 {
+    static const Value none;
     List *l = run_room(x, 1, sizeof *l);
     if (!l) return false;
-    l->v = v, l->n = n;
+    l->v = v ? v : &none, l->n = n;
     *out = (Value){.kind = kind, .list = l};
     return true;
 }
@@ -171,6 +173,7 @@ static bool hash_of(Run *x, Value v, uint64_t *out)
             return hash_of(x, v_int((int64_t)v.f), out);
         memcpy(out, &v.f, sizeof *out);
         return true;
+    case V_RANGE:
     case V_TUPLE:
         *out = 5;
         for (size_t i = 0; i < v.list->n; i++) {
@@ -467,35 +470,35 @@ bool v_items(Run *x, Value v, List *out)
 }
 
 // A bound of a slice, as slice.indices(n) clips it.
-static bool bound(Run *x, Value v, int64_t n, int64_t low, int64_t high, int64_t otherwise, int64_t *out)
+static int64_t bound(Value v, int64_t n, int64_t low, int64_t high, int64_t otherwise)
 {
-    if (v.kind == V_MISSING || v.kind == V_NONE) return *out = otherwise, true;
-    if (v.kind == V_UNDEFINED || (v.kind != V_INT && v.kind != V_BOOL))
-        return run_fail(x, "slice indices must be integers or None or have an __index__ method, not '%s'",
-                        v_type(v));
+    if (v.kind == V_MISSING || v.kind == V_NONE) return otherwise;
     int64_t i = v.i;
     if (i < 0) i = i < -n ? low : i + n;
-    *out = i < low ? low : i > high ? high : i;
-    return true;
+    return i < low ? low : i > high ? high : i;
+}
+
+static bool is_bound(Value v)
+{
+    return v.kind == V_MISSING || v.kind == V_NONE || v.kind == V_INT || v.kind == V_BOOL;
 }
 
 bool v_slice(Run *x, Value base, Value from, Value to, Value step, Value *out)
 {
-    bool text = base.kind == V_TEXT;
-    int64_t i, end, by = 1;
+    bool text = base.kind == V_TEXT,
+         list = base.kind == V_LIST || base.kind == V_TUPLE || base.kind == V_RANGE;
     if (base.kind == V_UNDEFINED) return run_fail(x, "%s", base.why);
     if (base.kind == V_DICT) return run_fail(x, "unhashable type: 'slice'");
-    if (!text && base.kind != V_LIST && base.kind != V_TUPLE && base.kind != V_RANGE)
-        return run_fail(x, "'%s' object is not subscriptable", v_type(base));
+    if (!text && !list) return run_fail(x, "'%s' object is not subscriptable", v_type(base));
+    if (!is_bound(from) || !is_bound(to) || !is_bound(step))
+        return run_fail(x, "slice indices must be integers or None or have an __index__ method");
     int64_t n = (int64_t)(text ? text_length(base) : base.list->n);
+    int64_t by = step.kind == V_INT || step.kind == V_BOOL ? step.i : 1;
     if (!run_work(x, text ? base.n : 0)) return false;
-    if (step.kind != V_MISSING && step.kind != V_NONE && !bound(x, step, 0, INT64_MIN, INT64_MAX, 1, &by))
-        return false;
     if (by == 0) return run_fail(x, "slice step cannot be zero");
     bool back = by < 0;
-    if (!bound(x, from, n, back ? -1 : 0, back ? n - 1 : n, back ? n - 1 : 0, &i) ||
-        !bound(x, to, n, back ? -1 : 0, back ? n - 1 : n, back ? -1 : n, &end))
-        return false;
+    int64_t i = bound(from, n, back ? -1 : 0, back ? n - 1 : n, back ? n - 1 : 0);
+    int64_t end = bound(to, n, back ? -1 : 0, back ? n - 1 : n, back ? -1 : n);
     int64_t distance = back ? i - end : end - i;
     uint64_t stride = back ? 0 - (uint64_t)by : (uint64_t)by;
     size_t count = distance > 0 ? (size_t)(((uint64_t)distance - 1) / stride + 1) : 0;
@@ -573,8 +576,14 @@ static bool repeat(Run *x, Value a, int64_t times, Value *out)
     if (times < 0) times = 0;
     if (a.kind == V_TEXT) {
         Out o = {.x = x};
-        for (int64_t i = 0; i < times && a.n; i++)
-            if (!out_text(&o, a)) return false;
+        uint64_t left;
+        if (!mul_ok(a.n, (uint64_t)times, &left)) left = SIZE_MAX;
+        while (left) { // twice as much each time
+            Value more = o.n ? out_value(&o) : a;
+            if (more.n > left) more.n = left;
+            if (!out_text(&o, more)) return false;
+            left -= more.n;
+        }
         *out = out_value(&o), out->safe = a.safe;
         return true;
     }
