@@ -48,14 +48,6 @@ static void find_tokens(Arena *a, const Json *config, const Json *map, ChatTempl
     }
 }
 
-static bool read_json(Arena *a, const char *path, const Json **out, Err *e)
-{
-    Str text;
-    *out = NULL;
-    if (!file_exists(path)) return true;
-    return file_read(a, path, SIZE_MAX, &text, e) && (*out = json_parse(a, text, path, e));
-}
-
 // The template among [{"name": ..., "template": ...}, ...] or {"name": template, ...} that is called "default".
 static const Json *default_of(const Json *list, Buf *names)
 {
@@ -74,21 +66,21 @@ static const Json *default_of(const Json *list, Buf *names)
 
 bool tok_chat_template(Arena *a, const char *folder, ChatTemplate *out, Err *e)
 {
-    const char *path = in_folder(a, folder, "tokenizer_config.json"),
-               *file = in_folder(a, folder, "chat_template.jinja");
+    const char *file = in_folder(a, folder, "chat_template.jinja");
     const Json *config, *map;
     *out = (ChatTemplate){0};
-    if (!read_json(a, path, &config, e) ||
-        !read_json(a, in_folder(a, folder, "special_tokens_map.json"), &map, e))
+    if (!dir_exists(folder)) return err_set(e, "%s: no such folder", folder);
+    if (!folder_object(a, folder, "tokenizer_config.json", &config, e) ||
+        !folder_object(a, folder, "special_tokens_map.json", &map, e))
         return false;
     find_tokens(a, config, map, out);
     if (file_exists(file)) { // newer, and it counts more
         out->where = file;
-        return file_read(a, file, JINJA_SOURCE, &out->text, e);
+        return file_read(a, file, JINJA_SOURCE, &out->text, e) && file_genuine(file, out->text, e);
     }
     const Json *t = json_get(config, "chat_template");
     Buf names = {.arena = a};
-    out->where = arena_printf(a, "%s: chat_template", path);
+    out->where = arena_printf(a, "%s: chat_template", in_folder(a, folder, "tokenizer_config.json"));
     if (!t || t->kind == J_NULL)
         return err_set(e,
                        "%s: no chat template: neither chat_template.jinja nor \"chat_template\" in "
@@ -328,18 +320,19 @@ bool tok_chat_render(Arena *a, const ChatTemplate *t, const Json *messages, Chat
 {
     *out = (ChatText){0};
     Arena *inner = arena_create(a);
+    Err own = {0}; // its being set ends a run, so it begins unset
     Scope scope = {0};
-    Run x = {.arena = inner, .err = e, .where = t->where, .line = 1, .date = o.date, .scope = &scope};
+    Run x = {.arena = inner, .err = &own, .where = t->where, .line = 1, .date = o.date, .scope = &scope};
     const Node *statements = NULL;
     Out text;
-    bool ok = check_messages(messages, "messages", e);
-    if (ok && o.system.n) ok = (messages = with_system(inner, messages, o.system, "messages", e)) != NULL;
-    ok = ok && jinja_parse(inner, t->text, t->where, &statements, e) && variables(&x, t, messages, &o) &&
+    bool ok = check_messages(messages, "messages", &own);
+    if (ok && o.system.n) ok = (messages = with_system(inner, messages, o.system, "messages", &own)) != NULL;
+    ok = ok && jinja_parse(inner, t->text, t->where, &statements, &own) && variables(&x, t, messages, &o) &&
          jinja_run(&x, statements, &text);
     if (ok) {
         out->text = str_copy(a, v_str(out_value(&text)));
         find_content(a, &text, out);
-    }
+    } else err_set(e, "%s", own.text);
     arena_free(inner);
     return ok;
 }
