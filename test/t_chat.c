@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_chat.c — chat templates: transformers' own results (tools/oracle/chat.py), where content stands, messages, folders,
 // and templates that mean harm.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // chat.c — chat templates: finding the one of a folder, reading messages, and rendering them (jinja_*.c does the work).
 //
 // As transformers' apply_chat_template: which file counts, which variables a template sees, which members of a message

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja.h — the template language of chat templates (jinja_lex.c, jinja_parse.c, jinja_value.c, jinja_call.c, jinja_run.c).
 //
 // A subset of Jinja 3.1 as transformers sets it up (trim_blocks, lstrip_blocks, loop controls, no autoescape, the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_call.c — calls: arguments, methods of lists and dicts, attributes and items, the global functions.
 //
 // What can be called is a row in a table. A row says how its arguments are named, so that they can be given by place or by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_filter.c — filters (`x | name`) and tests (`x is name`): each a row in a table, as in jinja_call.c.
 #include "jinja.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_lex.c — a template's text to tokens, as Jinja's lexer cuts it.
 //
 // Outside of tags everything is data. What a tag takes of the data around it: `{%-` and `-%}` take all white space; a

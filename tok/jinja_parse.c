@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_parse.c — tokens to a tree, by recursive descent as Jinja's parser goes: each level of precedence one function.
 //
 // Loosest first: x if c else y, or, and, not, comparisons and `in`, + -, ~, * / // %, **, signs, then names and literals

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_print.c — values as text: str() and repr() as Python's, JSON as json.dumps.
 #include "jinja.h"
 

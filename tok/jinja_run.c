@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_run.c — carries a template out: expressions, statements, scopes.
 //
 // Scopes as Jinja has them: what is set in a loop's body, a macro, a block of `set`, `filter` or `generation` ends with

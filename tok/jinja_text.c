@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_text.c — Python's methods of str, in characters where Python counts characters. Parts of a text are views of it.
 #include "jinja.h"
 #include "kind.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // jinja_value.c — values of templates as Python has them: limits, lists and dicts, comparing, slicing, arithmetic.
 #include "jinja.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // chat.c — any bytes as a chat template and, behind a zero byte, as messages: a text with fitting spans, or a sentence.
 #include "fuzz.h"
 

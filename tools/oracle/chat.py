@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Chat templates rendered by transformers, and what it says of wrong ones.
 
     python chat.py                     -> test/golden/cases/chat/templates.json
