@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prints attr/coolwarm.h: 200 steps of the diverging colour map blue - grey - red ("coolwarm"), and for each whether
+"""Prints attr/reports/coolwarm.h: 200 steps of the diverging colour map blue - grey - red ("coolwarm"), and for each whether
 white text on it has more contrast (WCAG 2.1) than black.
 
 K. Moreland, Diverging Color Maps for Scientific Visualization, ISVC 2009: go from one end colour to the other through
 white in Msh, the polar form of CIELAB (M: distance from black, s: saturation angle, h: hue), where equal steps look
 equal; towards the unsaturated middle the hue turns a little so that M can stay constant.
 
-    python3 tools/coolwarm.py > attr/coolwarm.h
+    python3 tools/coolwarm.py > attr/reports/coolwarm.h
 """
 import math
 
@@ -62,7 +62,7 @@ def wants_white(rgb):
 
 
 points = [color(i / (POINTS - 1)) for i in range(POINTS)]
-print("// coolwarm.h — made by tools/coolwarm.py: Moreland's blue - grey - red, %d steps: red, green, blue,\n// and 1 where"
+print("// SPDX-License-Identifier: Apache-2.0\n// coolwarm.h — made by tools/coolwarm.py: Moreland's blue - grey - red, %d steps: red, green, blue,\n// and 1 where"
       " white text has more contrast than black.\n#pragma once" % STEPS)
 print("#include <stdint.h>\n\nstatic const uint8_t coolwarm[%d][4] = {" % STEPS)
 for i in range(0, STEPS, 4):

@@ -3,9 +3,9 @@
 #include "commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -65,21 +65,60 @@ static const Story story[] = {
 #undef TRANSLATE
 enum { N_STORY = sizeof story / sizeof *story };
 
+// The two files of the last chapter are pipes: no folder has to be writable for a look at the program. A pipe has room for
+// all of a file before anybody reads it.
+enum { N_FILES = 2 };
+static const char *const file_names[N_FILES] = {"her.json", "his.json"};
+typedef struct Files {
+    int to[N_FILES], from[N_FILES]; // -1: not open
+} Files;
+
+static void shut(int *fd)
+{
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+static void files_close(Files *f)
+{
+    for (int k = 0; k < N_FILES; k++) shut(&f->to[k]), shut(&f->from[k]);
+}
+
+static bool files_open(Files *f, Err *e)
+{
+    *f = (Files){{-1, -1}, {-1, -1}};
+    for (int k = 0; k < N_FILES; k++) {
+        int fd[2];
+        if (pipe2(fd, O_CLOEXEC)) {
+            err_set(e, "demo: cannot make a pipe: %s", strerror(errno));
+            return files_close(f), false;
+        }
+        f->from[k] = fd[0], f->to[k] = fd[1];
+        fcntl(fd[1], F_SETPIPE_SZ, 1 << 18); // 25 kB are enough; the usual room is 64 kB
+    }
+    return true;
+}
+
 // One command: as it would be typed (the result; in the terminal with the program's name as it was called, so that it can
-// be copied), then run. Files of its own are in `folder`.
-static const char *demo_command(Args *a, const char *const *word, const char *folder, bool quiet,
+// be copied), then run.
+static const char *demo_command(Args *a, const char *const *word, Files *files, bool quiet,
                                 Attribution *shown, int *code)
 {
     char *argv[26] = {(char *)(uintptr_t) "inseq"};
-    int argc = 1;
+    int argc = 1, written = -1;
     bool hides = false;
     Buf typed = {.arena = a->a};
     buf_str(&typed, STR_LIT("inseq"));
     for (; word[argc - 1]; argc++) {
         const char *w = word[argc - 1], *quote = strchr(w, ' ') ? "\"" : "";
-        bool file = str_ends(str_of(w), STR_LIT(".json"));
         hides |= !strcmp(w, "--hide_attributions");
-        argv[argc] = file ? arena_printf(a->a, "%s/%s", folder, w) : (char *)(uintptr_t)w;
+        argv[argc] = (char *)(uintptr_t)w;
+        for (int k = 0; k < N_FILES; k++) {
+            if (strcmp(w, file_names[k])) continue;
+            bool writes = !strcmp(word[argc - 2], "-o");
+            argv[argc] = arena_printf(a->a, "/proc/self/fd/%d", writes ? files->to[k] : files->from[k]);
+            if (writes) written = k;
+        }
         buf_printf(&typed, " %s%s%s", quote, w, quote);
     }
     if (quiet && !hides) argv[argc++] = (char *)(uintptr_t) "--hide_attributions";
@@ -87,10 +126,11 @@ static const char *demo_command(Args *a, const char *const *word, const char *fo
     if (!quiet && !hides) printf("\n");
     fflush(stdout);
     *code = a->call(a->a, argc, argv, shown);
+    if (written >= 0) shut(&files->to[written]); // that is its end
     return str_zero(a->a, buf_view(&typed));
 }
 
-static int demo_chapters(Args *a, const char *folder, Chapter *chapter)
+static int demo_chapters(Args *a, Files *files, Chapter *chapter)
 {
     for (size_t i = 0; i < N_STORY; i++) {
         const Story *s = &story[i];
@@ -100,7 +140,7 @@ static int demo_chapters(Args *a, const char *folder, Chapter *chapter)
         int code = 0;
         if (!quiet) printf("%s%s.\n\n", i ? "\n" : "", s->title);
         for (int k = 0; k < 3 && s->command[k][0] && !code; k++)
-            typed[k] = demo_command(a, s->command[k], folder, quiet, shown, &code);
+            typed[k] = demo_command(a, s->command[k], files, quiet, shown, &code);
         if (code) return code;
         if (!quiet) printf("\n%s\n", s->text);
         char *one_line = arena_printf(a->a, "%s", s->text);
@@ -115,16 +155,11 @@ static int run(Args *a)
 {
     Err e = {0};
     Chapter chapter[N_STORY];
-    const char *tmp = getenv("TMPDIR"), *html = args_text(a, "html");
-    char *folder = arena_printf(a->a, "%s/inseq-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(folder))
-        return cmd_complain(
-                   arena_printf(a->a, "demo: %s: cannot make this folder: %s; TMPDIR can name another place",
-                                folder, strerror(errno))),
-               EXIT_INPUT;
-    int code = demo_chapters(a, folder, chapter);
-    unlink(arena_printf(a->a, "%s/her.json", folder)), unlink(arena_printf(a->a, "%s/his.json", folder)),
-        rmdir(folder);
+    Files files;
+    const char *html = args_text(a, "html");
+    if (!files_open(&files, &e)) return cmd_fail(&e, EXIT_SOME);
+    int code = demo_chapters(a, &files, chapter);
+    files_close(&files);
     if (code) return code;
     if (html) {
         Buf b = {.arena = a->a};
