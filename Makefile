@@ -25,7 +25,8 @@ HARDEN  := -fPIE -fstack-protector-strong $(if $(SAN),,-U_FORTIFY_SOURCE -D_FORT
 FLAGS   := -std=c11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) $(HARDEN) -ffp-contract=off -fno-math-errno \
            -fno-unsafe-math-optimizations '-ffile-prefix-map=$(CURDIR)=.' -MMD -MP -pthread \
            $(if $(SAN),$(SANITIZE)) $(if $(FAULTS),-DFAULTS)
-export PWD := $(CURDIR)   # what compilers call this folder, when it is reached by a link too
+# What compilers call this folder, when it is reached by a link too:
+export PWD := $(CURDIR)
 
 # A static program at an address of its own where the toolchain can make one: by itself, or from musl-gcc's parts.
 static  := -static-pie
@@ -40,7 +41,6 @@ LDLIBS  := $(UTF8PROC) -lm
 # Its date and name are in the program: of the commit that git or, in an archive that git made, a file tells.
 COMMIT  := $(shell { git --git-dir=.git log -1 --format='%cs %H' 2>/dev/null || grep '^[0-9]' tools/commit || \
            echo unknown; } | cut -c1-23)
-$(shell mkdir -p $B; echo '$(COMMIT)' | cmp -s - $B/commit || echo '$(COMMIT)' >$B/commit)
 
 fast := $(if $(SAN),-O1 -g0,-O3) # sanitized, the tiles would take gcc minutes
 isa_avx512 := $(fast) -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
@@ -63,17 +63,16 @@ else
 all: $(B)/inseq
 endif
 
-$(B)/inseq: $(B)/inseq.o $(OBJ)
-	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
-$(B)/run: $(TEST) $(OBJ)
-	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-
 TRAINER := $(patsubst %,$(B)/tools/%.o,train grammar vocabulary sha256)
+$(B)/inseq: $(B)/inseq.o $(OBJ)
+$(B)/run: $(TEST) $(OBJ)
 $(B)/train: $(TRAINER) $(filter-out $(B)/nn/demo.o,$(OBJ))
+$(B)/inseq $(B)/run $(B)/train:
 	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/nn/demo.o: $(wildcard nn/demo/*/*)     # taken in by the assembler
+$(B)/commit: always
+	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
 $(B)/attr/commands/about.o: $(B)/commit LICENSE NOTICE
 $(B)/attr/commands/about.o: FLAGS += -DCOMMIT='"$(COMMIT)"' -DMACHINE='"$(MACHINE)"'
 
@@ -90,24 +89,14 @@ test: inseq                                # the tests run in the build whose n-
 tests: $(B)/run $(B)/inseq
 	@INSEQ=$(B)/inseq $(B)/run
 
-check:
-	tools/check.sh
-
-demo: inseq
-	tools/demo.sh
-
+check fuzz:
+	tools/$@.sh
+demo bench: inseq
+	tools/$@.sh
 demo-model: $(B)/train                     # trains the models inside the binary; cp -r build/demo-model/. nn/demo if wanted
 	$(B)/train build/demo-model nn/demo
-
-bench: inseq
-	tools/bench.sh
-
-fuzz:
-	tools/fuzz.sh
-
 golden:
 	tools/oracle/make.sh
-
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -128,10 +117,11 @@ clean:
 
 .SUFFIXES:
 .DELETE_ON_ERROR:
+$(if $(filter clean,$(MAKECMDGOALS)),$(eval .NOTPARALLEL:))
 MAKEFLAGS += --no-builtin-rules
 ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0) # all cores, if nothing else is said
 MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 
-.PHONY: all test tests check demo demo-model bench fuzz golden format install uninstall clean
+.PHONY: always all test tests check demo demo-model bench fuzz golden format install uninstall clean
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
