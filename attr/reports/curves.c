@@ -39,7 +39,7 @@ static void put_line(Buf *b, const Scores *x, const char *class, Axis y)
     buf_printf(b, "<polyline class=\"%s\" points=\"", class);
     for (int64_t q = 0; q < x->dim[0]; q++)
         buf_printf(b, "%s%d,%.1f", q ? " " : "", LEFT + (int)(q * WIDE / (x->dim[0] - 1)),
-                   TOP + HIGH * (y.high - mean(x, q)) / (y.high - y.low));
+                   (double)TOP + (double)HIGH * (y.high - mean(x, q)) / (y.high - y.low));
     buf_str(b, STR_LIT("\"/>\n"));
 }
 
