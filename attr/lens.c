@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lens.c — the logit lens: what each layer of the decoder would say at each position if the model ended there. Its states
 // go through the last norm and the output matrix. nostalgebraist 2020, "interpreting GPT: the logit lens".
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cmd_lens.c — what each layer would say: the logit lens of a prompt, a forced text or a generated translation.
 #include "commands.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // all_layers.c — layer_gradient_x_activation with target_layer "all": at what each layer's feed-forward gives, for all
 // layers with one way back. Locating facts in language models: Meng et al. 2022 (arXiv:2202.05262) ask where a fact is
 // kept; this is the gradient's answer.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // layer_picture.c — scores of every layer as one picture: tokens by layers, for one step.
 #include "aggregate.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // prompts.c — texts of decoder-only models: a prompt, and the whole text that begins with it.
 //
 // What is attributed is one sequence of ids; the prompt is its first tokens. A forced text is encoded as a whole, since a
