@@ -590,18 +590,17 @@ static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t
 
 // --------------------------------------------------------------------------------------- how fast is this machine
 
-static float k_spin_fma(int64_t rounds)
+// What the chains start from comes from the caller, so that a compiler can't make one of two.
+static void k_spin_fma(float *chain, int64_t rounds)
 {
-    enum { M = TILE_M };
-    V16 acc[M][TILE_V], x = v_set(0.999f), y = v_set(1e-9f);
-    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] =
-        v_set((float)(i * TILE_V + v));
-    for (int64_t r = 0; r < rounds * 24; r += M * TILE_V)
-        UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) acc[i][v] =
-            v_fma(acc[i][v], x, y);
-    V16 s = v_set(0);
-    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < TILE_V; v++) s = v_add(s, acc[i][v]);
-    return v_sum(s);
+    const Reg x = r_set(0.999f), y = r_set(1e-9f);
+    for (float *c = chain; c < chain + SPINNERS; c += CHAINS * LANES) {
+        Reg acc[CHAINS];
+        UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = r_load(c + i * LANES);
+        for (int64_t r = 0; r < rounds; r++)
+            UNROLL for (int i = 0; i < CHAINS; i++) acc[i] = r_fma(acc[i], x, y);
+        UNROLL for (int i = 0; i < CHAINS; i++) r_store(c + i * LANES, acc[i]);
+    }
 }
 
 static float k_spin_read(const float *x, int64_t n)

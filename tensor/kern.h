@@ -13,9 +13,10 @@ typedef struct Kern {
 extern const Kern *K; // set once by cpu_select
 
 enum {
-    K_BLOCK = 512, // columns summed in one chain of fused multiply-adds before the blocks are added
-    PANEL = 12,    // rows of a packed panel: a multiple of every TILE_M
-    FEW = 8,       // up to so many rows gemm_nt needs no packing
+    K_BLOCK = 512,  // columns summed in one chain of fused multiply-adds before the blocks are added
+    PANEL = 12,     // rows of a packed panel: a multiple of every TILE_M
+    FEW = 8,        // up to so many rows gemm_nt needs no packing
+    SPINNERS = 384, // floats of spin_fma
 };
 
 // Floats that `pack` needs for this many rows of k columns.

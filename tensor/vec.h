@@ -3,7 +3,10 @@
 //
 // Four blocks: AVX-512 (one register), AVX2 + FMA (two), NEON (four), plain C (an array). Every operation gives the
 // same bits in all of them: IEEE 754 single precision, one rounding each, fma fused. Loads and stores need no
-// alignment. TILE_M x TILE_V is the register tile of the matrix products: TILE_M broadcasts times TILE_V vectors.
+// alignment.
+//
+// Reg: one register of LANES floats, for the matrix products, whose tiles are each set's own (kern.c): so many registers,
+// so many lanes, and so many fused multiply-adds under way at once. CHAINS of them keep the units busy (cpu_peak).
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -19,14 +22,14 @@ typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 24")
 #endif
 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 // ------------------------------------------------------------------------------------------------ AVX-512
 #include <immintrin.h>
 typedef __m512 V16;
-enum { TILE_M = 12, TILE_V = 2 };
+enum { CHAINS = 24, TILE_M = 12, TILE_V = 2 };
 
 INLINE V16 v_load(const void *p) { return _mm512_loadu_ps(p); }
 INLINE void v_store(void *p, V16 a) { _mm512_storeu_ps(p, a); }
@@ -108,7 +111,15 @@ INLINE void v_load_turned(V16 t[16], const char *p, int64_t row)
 typedef struct {
     __m256 a, b;
 } V16;
-enum { TILE_M = 6, TILE_V = 1 };
+enum { CHAINS = 12, TILE_M = 6, TILE_V = 1 };
+
+typedef __m256 Reg;
+enum { LANES = 8 };
+#define OWN_REG
+INLINE Reg r_load(const void *p) { return _mm256_loadu_ps(p); }
+INLINE void r_store(void *p, Reg x) { _mm256_storeu_ps(p, x); }
+INLINE Reg r_set(float x) { return _mm256_set1_ps(x); }
+INLINE Reg r_fma(Reg x, Reg y, Reg z) { return _mm256_fmadd_ps(x, y, z); }
 
 INLINE V16 v_load(const void *p) { return (V16){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)}; }
 INLINE void v_store(void *p, V16 x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps((float *)p + 8, x.b); }
@@ -195,7 +206,16 @@ INLINE void v_transpose(V16 r[16])
 typedef struct {
     float32x4_t q[4];
 } V16;
-enum { TILE_M = 6, TILE_V = 1 };
+enum { CHAINS = 24, TILE_M = 6, TILE_V = 1 };
+
+typedef float32x4_t Reg;
+enum { LANES = 4 };
+#define OWN_REG
+INLINE Reg r_load(const void *p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
+INLINE void r_store(void *p, Reg x) { vst1q_u8(p, vreinterpretq_u8_f32(x)); }
+INLINE Reg r_set(float x) { return vdupq_n_f32(x); }
+INLINE Reg r_fma(Reg x, Reg y, Reg z) { return vfmaq_f32(z, x, y); }
+
 #define EACH(expression)                                                                                     \
     V16 out;                                                                                                 \
     for (int i = 0; i < 4; i++) out.q[i] = (expression);                                                     \
@@ -259,7 +279,7 @@ INLINE void v_transpose(V16 r[16])
 typedef struct {
     float f[16];
 } V16;
-enum { TILE_M = 4, TILE_V = 1 };
+enum { CHAINS = 4, TILE_M = 4, TILE_V = 1 };
 #define EACH(expression)                                                                                     \
     V16 out;                                                                                                 \
     for (int i = 0; i < 16; i++) out.f[i] = (expression);                                                    \
@@ -334,6 +354,15 @@ INLINE void v_transpose(V16 r[16])
         for (int j = 0; j < 16; j++) t[j].f[i] = r[i].f[j];
     memcpy(r, t, sizeof t);
 }
+#endif
+
+#ifndef OWN_REG // a V16 is one register
+typedef V16 Reg;
+enum { LANES = 16 };
+INLINE Reg r_load(const void *p) { return v_load(p); }
+INLINE void r_store(void *p, Reg x) { v_store(p, x); }
+INLINE Reg r_set(float x) { return v_set(x); }
+INLINE Reg r_fma(Reg x, Reg y, Reg z) { return v_fma(x, y, z); }
 #endif
 
 // Sixteen floats of sixteen rows, turned: t[i] is column i.
