@@ -111,11 +111,11 @@ static void bracket_head(int64_t h, void *context)
 {
     const Bracket *b = context;
     const Fold *f = b->f;
-    int64_t D = f->x->cols, d = f->d, element = f->w->type == W_F32 ? 4 : 2;
+    int64_t D = f->x->cols, d = f->d;
     const char *w = f->w->raw ? f->w->raw : (const char *)f->w->f;
     K->gemm_nn(b->out + h * D, f->heads * D,
                f->other->f + b->other0 * f->other->cols + h / f->other_group * d, f->other->cols, 1, b->rows,
-               w + h / f->group * d * D * element, (int)f->w->type, D, 0, D, D, d, false);
+               w + h / f->group * d * type_bytes(f->w->type, D), (int)f->w->type, D, 0, D, D, d, false);
 }
 
 int64_t fold_scratch(const Fold *f)

@@ -13,7 +13,7 @@
 #define STR_(a)    #a
 #define STR(a)     STR_(a)
 
-enum { F32, F16, BF16 }; // KEEP: wtype (WType in tensor.h)
+enum { F32 = W_F32 };
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -168,25 +168,43 @@ static float k_max(const float *x, int64_t n)
     return whole > tail ? whole : tail;
 }
 
-// One vector of m elements at element `at` of a row of any type.
-INLINE V16 v_any(const void *row, int type, int64_t at, int64_t m)
+// ---- weights: a row of types.def and a function here, for n elements of a row from element `at` on
+
+static void widen_F32(float *y, const void *row, int64_t at, int64_t n)
 {
-    if (type == F32) {
-        const char *p = (const char *)row + at * 4;
-        return m == 16 ? v_load(p) : v_load_n(p, m);
-    }
-    uint16_t part[16] = {0};
-    const char *p = (const char *)row + at * 2;
-    if (m < 16) {
-        memcpy(part, p, (size_t)(m & 15) * 2); // & 15: so that compilers see that it fits
-        p = (const char *)part;
-    }
-    return type == F16 ? v_from_f16(p) : v_from_bf16(p);
+    const AnyFloat *x = (const AnyFloat *)row + at;
+    EACH16(n, { PUT(y, GET(x)); });
 }
 
-static void k_widen(float *y, const void *x, int type, int64_t n)
+// Sixteen halves from element i on, the rest 0.
+INLINE const void *halves(uint16_t part[16], const uint16_t *x, int64_t i, int64_t m)
 {
-    EACH16(n, { PUT(y, v_any(x, type, i, m)); });
+    if (m == 16) return x + i;
+    memcpy(part, x + i, (size_t)(m & 15) * 2); // & 15: so that compilers see that it fits
+    return part;
+}
+
+static void widen_F16(float *y, const void *row, int64_t at, int64_t n)
+{
+    uint16_t part[16] = {0};
+    EACH16(n, { PUT(y, v_from_f16(halves(part, row, at + i, m))); });
+}
+
+static void widen_BF16(float *y, const void *row, int64_t at, int64_t n)
+{
+    uint16_t part[16] = {0};
+    EACH16(n, { PUT(y, v_from_bf16(halves(part, row, at + i, m))); });
+}
+
+static void (*const widen[])(float *y, const void *row, int64_t at, int64_t n) = {
+#define TYPE(name, elements, bytes) widen_##name,
+#include "types.def"
+#undef TYPE
+};
+
+static void k_widen(float *y, const void *row, int type, int64_t at, int64_t n)
+{
+    widen[type](y, row, at, n);
 }
 
 // KEEP: act (Act in tensor.h). y and its derivative d, from x.
@@ -326,55 +344,74 @@ static void k_rmsnorm_dg(float *dg, const float *dy, const float *x, const float
 // --------------------------------------------------------------------------------------- matrix products
 //
 // c = a b, with b either a matrix [k, n] as it lies (gemm_nn: the way back through a linear layer) or the transpose of
-// a weight [n, k] (gemm_nt: the way forward). Both run the same register tile: TILE_M rows of a, one number at a time
-// in all lanes, times TILE_V vectors of b. A strip of 32 columns of b, K_BLOCK deep, is first copied to a panel that
-// stays in the cache while all rows pass by: widened to float32, and turned in blocks of 16 x 16 if it is a weight; a
-// strip that needs neither may rest where it is. So weights are read once, in place, of any type, at any address; and
-// while one strip is computed, the tile calls for the cache lines of the next.
+// a weight [n, k] (gemm_nt: the way forward). Two drivers run one register tile, M numbers, one at a time in all lanes,
+// times V registers:
+//
+//   product          numbers of a, registers of b. A strip of 32 columns of b, K_BLOCK deep, is first copied to a panel
+//                    that stays in the cache while all rows pass by: widened to float32, and turned in blocks of 16 x 16
+//                    if it is a weight; a strip that needs neither may rest where it is.
+//   product_of_rows  numbers of b, registers of a: PANEL rows of a, packed, lie side by side in ROWS_V registers. So
+//                    weights need no turning; what is turned is c, in the end. For sets whose registers are short
+//                    enough to be filled by few rows (ROWS_V in vec.h), and packed a.
+//
+// So weights are read once, in place, of any type, at any address; and while one strip is computed, the tile calls for
+// the cache lines of the next.
 
-enum { STRIP = 32, AHEAD = 32, LATE = 4 };
+enum {
+    STRIP = 32,
+    AHEAD = 32,
+    LATE = 4,
+    PACKED = ROWS_V ? PANEL : PANEL / 2,
+    MOST_M = 2 * ROWS_M > TILE_M ? 2 * ROWS_M : TILE_M,
+    MOST_V = ROWS_V > TILE_V ? ROWS_V : TILE_V,
+};
 
 typedef struct
-    Ahead { // cache lines to call for, one in every step of k: AHEAD of them `inner` bytes apart, then on by `outer`
+    Ahead { // cache lines to call for, one in every step of k: `steps` of them `inner` bytes apart, then on by
+            // `outer`
     const char *at;
-    int64_t inner, outer;
+    int64_t inner, steps, outer;
 } Ahead;
 
-// out[i][v] = sum over k of a(i,k) * b[k][16 v ..]; M, V compile-time constants, so the sums live in registers.
-INLINE void tile(V16 out[][TILE_V], int M, int V, const float *a, int64_t ai, int64_t ak, const float *b,
-                 int64_t bk, int64_t k, Ahead next)
+// out[i][LANES v ..] = (on ? itself : 0) + sum over k of a(i,k) * b[k][LANES v ..]; M, V compile-time constants, so the
+// sums live in registers. ldo, ai, ak, bk: steps in floats.
+INLINE void tile(float *out, int64_t ldo, int M, int V, bool on, const AnyFloat *a, int64_t ai, int64_t ak,
+                 const AnyFloat *b, int64_t bk, int64_t k, Ahead next)
 {
-    V16 acc[TILE_M][TILE_V];
-    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_set(0);
+    Reg acc[MOST_M][MOST_V];
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++) acc[i][v] =
+        on ? r_load(out + i * ldo + v * LANES) : r_set(0);
     for (int64_t p = 0; p < k; next.at += next.outer) {
         const char *line = next.at;
-        for (int64_t end = least(p + AHEAD, k); p < end; p++, a += ak, b += bk, line += next.inner) {
-            V16 col[TILE_V];
+        for (int64_t end = least(p + next.steps, k); p < end; p++, a += ak, b += bk, line += next.inner) {
+            Reg col[MOST_V];
             __builtin_prefetch(line, 0, 2); // 2: to the second cache; the first is too small to keep it
-            UNROLL for (int v = 0; v < V; v++) col[v] = v_load(b + 16 * v);
+            UNROLL for (int v = 0; v < V; v++) col[v] = r_load(b + LANES * v);
             UNROLL for (int i = 0; i < M; i++)
             {
-                V16 x = v_set(a[i * ai]);
-                UNROLL for (int v = 0; v < V; v++) acc[i][v] = v_fma(x, col[v], acc[i][v]);
+                Reg x = r_set(a[i * ai]);
+                UNROLL for (int v = 0; v < V; v++) acc[i][v] = r_fma(x, col[v], acc[i][v]);
             }
         }
     }
-    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++) out[i][v] = acc[i][v];
+    UNROLL for (int i = 0; i < M; i++) UNROLL for (int v = 0; v < V; v++)
+        r_store(out + i * ldo + v * LANES, acc[i][v]);
 }
 
 // The tile for any m <= TILE_M and v <= TILE_V: one compiled copy for each size, and one for full packed ones.
-static void tile_any(V16 out[][TILE_V], int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak,
-                     const float *b, int64_t bk, int64_t k, Ahead next)
+static void tile_any(float *out, int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak,
+                     const AnyFloat *b, int64_t bk, int64_t k, Ahead next)
 {
-    if (m == TILE_M && v == TILE_V && ai == 1 && ak == PANEL) {
-        tile(out, TILE_M, TILE_V, a, 1, PANEL, b, bk, k, next);
+    enum { W = TILE_V * LANES };
+    if (m == TILE_M && v == TILE_V && ai == 1 && ak == PACKED) {
+        tile(out, W, TILE_M, TILE_V, false, a, 1, PACKED, b, bk, k, next);
         return;
     }
 #define SIZE(M)                                                                                              \
     case M:                                                                                                  \
         if (M > TILE_M) __builtin_unreachable();                                                             \
-        if (v == 1) tile(out, M > TILE_M ? 1 : M, 1, a, ai, ak, b, bk, k, next);                             \
-        else tile(out, M > TILE_M ? 1 : M, TILE_V, a, ai, ak, b, bk, k, next);                               \
+        if (v == 1) tile(out, W, M > TILE_M ? 1 : M, 1, false, a, ai, ak, b, bk, k, next);                   \
+        else tile(out, W, M > TILE_M ? 1 : M, TILE_V, false, a, ai, ak, b, bk, k, next);                     \
         return;
     switch (m) {
         SIZE(1) SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12)
@@ -384,92 +421,113 @@ static void tile_any(V16 out[][TILE_V], int64_t m, int64_t v, const float *a, in
 
 typedef struct Right { // b: rows of k if turned, else rows of n
     const char *at;
-    int64_t row, element; // bytes
+    int64_t row; // bytes
     int type;
     bool turned;
 } Right;
 
 static const char *right_at(const Right *b, int64_t k, int64_t j)
 {
-    return b->at + (b->turned ? j * b->row + k * b->element : k * b->row + j * b->element);
+    return b->at + (b->turned ? j : k) * b->row + type_bytes(b->type, b->turned ? k : j);
 }
 
-// Sixteen columns of b from k, j on, n of them in use, k rows deep: to panel[k][STRIP].
-static void fill_straight(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
+// A block of a matrix in float32: rows of it, `row` floats apart.
+typedef struct Block {
+    const AnyFloat *at;
+    int64_t row;
+} Block;
+
+static void copy_widened(float *wide, int64_t ld, const Right *b, int64_t r, int64_t rows, int64_t whole,
+                         int64_t e, int64_t n)
 {
-    for (int64_t p = 0; p < k; p++) v_store(panel + p * STRIP, v_any(right_at(b, k0 + p, j), b->type, 0, n));
+    for (int64_t i = 0; i < whole; i++, wide += ld) {
+        const char *from = b->at + (r + i) * b->row;
+        if (i < rows) widen[b->type](wide, from, e, n);
+        for (int64_t j = i < rows ? n : 0; j < (n + 15) / 16 * 16; j++) wide[j] = 0;
+    }
 }
 
-// Sixteen rows of weights, sixteen of their columns, turned: t[i] is column i.
-INLINE void turn(V16 t[16], const char *from, int64_t row)
+// `rows` rows of b from row r on, n elements from element e on: where they lie if they are float32, or else in `wide`, with
+// zeros to `whole` rows and a multiple of sixteen elements.
+static Block widened(float *wide, const Right *b, int64_t r, int64_t rows, int64_t whole, int64_t e,
+                     int64_t n)
 {
-    UNROLL for (int64_t i = 0; i < 16; i++) t[i] = v_load(from + i * row);
-    v_transpose(t);
+    if (b->type == F32 && rows == whole && n % 16 == 0)
+        return (Block){(const AnyFloat *)(const void *)(b->at + r * b->row) + e, b->row / 4};
+    copy_widened(wide, K_BLOCK, b, r, rows, whole, e, n);
+    return (Block){wide, K_BLOCK};
 }
 
-// The same for any type, n rows and m columns, the rest 0. Not inlined: it is the rare one, and large.
-static __attribute__((noinline)) void turn_any(V16 t[16], const Right *b, int64_t k, int64_t j, int64_t n,
-                                               int64_t m)
+// As many rows of a matrix as LANES, or fewer and zeros, LANES of their columns, turned: t[i] is column i.
+INLINE void turn(Reg t[LANES], const AnyFloat *from, int64_t row, int64_t rows)
 {
-    const char *from = right_at(b, k, j);
-    for (int64_t i = 0; i < 16; i++) t[i] = i < n ? v_any(from + i * b->row, b->type, 0, m) : v_set(0);
-    v_transpose(t);
+    UNROLL for (int64_t i = 0; i < LANES; i++) t[i] = i < rows ? r_load(from + i * row) : r_set(0);
+    r_transpose(t);
 }
 
+// n <= LANES columns of c from j on, k deep from k0 on: rows of b, turned, to panel[k][STRIP].
 static void fill_turned(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
 {
-    for (int64_t p = 0; p < k; p += 16, panel += 16 * STRIP) {
-        int64_t m = least(16, k - p);
-        if (n == 16 && m == 16 && b->type == F32) {
-            V16 t[16];
-            turn(t, right_at(b, k0 + p, j), b->row);
-            UNROLL for (int64_t i = 0; i < 16; i++) v_store(panel + i * STRIP, t[i]);
-        } else {
-            V16 t[16];
-            turn_any(t, b, k0 + p, j, n, m);
-            for (int64_t i = 0; i < m; i++) v_store(panel + i * STRIP, t[i]);
-        }
+    float wide[LANES * K_BLOCK];
+    const Block w = widened(wide, b, j, n, LANES, k0, k);
+    for (int64_t p = 0; p < k; p += LANES, panel += LANES * STRIP) {
+        Reg t[LANES];
+        turn(t, w.at + p, w.row, LANES);
+        UNROLL for (int64_t i = 0; i < LANES; i++) r_store(panel + i * STRIP, t[i]);
     }
+}
+
+static void fill(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
+{
+    for (int64_t v = 0; b->turned && v < n; v += LANES)
+        fill_turned(panel + v, b, k0, j + v, least(LANES, n - v), k);
+    if (b->turned) return;
+    if (b->type != F32 || n < STRIP) {
+        copy_widened(panel, STRIP, b, k0, k, k, j, n);
+        return;
+    }
+    const char *from = right_at(b, k0, j);
+    for (int64_t p = 0; p < k; p++, from += b->row, panel += STRIP)
+        for (int64_t v = 0; v < STRIP; v += 16) v_store(panel + v, v_load(from + 4 * v));
 }
 
 static Ahead ahead_of(const Right *b, int64_t k, int64_t j)
 {
     const char *at = right_at(b, k, j);
     at += -(uintptr_t)at & 63;
-    return b->turned ? (Ahead){at, 64, b->row} : (Ahead){at, b->row, AHEAD * b->row};
+    return b->turned ? (Ahead){at, 64, AHEAD, b->row} : (Ahead){at, b->row, AHEAD, AHEAD * b->row};
 }
 
-// Lays rows r0 .. r1 of a(i,k) out in the order in which the tiles read them: per block of k, per PANEL rows, [k][PANEL].
+// The first n numbers of x to c, or added to it.
+INLINE void put(float *c, Reg x, int64_t n, bool add)
+{
+    if (n >= LANES) r_store(c, add ? r_add(r_load(c), x) : x);
+    else r_store_n(c, add ? r_add(r_load_n(c, n), x) : x, n);
+}
+
+// Lays rows r0 .. r1 of a(i,k) out in the order in which the tiles read them: per block of k, per PACKED rows, [k][PACKED].
 static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t rows, int64_t k, int64_t r0,
                    int64_t r1)
 {
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK)
-        for (int64_t r = r0; r < r1; r += PANEL) {
-            int64_t kn = least(K_BLOCK, k - k0), n = least(PANEL, rows - r);
+        for (int64_t r = r0; r < r1; r += PACKED) {
+            int64_t kn = least(K_BLOCK, k - k0), n = least(PACKED, rows - r);
             float *to = out + packed_size(rows, k0) + r * kn;
             const float *from = a + r * ai + k0 * ak;
-            const int64_t turned = ak == 1 ? kn / 16 * 16 : 0; // in blocks of PANEL x 16
-            for (int64_t p = 0; p < turned; p += 16) {
-                V16 t[16];
-                for (int64_t i = 0; i < 12; i++)
-                    __builtin_prefetch(to + 32 * PANEL + 16 * i, 1); // to has not been in the cache
-                UNROLL for (int64_t i = 0; i < 16; i++) t[i] = i < n ? v_load(from + i * ai + p) : v_set(0);
-                v_transpose(t);
-                UNROLL for (int64_t i = 0; i < 16; i++, to += PANEL) v_store_n(to, t[i], PANEL);
+            const int64_t turned = ak == 1 ? kn / LANES * LANES : 0; // in blocks of LANES x LANES
+            for (int64_t p = 0; p < turned; p += LANES, to += LANES * PACKED) {
+                for (int64_t i = 0; i < LANES * PACKED / 16; i++)
+                    __builtin_prefetch(to + 32 * PACKED + 16 * i, 1); // to has not been in the cache
+                UNROLL for (int64_t v = 0; v < PACKED; v += LANES)
+                {
+                    Reg t[LANES];
+                    turn(t, from + v * ai + p, ai, n - v);
+                    UNROLL for (int64_t i = 0; i < LANES; i++)
+                        put(to + i * PACKED + v, t[i], PACKED - v, false);
+                }
             }
-            for (int64_t p = turned; p < kn; p++, to += PANEL)
-                for (int64_t i = 0; i < PANEL; i++) to[i] = i < n ? from[i * ai + p * ak] : 0;
-        }
-}
-
-// A finished tile, w columns wide.
-static void put(float *c, int64_t ldc, V16 out[][TILE_V], int64_t m, int64_t w, bool add)
-{
-    for (int64_t i = 0; i < m; i++, c += ldc)
-        for (int64_t v = 0; v < TILE_V && 16 * v < w; v++) {
-            int64_t n = least(16, w - 16 * v);
-            if (n == 16) v_store(c + 16 * v, add ? v_add(v_load(c + 16 * v), out[i][v]) : out[i][v]);
-            else v_store_n(c + 16 * v, add ? v_add(v_load_n(c + 16 * v, n), out[i][v]) : out[i][v], n);
+            for (int64_t p = turned; p < kn; p++, to += PACKED)
+                for (int64_t i = 0; i < PACKED; i++) to[i] = i < n ? from[i * ai + p * ak] : 0;
         }
 }
 
@@ -478,27 +536,24 @@ static void put(float *c, int64_t ldc, V16 out[][TILE_V], int64_t m, int64_t w, 
 static bool rests(const Right *b, int64_t k0, int64_t j, int64_t n, int64_t rows)
 {
     bool whole_lines = (uintptr_t)right_at(b, k0, j) % 64 == 0 && b->row % 64 == 0;
-    return !b->turned && b->type == F32 && n == STRIP && (whole_lines || rows <= 6 * PANEL);
+    return !b->turned && b->type == F32 && n == STRIP && (whole_lines || rows <= 72);
 }
 
 static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b,
                     int64_t j0, int64_t j1, int64_t then, int64_t k, bool add)
 {
+    enum { W = TILE_V * LANES };
     float panel[K_BLOCK * STRIP] __attribute__((aligned(64)));
-    if (!k && !add)
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t j = j0; j < j1; j++) c[r * ldc + j] = 0;
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
         int64_t kn = least(K_BLOCK, k - k0);
         bool more = add || k0;
         for (int64_t j = j0; j < j1; j += STRIP) {
             int64_t n = least(STRIP, j1 - j);
             const bool in_place = rests(&b, k0, j, n, rows);
-            for (int64_t v = 0; v < n && !in_place; v += 16)
-                (b.turned ? fill_turned : fill_straight)(panel + v, &b, k0, j + v, least(16, n - v), kn);
-            const float *right = in_place ? (const float *)(const void *)right_at(&b, k0, j) : panel;
+            if (!in_place) fill(panel, &b, k0, j, n, kn);
+            const AnyFloat *right = in_place ? (const AnyFloat *)(const void *)right_at(&b, k0, j) : panel;
             const int64_t bk = in_place ? b.row / 4 : STRIP;
-            const Ahead nothing = {(const char *)panel, 0, 0};
+            const Ahead nothing = {(const char *)panel, 0, AHEAD, 0};
             Ahead next = nothing, soon = nothing;
             if (j + STRIP < j1) soon = ahead_of(&b, k0, j + STRIP);
             else if (k0 + K_BLOCK < k) soon = ahead_of(&b, k0 + K_BLOCK, j0);
@@ -507,16 +562,18 @@ static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t a
             for (int64_t r = 0; r < rows; r += TILE_M) {
                 int64_t m = least(TILE_M, rows - r);
                 const float *from = a + r * ai + k0 * ak;
-                if (!ai) from = a + packed_size(rows, k0) + r / PANEL * PANEL * kn + r % PANEL;
+                if (!ai) from = a + packed_size(rows, k0) + r / PACKED * PACKED * kn + r % PACKED;
                 if (!calls && rows - r <= LATE * TILE_M) next = soon;
-                for (int64_t v = 0; v < n; v += 16 * TILE_V) {
-                    V16 out[TILE_M][TILE_V];
+                for (int64_t v = 0; v < n; v += W) {
+                    float out[TILE_M * W] __attribute__((aligned(64)));
                     float *to = c + r * ldc + j + v;
-                    int64_t w = least(16 * TILE_V, n - v), vs = (w + 15) / 16;
+                    int64_t w = least(W, n - v), vs = (w + LANES - 1) / LANES;
                     for (int64_t i = 0; i < m; i++)
                         __builtin_prefetch(to + i * ldc), __builtin_prefetch(to + i * ldc + w - 1);
-                    tile_any(out, m, vs, from, ai ? ai : 1, ai ? ak : PANEL, right + v, bk, kn, next);
-                    put(to, ldc, out, m, w, more);
+                    tile_any(out, m, vs, from, ai ? ai : 1, ai ? ak : PACKED, right + v, bk, kn, next);
+                    for (int64_t i = 0; i < m; i++, to += ldc)
+                        for (int64_t u = 0; u < w; u += LANES)
+                            put(to + u, r_load(out + i * W + u), w - u, more);
                     if (next.at == nothing.at) continue;
                     next.at += b.turned ? 16 * b.row : 64; // two calls reach all of the next strip
                     if (++calls == 2) next = nothing;
@@ -526,52 +583,200 @@ static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t a
     }
 }
 
-// Few rows (decoding) run at the speed of memory: sixteen rows of weights are turned in registers and used at once.
-INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const Right *w, int64_t j,
-                int64_t n, int64_t k, bool add)
+// ---- the same, rows in lanes
+
+enum {
+    COLUMNS = 64,
+    DEPTH = 128,
+    COPY = K_BLOCK * (COLUMNS + 16)
+}; // 16: else rows would share sets of the cache
+
+// COLUMNS columns of b, or less, K_BLOCK deep, as numbers for the tile: where they lie if they are rows of float32, or else
+// copied row by row, a few after each tile of the strip before; so memory has time to answer, and what it answered is not
+// yet driven out of the cache by lines of its own set.
+typedef struct Strip {
+    const Right *b;
+    int64_t k0, k, j, n;
+    float *copy;
+    int64_t done, rows; // copied, of how many
+} Strip;
+
+static int64_t copied_row(const Strip *s) { return s->b->turned ? K_BLOCK + 16 : COLUMNS + 16; }
+
+static Strip strip_of(const Right *b, int64_t k0, int64_t k, int64_t j, int64_t n, float *copy)
 {
-    V16 total[FEW];
-    UNROLL for (int r = 0; r < R; r++) total[r] = add ? v_load_n(c + r * ldc + j, n) : v_set(0);
+    bool in_place = b->turned && b->type == F32;
+    return (Strip){
+        b, k0, least(K_BLOCK, k - k0), j, n, copy, 0, in_place ? 0 : b->turned ? n : least(K_BLOCK, k - k0)};
+}
+
+static Block numbers_of(const Strip *s)
+{
+    if (s->rows) return (Block){s->copy, copied_row(s)};
+    return (Block){(const AnyFloat *)(const void *)right_at(s->b, s->k0, s->j), s->b->row / 4};
+}
+
+static void strip_copy(Strip *s, int64_t rows)
+{
+    const Right *b = s->b;
+    const int64_t ld = copied_row(s), n = b->turned ? s->k : s->n, e = b->turned ? s->k0 : s->j,
+                  end = least(s->rows, s->done + rows);
+    for (; s->done < end; s->done++)
+        if (s->copy)
+            widen[b->type](s->copy + s->done * ld, b->at + ((b->turned ? s->j : s->k0) + s->done) * b->row, e,
+                           n);
+}
+
+// How many numbers against v registers: one register alone would not be enough chains.
+INLINE int64_t rows_m(int64_t v) { return v == 1 ? 2 * ROWS_M : ROWS_M; }
+
+static void rows_tile(float *out, int64_t m, int64_t v, bool on, const AnyFloat *a, int64_t ai, int64_t ak,
+                      const float *b, int64_t k, Ahead next)
+{
+#define TILE(M, V, AI, AK)                                                                                   \
+    {                                                                                                        \
+        if (on) tile(out, PANEL, M, V, true, a, AI, AK, b, PANEL, k, next);                                  \
+        else tile(out, PANEL, M, V, false, a, AI, AK, b, PANEL, k, next);                                    \
+        return;                                                                                              \
+    }
+    if (m == ROWS_M && v == ROWS_V && ak == 1) TILE(ROWS_M, ROWS_V, ai, 1)
+    if (m == ROWS_M && v == ROWS_V) TILE(ROWS_M, ROWS_V, 1, COLUMNS + 16)
+#define SIZE(M, V)                                                                                           \
+    if (M <= rows_m(V) && V <= ROWS_V && m == M && v == V)                                                   \
+    TILE(M <= rows_m(V) ? M : 1, V <= ROWS_V ? V : 1, ai, ak)
+#define SIZES(V) SIZE(4, V) SIZE(1, V) SIZE(2, V) SIZE(3, V)
+    SIZE(8, 1) SIZE(5, 1) SIZE(6, 1) SIZE(7, 1) SIZES(1) SIZES(2) SIZES(3) SIZES(4) SIZES(5) SIZES(6)
+#undef SIZES
+#undef SIZE
+#undef TILE
+}
+
+// Adds the sums [n][PANEL] of so many rows, turned, to c.
+static void put_turned(float *c, int64_t ldc, const float *sums, int64_t rows, int64_t n, bool add)
+{
+    for (int64_t i0 = 0; i0 < rows; i0 += LANES)
+        for (int64_t j = 0; j < n; j += LANES) {
+            Reg t[LANES];
+            int64_t m = least(LANES, rows - i0), w = least(LANES, n - j);
+            turn(t, sums + j * PANEL + i0, PANEL, w);
+            float *to = c + i0 * ldc + j;
+            if (m == LANES && w == LANES)
+                UNROLL for (int64_t i = 0; i < LANES; i++, to += ldc) put(to, t[i], LANES, add);
+            else UNROLL for (int64_t i = 0; i < LANES; i++, to += ldc) if (i < m) put(to, t[i], w, add);
+        }
+}
+
+// What the tile of numbers g .. and DEPTH from p on is to call for: its like in a strip that is read in place; or else the rows
+// of the strip that are copied after the next tile.
+static Ahead calls_for(const Strip *s, int64_t each, int64_t g, int64_t p)
+{
+    const Right *b = s->b;
+    if (!s->rows) return (Ahead){right_at(b, s->k0 + p, s->j + g), 4 * DEPTH / AHEAD, AHEAD, b->row};
+    const int64_t row = s->done + each, steps = DEPTH / each;
+    const char *at = b->turned ? right_at(b, s->k0, s->j + row) : right_at(b, s->k0 + row, s->j);
+    return (Ahead){at, (type_bytes(b->type, b->turned ? s->k : s->n) + 63) / steps, steps, b->row};
+}
+
+static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows, Right b, int64_t j0,
+                            int64_t j1, int64_t then, int64_t k, bool add)
+{
+    float sums[COLUMNS * PANEL] __attribute__((aligned(64)));
+    float copies[2][COPY] __attribute__((aligned(64)));
+    Strip now = strip_of(&b, 0, k, j0, least(COLUMNS, j1 - j0), copies[0]), next;
+    if (j0 < j1) strip_copy(&now, now.rows);
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK)
+        for (int64_t j = j0; j < j1; j += COLUMNS, now = next) {
+            const Block w = numbers_of(&now);
+            const int64_t wj = b.turned ? w.row : 1, wk = b.turned ? 1 : w.row;
+            float *copy = copies[now.copy == copies[0]];
+            if (j + COLUMNS < j1)
+                next = strip_of(&b, k0, k, j + COLUMNS, least(COLUMNS, j1 - j - COLUMNS), copy);
+            else if (k0 + K_BLOCK < k)
+                next = strip_of(&b, k0 + K_BLOCK, k, j0, least(COLUMNS, j1 - j0), copy);
+            else next = strip_of(&b, 0, k, j1, least(COLUMNS, then - j1), NULL); // another call's
+            for (int64_t r = 0; r < rows; r += PANEL) {
+                const int64_t m = least(PANEL, rows - r), v = (m + LANES - 1) / LANES, M = rows_m(v);
+                const int64_t tiles = (now.k + DEPTH - 1) / DEPTH * ((now.n + M - 1) / M);
+                const int64_t each = (next.rows + tiles - 1) / tiles;
+                const bool last =
+                    r + PANEL >= rows && next.n > 0; // before, it would be driven out of the cache
+                const float *from = x + packed_size(rows, k0) + r * now.k;
+                for (int64_t p = 0; p < now.k; p += DEPTH)
+                    for (int64_t g = 0; g < now.n; g += M) {
+                        const Ahead ahead =
+                            last ? calls_for(&next, each, g, p) : (Ahead){(const char *)sums, 0, AHEAD, 0};
+                        rows_tile(sums + g * PANEL, least(M, now.n - g), v, p, w.at + g * wj + p * wk, wj, wk,
+                                  from + p * PANEL, least(DEPTH, now.k - p), ahead);
+                        if (last) strip_copy(&next, each);
+                    }
+                put_turned(c + r * ldc + j, ldc, sums, m, now.n, add || k0);
+            }
+            strip_copy(&next, next.rows);
+        }
+}
+
+// Few rows (decoding) run at the speed of memory: LANES rows of weights are turned in registers and used at once.
+INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const Right *w, float *wide,
+                int64_t j, int64_t n, int64_t k, bool add)
+{
+    float total[FEW][LANES];
+    for (int r = 0; r < R && add; r++) r_store(total[r], r_load_n(c + r * ldc + j, n));
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
-        V16 acc[FEW];
-        int64_t kn = least(K_BLOCK, k - k0);
-        UNROLL for (int r = 0; r < R; r++) acc[r] = v_set(0);
-        for (int64_t p = 0; p < kn; p += 16) {
-            int64_t m = least(16, kn - p), later = k0 + p + 256; // about what memory takes to answer
-            const char *soon = later < k ? right_at(w, later, j) : right_at(w, later - k, j + 16);
+        Reg acc[FEW];
+        const int64_t kn = least(K_BLOCK, k - k0);
+        const Block block = widened(wide, w, j, n, LANES, k0, kn);
+        UNROLL for (int r = 0; r < R; r++) acc[r] = r_set(0);
+        for (int64_t p = 0; p < kn; p += LANES) {
             const float *at = x + k0 + p;
-            UNROLL for (int64_t i = 0; i < 16; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
-            if (n == 16 && m == 16 && w->type == F32) {
-                V16 t[16];
-                (R <= 4 ? v_load_turned : turn)(t, right_at(w, k0 + p, j), w->row);
-                UNROLL for (int64_t i = 0; i < 16; i++) UNROLL for (int r = 0; r < R; r++) acc[r] =
-                    v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
+            if (w->type == F32 && p % 16 == 0) {
+                int64_t later = k0 + p + 256; // about what memory takes to answer
+                const char *soon = later < k ? right_at(w, later, j) : right_at(w, later - k, j + LANES);
+                UNROLL for (int64_t i = 0; i < LANES; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
+            }
+            if (kn - p >= LANES) {
+                Reg t[LANES];
+                if (R <= 4) r_load_turned(t, (const char *)(block.at + p), block.row * 4);
+                else turn(t, block.at + p, block.row, LANES);
+                UNROLL for (int64_t i = 0; i < LANES; i++) UNROLL for (int r = 0; r < R; r++) acc[r] =
+                    r_fma(r_set(at[r * ldx + i]), t[i], acc[r]);
             } else {
-                V16 t[16];
-                turn_any(t, w, k0 + p, j, n, m);
-                for (int64_t i = 0; i < m; i++)
-                    UNROLL for (int r = 0; r < R; r++) acc[r] = v_fma(v_set(at[r * ldx + i]), t[i], acc[r]);
+                Reg t[LANES];
+                turn(t, block.at + p, block.row, LANES);
+                for (int64_t i = 0; i < kn - p; i++)
+                    UNROLL for (int r = 0; r < R; r++) acc[r] = r_fma(r_set(at[r * ldx + i]), t[i], acc[r]);
             }
         }
-        UNROLL for (int r = 0; r < R; r++) total[r] = add || k0 ? v_add(total[r], acc[r]) : acc[r];
+        UNROLL for (int r = 0; r < R; r++)
+            r_store(total[r], add || k0 ? r_add(r_load(total[r]), acc[r]) : acc[r]);
     }
-    UNROLL for (int r = 0; r < R; r++) v_store_n(c + r * ldc + j, total[r], n);
+    if (!k && !add) memset(total, 0, sizeof total);
+    for (int r = 0; r < R; r++) put(c + r * ldc + j, r_load(total[r]), n, false);
+}
+
+static void any_product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b,
+                        int64_t j0, int64_t j1, int64_t then, int64_t k, bool add)
+{
+    if (!k && !add)
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t j = j0; j < j1; j++) c[r * ldc + j] = 0;
+    if (ROWS_V > 0 && !ai) product_of_rows(c, ldc, a, rows, b, j0, j1, then, k, add);
+    else product(c, ldc, a, ai, ak, rows, b, j0, j1, then, k, add);
 }
 
 static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const void *w,
                       int type, int64_t ldw, int64_t j0, int64_t j1, int64_t then, int64_t k, bool add)
 {
-    int64_t element = type == F32 ? 4 : 2;
-    Right b = {w, ldw * element, element, type, true};
+    Right b = {w, type_bytes(type, ldw), type, true};
     if (rows > FEW || !ldx) {
-        product(c, ldc, x, ldx, 1, rows, b, j0, j1, then, k, add);
+        any_product(c, ldc, x, ldx, 1, rows, b, j0, j1, then, k, add);
         return;
     }
-    for (int64_t j = j0; j < j1; j += 16) {
-        int64_t n = least(16, j1 - j);
+    float wide[LANES * K_BLOCK];
+    for (int64_t j = j0; j < j1; j += LANES) {
+        int64_t n = least(LANES, j1 - j);
 #define ROWS(R)                                                                                              \
     case R:                                                                                                  \
-        few(c, ldc, x, ldx, R, &b, j, n, k, add);                                                            \
+        few(c, ldc, x, ldx, R, &b, wide, j, n, k, add);                                                      \
         break;
         switch (rows) {
             ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
@@ -584,8 +789,8 @@ static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t
                       const void *b, int type, int64_t ldb, int64_t j0, int64_t j1, int64_t then, int64_t k,
                       bool add)
 {
-    int64_t element = type == F32 ? 4 : 2;
-    product(c, ldc, a, ai, ak, rows, (Right){b, ldb * element, element, type, false}, j0, j1, then, k, add);
+    any_product(c, ldc, a, ai, ak, rows, (Right){b, type_bytes(type, ldb), type, false}, j0, j1, then, k,
+                add);
 }
 
 // --------------------------------------------------------------------------------------- how fast is this machine

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kern.h — private to tensor/: the table of inner loops, one for each instruction set; K is the one in use.
 #pragma once
-#include "base.h"
+#include "tensor.h"
 
 typedef struct Kern {
     const char *isa;
@@ -14,7 +14,7 @@ extern const Kern *K; // set once by cpu_select
 
 enum {
     K_BLOCK = 512,  // columns summed in one chain of fused multiply-adds before the blocks are added
-    PANEL = 12,     // rows of a packed panel: a multiple of every TILE_M
+    PANEL = 24,     // rows of a packed panel: a multiple of every TILE_M, and ROWS_V registers
     FEW = 8,        // up to so many rows gemm_nt needs no packing
     SPINNERS = 384, // floats of spin_fma
 };

@@ -82,7 +82,7 @@ double num_log_sum_exp(const float *z, int64_t n)
 
 void num_widen(float *out, const void *raw, WType type, int64_t at, int64_t n)
 {
-    K->widen(out, (const char *)raw + at * (type == W_F32 ? 4 : 2), (int)type, n);
+    K->widen(out, raw, (int)type, at, n);
 }
 
 void num_weight_row(float *out, const Tensor *w, int64_t row)

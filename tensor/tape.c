@@ -295,7 +295,7 @@ static void part_nn(int64_t i, void *context)
 // whole rows of b. The blocks are then added in order, as within a piece.
 static bool sums_apart(int64_t rows, int64_t k)
 {
-    return pool_threads() > 1 && rows <= 8 * PANEL && k >= 2 * pool_threads() * BLOCKS * K_BLOCK;
+    return pool_threads() > 1 && rows <= 4 * PANEL && k >= 2 * pool_threads() * BLOCKS * K_BLOCK;
 }
 
 static int64_t sums_together(void) { return pool_threads() * BLOCKS; }
@@ -308,9 +308,9 @@ int64_t product_nn_scratch(int64_t rows, int64_t n, int64_t k)
 static void part_sum(int64_t i, void *context)
 {
     Product *p = context;
-    int64_t k0 = (p->first + i) * K_BLOCK, element = p->type == W_F32 ? 4 : 2;
+    int64_t k0 = (p->first + i) * K_BLOCK;
     K->gemm_nn(p->sums + i * p->rows * p->n, p->n, p->a + packed_size(p->rows, k0), 0, 0, p->rows,
-               (const char *)p->b + k0 * p->ldb * element, p->type, p->ldb, 0, p->n, p->n,
+               (const char *)p->b + k0 * type_bytes((WType)p->type, p->ldb), p->type, p->ldb, 0, p->n, p->n,
                least(K_BLOCK, p->k - k0), false);
 }
 

@@ -27,7 +27,24 @@ typedef struct Layout {
     int32_t *row, *of;      // [total] the row and the cotangent of each packed row
 } Layout;
 
-typedef enum { W_F32, W_F16, W_BF16 } WType;
+typedef enum {
+#define TYPE(name, elements, bytes) W_##name,
+#include "types.def"
+#undef TYPE
+} WType;
+
+// Of so many weights in a row, whole blocks of them.
+static inline int64_t type_bytes(WType type, int64_t n)
+{
+    static const struct {
+        int64_t elements, bytes;
+    } block[] = {
+#define TYPE(name, elements, bytes) {elements, bytes},
+#include "types.def"
+#undef TYPE
+    };
+    return n / block[type].elements * block[type].bytes;
+}
 
 // An activation (f is set, owned by the tape's arena) or a weight (raw is set: a view into the mapped file, of any
 // alignment and of the stored type).

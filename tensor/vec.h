@@ -6,7 +6,8 @@
 // alignment.
 //
 // Reg: one register of LANES floats, for the matrix products, whose tiles are each set's own (kern.c): so many registers,
-// so many lanes, and so many fused multiply-adds under way at once. CHAINS of them keep the units busy (cpu_peak).
+// so many lanes, and so many fused multiply-adds under way at once. CHAINS of them keep the units busy (cpu_peak);
+// TILE_M x TILE_V and ROWS_M x ROWS_V are the tiles of the two drivers (ROWS_V = 0: one is enough).
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -29,7 +30,7 @@ typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
 // ------------------------------------------------------------------------------------------------ AVX-512
 #include <immintrin.h>
 typedef __m512 V16;
-enum { CHAINS = 24, TILE_M = 12, TILE_V = 2 };
+enum { CHAINS = 24, TILE_M = 12, TILE_V = 2, ROWS_M = 0, ROWS_V = 0 };
 
 INLINE V16 v_load(const void *p) { return _mm512_loadu_ps(p); }
 INLINE void v_store(void *p, V16 a) { _mm512_storeu_ps(p, a); }
@@ -91,8 +92,8 @@ INLINE V16 load_fours(const char *p, int64_t row)
     x = _mm512_mask_broadcast_f32x4(x, 0x0f00, _mm_loadu_ps((const float *)(const void *)(p + 8 * row)));
     return _mm512_mask_broadcast_f32x4(x, 0xf000, _mm_loadu_ps((const float *)(const void *)(p + 12 * row)));
 }
-#define V_LOAD_TURNED
-INLINE void v_load_turned(V16 t[16], const char *p, int64_t row)
+#define OWN_LOAD_TURNED
+INLINE void r_load_turned(V16 t[16], const char *p, int64_t row)
 {
     V16 u[4][4]; // a row's four quarters one after the other: rows often share a set of the cache
     for (int i = 0; i < 4; i++)
@@ -111,22 +112,60 @@ INLINE void v_load_turned(V16 t[16], const char *p, int64_t row)
 typedef struct {
     __m256 a, b;
 } V16;
-enum { CHAINS = 12, TILE_M = 6, TILE_V = 1 };
+enum { CHAINS = 12, TILE_M = 6, TILE_V = 2, ROWS_M = 4, ROWS_V = 3 };
 
 typedef __m256 Reg;
 enum { LANES = 8 };
 #define OWN_REG
 INLINE Reg r_load(const void *p) { return _mm256_loadu_ps(p); }
-INLINE void r_store(void *p, Reg x) { _mm256_storeu_ps(p, x); }
-INLINE Reg r_set(float x) { return _mm256_set1_ps(x); }
-INLINE Reg r_fma(Reg x, Reg y, Reg z) { return _mm256_fmadd_ps(x, y, z); }
-
-INLINE V16 v_load(const void *p) { return (V16){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)}; }
-INLINE void v_store(void *p, V16 x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps((float *)p + 8, x.b); }
 INLINE __m256i v_first(int64_t n)
 {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+INLINE Reg r_load_n(const void *p, int64_t n) { return _mm256_maskload_ps(p, v_first(n)); }
+INLINE void r_store_n(void *p, Reg x, int64_t n) { _mm256_maskstore_ps(p, v_first(n), x); }
+INLINE void r_store(void *p, Reg x) { _mm256_storeu_ps(p, x); }
+INLINE Reg r_set(float x) { return _mm256_set1_ps(x); }
+INLINE Reg r_add(Reg x, Reg y) { return _mm256_add_ps(x, y); }
+INLINE Reg r_fma(Reg x, Reg y, Reg z) { return _mm256_fmadd_ps(x, y, z); }
+
+INLINE void r_transpose(Reg r[8])
+{
+    __m256 t[8], u[8];
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44),
+              u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int c = 0; c < 4; c++) {
+        r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
+        r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
+    }
+}
+#define OWN_LOAD_TURNED // halves of rows i and i + 4 in one register, straight from memory: a third of the shuffles less
+INLINE Reg load_halves(const char *p, int64_t row)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps((const float *)(const void *)p)),
+                                _mm_loadu_ps((const float *)(const void *)(p + 4 * row)), 1);
+}
+INLINE void r_load_turned(Reg t[8], const char *p, int64_t row)
+{
+    for (int h = 0; h < 2; h++) {
+        Reg u[4];
+        for (int i = 0; i < 4; i++) u[i] = load_halves(p + i * row + 16 * h, row);
+        Reg a = _mm256_unpacklo_ps(u[0], u[1]), b = _mm256_unpacklo_ps(u[2], u[3]);
+        t[4 * h] = _mm256_shuffle_ps(a, b, 0x44), t[4 * h + 1] = _mm256_shuffle_ps(a, b, 0xee);
+        a = _mm256_unpackhi_ps(u[0], u[1]), b = _mm256_unpackhi_ps(u[2], u[3]);
+        t[4 * h + 2] = _mm256_shuffle_ps(a, b, 0x44), t[4 * h + 3] = _mm256_shuffle_ps(a, b, 0xee);
+    }
+}
+
+INLINE V16 v_load(const void *p) { return (V16){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)}; }
+INLINE void v_store(void *p, V16 x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps((float *)p + 8, x.b); }
 INLINE V16 v_load_n(const void *p, int64_t n)
 {
     V16 x = {_mm256_maskload_ps(p, v_first(n)), _mm256_setzero_ps()};
@@ -174,47 +213,42 @@ INLINE __m256 bf16_half(const void *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 INLINE V16 v_from_bf16(const void *p) { return (V16){bf16_half(p), bf16_half((const __m128i *)p + 1)}; }
-INLINE void transpose8(__m256 r[8])
-{
-    __m256 t[8], u[8];
-    for (int i = 0; i < 8; i += 2) {
-        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
-        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4) {
-        u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44), u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
-        u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44),
-              u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
-    }
-    for (int c = 0; c < 4; c++) {
-        r[c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x20);
-        r[4 + c] = _mm256_permute2f128_ps(u[c], u[4 + c], 0x31);
-    }
-}
-INLINE void v_transpose(V16 r[16])
-{
-    __m256 q[4][8]; // top left, top right, bottom left, bottom right
-    for (int i = 0; i < 8; i++)
-        q[0][i] = r[i].a, q[1][i] = r[i].b, q[2][i] = r[8 + i].a, q[3][i] = r[8 + i].b;
-    for (int k = 0; k < 4; k++) transpose8(q[k]);
-    for (int i = 0; i < 8; i++) r[i] = (V16){q[0][i], q[2][i]}, r[8 + i] = (V16){q[1][i], q[3][i]};
-}
-
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 // ------------------------------------------------------------------------------------------------ NEON
 #include <arm_neon.h>
 typedef struct {
     float32x4_t q[4];
 } V16;
-enum { CHAINS = 24, TILE_M = 6, TILE_V = 1 };
+enum { CHAINS = 24, TILE_M = 6, TILE_V = 4, ROWS_M = 4, ROWS_V = 6 };
 
 typedef float32x4_t Reg;
 enum { LANES = 4 };
 #define OWN_REG
 INLINE Reg r_load(const void *p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
 INLINE void r_store(void *p, Reg x) { vst1q_u8(p, vreinterpretq_u8_f32(x)); }
+INLINE Reg r_load_n(const void *p, int64_t n)
+{
+    float t[4] = {0};
+    memcpy(t, p, (size_t)n * 4);
+    return r_load(t);
+}
+INLINE void r_store_n(void *p, Reg x, int64_t n)
+{
+    float t[4];
+    r_store(t, x);
+    memcpy(p, t, (size_t)n * 4);
+}
 INLINE Reg r_set(float x) { return vdupq_n_f32(x); }
+INLINE Reg r_add(Reg x, Reg y) { return vaddq_f32(x, y); }
 INLINE Reg r_fma(Reg x, Reg y, Reg z) { return vfmaq_f32(z, x, y); }
+INLINE void r_transpose(Reg r[4])
+{
+    float32x4x2_t a = vtrnq_f32(r[0], r[1]), b = vtrnq_f32(r[2], r[3]);
+    r[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+    r[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+    r[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+    r[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
 
 #define EACH(expression)                                                                                     \
     V16 out;                                                                                                 \
@@ -262,14 +296,6 @@ INLINE V16 v_from_bf16(const void *p)
 {
     EACH(vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8((const uint8_t *)p + 8 * i)), 16)));
 }
-INLINE void v_transpose(V16 r[16])
-{
-    float t[16][16], u[16][16];
-    for (int i = 0; i < 16; i++) v_store(t[i], r[i]);
-    for (int i = 0; i < 16; i++)
-        for (int j = 0; j < 16; j++) u[j][i] = t[i][j];
-    for (int i = 0; i < 16; i++) r[i] = v_load(u[i]);
-}
 
 #else
 // ------------------------------------------------------------------------------------------------ plain C
@@ -279,7 +305,7 @@ INLINE void v_transpose(V16 r[16])
 typedef struct {
     float f[16];
 } V16;
-enum { CHAINS = 4, TILE_M = 4, TILE_V = 1 };
+enum { CHAINS = 4, TILE_M = 4, TILE_V = 1, ROWS_M = 0, ROWS_V = 0 };
 #define EACH(expression)                                                                                     \
     V16 out;                                                                                                 \
     for (int i = 0; i < 16; i++) out.f[i] = (expression);                                                    \
@@ -361,16 +387,20 @@ typedef V16 Reg;
 enum { LANES = 16 };
 INLINE Reg r_load(const void *p) { return v_load(p); }
 INLINE void r_store(void *p, Reg x) { v_store(p, x); }
+INLINE Reg r_load_n(const void *p, int64_t n) { return v_load_n(p, n); }
+INLINE void r_store_n(void *p, Reg x, int64_t n) { v_store_n(p, x, n); }
 INLINE Reg r_set(float x) { return v_set(x); }
+INLINE Reg r_add(Reg x, Reg y) { return v_add(x, y); }
+INLINE void r_transpose(Reg r[16]) { v_transpose(r); }
 INLINE Reg r_fma(Reg x, Reg y, Reg z) { return v_fma(x, y, z); }
 #endif
 
-// Sixteen floats of sixteen rows, turned: t[i] is column i.
-#ifndef V_LOAD_TURNED
-INLINE void v_load_turned(V16 t[16], const char *p, int64_t row)
+// LANES floats of LANES rows, turned: t[i] is column i.
+#ifndef OWN_LOAD_TURNED
+INLINE void r_load_turned(Reg t[LANES], const char *p, int64_t row)
 {
-    UNROLL for (int64_t i = 0; i < 16; i++) t[i] = v_load(p + i * row);
-    v_transpose(t);
+    UNROLL for (int64_t i = 0; i < LANES; i++) t[i] = r_load(p + i * row);
+    r_transpose(t);
 }
 #endif
 

@@ -129,7 +129,7 @@ static void case_widen(Row *r) // all three types, one after the other, from an 
 {
     char *raw = arena_new(r->A, char, r->n * 4 + 1);
     memcpy(raw + 1, r->a, (size_t)r->n * 4);
-    K->widen(r->z, raw + 1, W_F32, r->n);
+    K->widen(r->z, raw + 1, W_F32, 0, r->n);
     EACH r->want_z[i] = r->a[i];
     EACH
     {
@@ -137,7 +137,7 @@ static void case_widen(Row *r) // all three types, one after the other, from an 
         memcpy(&h, raw + 1 + 2 * i, 2);
         r->want_y[i] = r->n % 2 ? half_value(h) : brain_value(h);
     }
-    K->widen(r->y, raw + 1, r->n % 2 ? W_F16 : W_BF16, r->n), r->slack = 0;
+    K->widen(r->y, raw + 1, r->n % 2 ? W_F16 : W_BF16, 0, r->n), r->slack = 0;
 }
 
 static void case_act(Row *r) // sizes of several kinds of activation; accuracy itself is in t_num.c
@@ -499,7 +499,7 @@ TEST(every_half)
     for (size_t s = 0, n = cpu_isas(isa); s < n; s++) {
         cpu_select(isa[s], NULL);
         for (int type = W_F16; type <= W_BF16; type++) {
-            K->widen(got, raw, type, N);
+            K->widen(got, raw, type, 0, N);
             for (int64_t i = 0; i < N; i++)
                 if (same_bits(got[i], type == W_F16 ? (float)half_value(raw[i]) : brain_value(raw[i])))
                     test_count(1);
