@@ -399,7 +399,7 @@ INLINE void tile(float *out, int64_t ldo, int M, int V, bool on, const AnyFloat 
 }
 
 // The tile for any m <= TILE_M and v <= TILE_V: one compiled copy for each size, and one for full packed ones.
-static void tile_any(float *out, int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak,
+INLINE void tile_any(float *out, int64_t m, int64_t v, const float *a, int64_t ai, int64_t ak,
                      const AnyFloat *b, int64_t bk, int64_t k, Ahead next)
 {
     enum { W = TILE_V * LANES };
@@ -715,42 +715,57 @@ static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows,
         }
 }
 
-// Few rows (decoding) run at the speed of memory: LANES rows of weights are turned in registers and used at once.
-INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, const Right *w, float *wide,
+// How many blocks side by side: with few sums the fused multiply-adds of one would wait for each other.
+enum { MOST_G = 16 / LANES };
+INLINE int few_g(int R) { return R <= 2 ? MOST_G : (8 + LANES - 1) / LANES; }
+
+// Few rows (decoding) run at the speed of memory: blocks of LANES x LANES weights are turned in registers and used at once, G
+// of them side by side.
+INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G, const Right *w, float *wide,
                 int64_t j, int64_t n, int64_t k, bool add)
 {
-    float total[FEW][LANES];
-    for (int r = 0; r < R && add; r++) r_store(total[r], r_load_n(c + r * ldc + j, n));
+    enum { LINE = 16 };
+    float total[FEW][16];
+    for (int r = 0; r < R; r++)
+        for (int64_t i = 0; i < 16; i++) total[r][i] = add && i < n ? c[r * ldc + j + i] : 0;
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
-        Reg acc[FEW];
+        Reg acc[MOST_G][FEW];
         const int64_t kn = least(K_BLOCK, k - k0);
-        const Block block = widened(wide, w, j, n, LANES, k0, kn);
-        UNROLL for (int r = 0; r < R; r++) acc[r] = r_set(0);
-        for (int64_t p = 0; p < kn; p += LANES) {
+        const Block block = widened(wide, w, j, n, G * LANES, k0, kn);
+        UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++) acc[g][r] = r_set(0);
+        for (int64_t p = 0; p < kn; p += LINE) {
             const float *at = x + k0 + p;
-            if (w->type == F32 && p % 16 == 0) {
-                int64_t later = k0 + p + 256; // about what memory takes to answer
-                const char *soon = later < k ? right_at(w, later, j) : right_at(w, later - k, j + LANES);
-                UNROLL for (int64_t i = 0; i < LANES; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
-            }
-            if (kn - p >= LANES) {
-                Reg t[LANES];
-                if (R <= 4) r_load_turned(t, (const char *)(block.at + p), block.row * 4);
-                else turn(t, block.at + p, block.row, LANES);
-                UNROLL for (int64_t i = 0; i < LANES; i++) UNROLL for (int r = 0; r < R; r++) acc[r] =
-                    r_fma(r_set(at[r * ldx + i]), t[i], acc[r]);
-            } else {
-                Reg t[LANES];
-                turn(t, block.at + p, block.row, LANES);
-                for (int64_t i = 0; i < kn - p; i++)
-                    UNROLL for (int r = 0; r < R; r++) acc[r] = r_fma(r_set(at[r * ldx + i]), t[i], acc[r]);
+            const AnyFloat *from = block.at + p;
+            int64_t later = k0 + p + 256; // about what memory takes to answer
+            const char *soon =
+                w->at + (later < k ? j * w->row + later * 4 : (j + G * LANES) * w->row + (later - k) * 4);
+            if (w->type == F32)
+                UNROLL for (int64_t i = 0; i < G * LANES; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
+            UNROLL for (int g = 0; g < G; g++) UNROLL for (int64_t h = 0; h < LINE; h += LANES)
+            {
+                if (kn - p - h >= LANES) {
+                    Reg t[LANES];
+                    if (R <= 4)
+                        r_load_turned(t, (const char *)(from + g * LANES * block.row + h), block.row * 4);
+                    else turn(t, from + g * LANES * block.row + h, block.row, LANES);
+                    UNROLL for (int64_t i = 0; i < LANES; i++) UNROLL for (int r = 0; r < R; r++) acc[g][r] =
+                        r_fma(r_set(at[r * ldx + h + i]), t[i], acc[g][r]);
+                } else {
+                    Reg t[LANES];
+                    turn(t, from + g * LANES * block.row + h, block.row, LANES);
+                    for (int64_t i = 0; i < kn - p - h; i++)
+                        UNROLL for (int r = 0; r < R; r++) acc[g][r] =
+                            r_fma(r_set(at[r * ldx + h + i]), t[i], acc[g][r]);
+                }
             }
         }
-        UNROLL for (int r = 0; r < R; r++)
-            r_store(total[r], add || k0 ? r_add(r_load(total[r]), acc[r]) : acc[r]);
+        UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++)
+        {
+            float *to = total[r] + g * LANES;
+            r_store(to, add || k0 ? r_add(r_load(to), acc[g][r]) : acc[g][r]);
+        }
     }
-    if (!k && !add) memset(total, 0, sizeof total);
-    for (int r = 0; r < R; r++) put(c + r * ldc + j, r_load(total[r]), n, false);
+    for (int r = 0; r < R; r++) memcpy(c + r * ldc + j, total[r], (size_t)n * sizeof(float));
 }
 
 static void any_product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b,
@@ -771,18 +786,16 @@ static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_
         any_product(c, ldc, x, ldx, 1, rows, b, j0, j1, then, k, add);
         return;
     }
-    float wide[LANES * K_BLOCK];
-    for (int64_t j = j0; j < j1; j += LANES) {
-        int64_t n = least(LANES, j1 - j);
+    float wide[16 * K_BLOCK];
 #define ROWS(R)                                                                                              \
     case R:                                                                                                  \
-        few(c, ldc, x, ldx, R, &b, wide, j, n, k, add);                                                      \
-        break;
-        switch (rows) {
-            ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
-        }
-#undef ROWS
+        for (int64_t j = j0; j < j1; j += few_g(R) * LANES)                                                  \
+            few(c, ldc, x, ldx, R, few_g(R), &b, wide, j, least(few_g(R) * LANES, j1 - j), k, add);          \
+        return;
+    switch (rows) {
+        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
     }
+#undef ROWS
 }
 
 static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows,
