@@ -587,9 +587,11 @@ static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t a
 
 enum {
     COLUMNS = 64,
-    DEPTH = 128,
-    COPY = K_BLOCK * (COLUMNS + 16)
-}; // 16: else rows would share sets of the cache
+    DEPTH = 128,                          // so much of PANEL rows is at most a third of the first cache
+    ONWARD = DEPTH * PANEL * 4 / COLUMNS, // bytes of the rows' next block to call for with every column
+    SPARE = 16,                           // else rows of a copy would share sets of the cache
+    COPY = K_BLOCK * (COLUMNS + SPARE),
+};
 
 // COLUMNS columns of b, or less, K_BLOCK deep, as numbers for the tile: where they lie if they are rows of float32, or else
 // copied row by row, a few after each tile of the strip before; so memory has time to answer, and what it answered is not
@@ -601,7 +603,7 @@ typedef struct Strip {
     int64_t done, rows; // copied, of how many
 } Strip;
 
-static int64_t copied_row(const Strip *s) { return s->b->turned ? K_BLOCK + 16 : COLUMNS + 16; }
+static int64_t copied_row(const Strip *s) { return s->b->turned ? K_BLOCK + SPARE : COLUMNS + SPARE; }
 
 static Strip strip_of(const Right *b, int64_t k0, int64_t k, int64_t j, int64_t n, float *copy)
 {
@@ -640,7 +642,7 @@ static void rows_tile(float *out, int64_t m, int64_t v, bool on, const AnyFloat 
         return;                                                                                              \
     }
     if (m == ROWS_M && v == ROWS_V && ak == 1) TILE(ROWS_M, ROWS_V, ai, 1)
-    if (m == ROWS_M && v == ROWS_V) TILE(ROWS_M, ROWS_V, 1, COLUMNS + 16)
+    if (m == ROWS_M && v == ROWS_V) TILE(ROWS_M, ROWS_V, 1, COLUMNS + SPARE)
 #define SIZE(M, V)                                                                                           \
     if (M <= rows_m(V) && V <= ROWS_V && m == M && v == V)                                                   \
     TILE(M <= rows_m(V) ? M : 1, V <= ROWS_V ? V : 1, ai, ak)
@@ -677,6 +679,13 @@ static Ahead calls_for(const Strip *s, int64_t each, int64_t g, int64_t p)
     return (Ahead){at, (type_bytes(b->type, b->turned ? s->k : s->n) + 63) / steps, steps, b->row};
 }
 
+// Rows of c that will soon be written.
+INLINE void call_for(const float *c, int64_t ldc, int64_t rows, int64_t n)
+{
+    for (int64_t i = 0; i < rows; i++, c += ldc)
+        for (int64_t u = 0; u < n + 15; u += 16) __builtin_prefetch(c + u, 0, 2);
+}
+
 static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows, Right b, int64_t j0,
                             int64_t j1, int64_t then, int64_t k, bool add)
 {
@@ -703,8 +712,11 @@ static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows,
                 const float *from = x + packed_size(rows, k0) + r * now.k;
                 for (int64_t p = 0; p < now.k; p += DEPTH)
                     for (int64_t g = 0; g < now.n; g += M) {
-                        const Ahead ahead =
-                            last ? calls_for(&next, each, g, p) : (Ahead){(const char *)sums, 0, AHEAD, 0};
+                        const char *onward = (const char *)(from + (p + DEPTH) * PANEL) + g * ONWARD;
+                        const Ahead ahead = last ? calls_for(&next, each, g, p)
+                                                 : (Ahead){onward, ONWARD / AHEAD, AHEAD, ONWARD};
+                        if (p + DEPTH >= now.k)
+                            call_for(c + (r + g / 2) * ldc + j, ldc, least(M / 2, m - g / 2), now.n);
                         rows_tile(sums + g * PANEL, least(M, now.n - g), v, p, w.at + g * wj + p * wk, wj, wk,
                                   from + p * PANEL, least(DEPTH, now.k - p), ahead);
                         if (last) strip_copy(&next, each);
