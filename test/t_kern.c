@@ -430,10 +430,10 @@ static void run_product(Arena *A, const Product *p, float *c)
 static void check_product(Arena *A, uint64_t seed)
 {
     static const int64_t ks[] = {0, 1, 2, 15, 16, 17, 31, 32, 33, 511, 512, 513, 1025};
-    static const int64_t ms[] = {0, 1, 2, 3, 4, 5, 8, 12, 13, 15, 16, 17, 24, 31, 32, 33, 49, 65};
+    static const int64_t ms[] = {0, 1, 2, 3, 4, 5, 8, 12, 13, 15, 16, 17, 24, 31, 32, 33, 49, 65, 130};
     uint64_t state = seed;
     Product p = {.nt = seed & 1, .add = random_below(&state, 2), .packed = random_below(&state, 2)};
-    p.rows = ms[random_below(&state, 18)], p.n = ms[random_below(&state, 18)],
+    p.rows = ms[random_below(&state, 19)], p.n = ms[random_below(&state, 19)],
     p.k = ks[random_below(&state, 13)];
     int64_t inner = random_below(&state, 3);
     bool turned = !p.nt && random_below(&state, 2);
