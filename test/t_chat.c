@@ -60,12 +60,7 @@ static void check_row(Arena *A, const Json *all, const Json *row, const char *pa
     ChatTemplate t = template_of(A, tokens ? tokens : json_get(all, "tokens"), text_at(row, "template"));
     const Json *add = json_get(row, "add_generation_prompt");
     ChatOptions o = {.add_generation_prompt = add && add->kind == J_TRUE, .date = text_at(all, "date")};
-    Json bare = *row; // of the row's members only those that the template was given
-    const Json *thinking = json_get(row, "enable_thinking");
-    Json alone = thinking ? *thinking : (Json){0};
-    alone.next = NULL;
-    bare.child = thinking ? &alone : NULL;
-    o.variables = &bare;
+    o.variables = json_get(row, "variables");
     bool ok = tok_chat_render(A, &t, talk, o, &out, &e);
     int n = (int)(t.text.n < 300 ? t.text.n : 300);
     if (want.s && !ok) FAIL("%s %zu: %.*s\n    refused: %s", path, i, n, t.text.s, e.text);
@@ -371,7 +366,7 @@ static const struct Said {
     const char *source, *says;
 } said[] = {
     {"a\n{% include 'x' %}",
-     "t: line 2: the statement 'include' is not supported (supported: for, if, set, macro,"},
+     "t: line 2: the statement 'include' is not supported (supported: for, if, set, macro, call,"},
     {"\n\n{{ x | dictsort }}",
      "t: line 3: the filter 'dictsort' is not supported (supported: trim, tojson, length,"},
     {"{{ 'x' is filter }}", "the test 'filter' is not supported (supported: defined, undefined, none,"},
@@ -397,7 +392,7 @@ static const struct Said {
     {"{{ [1] | map('string') }}",
      "printing a generator is not supported; is a call or a filter (list) missing?"},
     {"{{ '\\N{DASH}' }}", "an escape in this string is broken or not supported"},
-    {"{{ f(**x) }}", "'**' before an argument is not supported"},
+    {"{{ dict(**x) }}", "'**' before an argument is not supported"},
 };
 
 TEST(chat_sentences)

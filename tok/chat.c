@@ -272,15 +272,18 @@ static bool messages_of(Run *x, const Json *list, Value *out)
 // All that a template sees: set in a scope, of equal names the last counts.
 static bool variables(Run *x, const ChatTemplate *t, const Json *messages, const ChatOptions *o)
 {
-    Value v, none = {.kind = V_NONE};
+    static const char *const without[] = {"tools", "documents"};
+    Value v;
+    for (int i = 0; i < 2; i++)
+        if (!scope_set(x, x->scope, str_of(without[i]), (Value){.kind = V_NONE})) return false;
+    if (!messages_of(x, messages, &v) || !scope_set(x, x->scope, STR_LIT("messages"), v) ||
+        !scope_set(x, x->scope, STR_LIT("add_generation_prompt"), v_bool(o->add_generation_prompt)))
+        return false;
     for (size_t i = 0; i < t->n_tokens; i++)
         if (!scope_set(x, x->scope, t->token[i].name, v_text(t->token[i].text, 0))) return false;
     for (const Json *j = o->variables ? o->variables->child : NULL; j; j = j->next)
         if (!value_of(x, j, 0, &v) || !scope_set(x, x->scope, j->key, v)) return false;
-    return messages_of(x, messages, &v) && scope_set(x, x->scope, STR_LIT("messages"), v) &&
-           scope_set(x, x->scope, STR_LIT("tools"), none) &&
-           scope_set(x, x->scope, STR_LIT("documents"), none) &&
-           scope_set(x, x->scope, STR_LIT("add_generation_prompt"), v_bool(o->add_generation_prompt));
+    return true;
 }
 
 // The list with the system's text before it.

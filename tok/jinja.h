@@ -271,17 +271,19 @@ typedef enum {
     N_OPERAND, // op a: '=' '!' '<' '>' 'l' (<=) 'g' (>=) 'i' (in) 'n' (not in)
     N_COND,    // b if a else c (c may be NULL)
     N_NSREF,   // name.value = ...
-    N_KEYWORD, // name = a; of a macro: a parameter and its default or NULL
+    N_KEYWORD, // name = a; of a macro: a parameter and its default or NULL; of a call without a name: **a
+    N_SPREAD,  // *a among the arguments
     // statements
-    N_TEXT,     // value
-    N_PRINT,    // a
-    N_IF,       // a (NULL: else), list, b: the next branch
-    N_FOR,      // a in b if c, list, named: the else branch
-    N_SET,      // a = b
-    N_SETBLOCK, // a = list, filtered by b
-    N_FILTERED, // list, filtered by b
-    N_SCOPE,    // list
-    N_MACRO,    // name, named: parameters, list
+    N_TEXT,      // value
+    N_PRINT,     // a
+    N_IF,        // a (NULL: else), list, b: the next branch
+    N_FOR,       // a in b if c, list, named: the else branch
+    N_SET,       // a = b
+    N_SETBLOCK,  // a = list, filtered by b
+    N_FILTERED,  // list, filtered by b
+    N_SCOPE,     // list
+    N_MACRO,     // name, named: parameters, list
+    N_CALLBLOCK, // a: the call, whose macro finds list and named (as a macro's) under the name caller
     N_BREAK,
     N_CONTINUE,
 } NodeKind;

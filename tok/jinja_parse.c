@@ -182,8 +182,15 @@ static bool arguments(Parser *p, Node *call)
     for (bool first = true; !is_op(p, ")"); first = false) {
         if (!first && !need_op(p, ",")) return false;
         if (is_op(p, ")")) break;
-        if (is_op(p, "*") || is_op(p, "**"))
-            return fail_at(p, p->t->line, "'", p->t->text, "' before an argument is not supported");
+        if (is_op(p, "*") || is_op(p, "**")) {
+            bool names = p->t->text.n == 2;
+            Node **to = names ? named : end;
+            *to = node(p, names ? N_KEYWORD : N_SPREAD, p->t->line);
+            p->t++;
+            if (!((*to)->a = expression(p))) return false;
+            names ? (named = &(*to)->next) : (end = &(*to)->next);
+            continue;
+        }
         if (p->t->kind == T_NAME && p->t[1].kind == T_OP && str_is(p->t[1].text, "=")) {
             *named = node(p, N_KEYWORD, p->t->line);
             name_it(*named, p->t->text);
@@ -528,29 +535,52 @@ static Node *set_statement(Parser *p, uint32_t line)
     return n;
 }
 
-static Node *macro_statement(Parser *p, uint32_t line)
+// (a, b=1): the parameters of a macro.
+static bool signature(Parser *p, Node *n)
 {
-    Node *n = node(p, N_MACRO, line), **end = &n->named;
-    name_it(n, p->t->text);
-    if (!need(p, T_NAME, "the macro's name") || !need_op(p, "(")) return NULL;
+    Node **end = &n->named;
+    if (!need_op(p, "(")) return false;
     for (bool defaults = false; !is_op(p, ")");) {
-        if (n->named && !need_op(p, ",")) return NULL;
+        if (n->named && !need_op(p, ",")) return false;
         *end = node(p, N_KEYWORD, p->t->line);
         name_it(*end, p->t->text);
-        if (!need(p, T_NAME, "a parameter's name")) return NULL;
+        if (!need(p, T_NAME, "a parameter's name")) return false;
         if (skip_op(p, "=")) {
             defaults = true;
-            if (!((*end)->a = expression(p))) return NULL;
+            if (!((*end)->a = expression(p))) return false;
         } else if (defaults) return expected(p, "'=': a parameter before has a default");
         end = &(*end)->next;
     }
     p->t++;
+    return true;
+}
+
+// The inside of a macro: no loop reaches into it.
+static bool macro_body(Parser *p, Node *n, const char *end)
+{
     int loops = p->loops;
     p->loops = 0;
-    if (!block(p, (const char *const[]){"endmacro", NULL}, &n->list)) return NULL;
+    if (!block(p, (const char *const[]){end, NULL}, &n->list)) return false;
     p->loops = loops;
     p->t++;
-    return n;
+    return true;
+}
+
+static Node *macro_statement(Parser *p, uint32_t line)
+{
+    Node *n = node(p, N_MACRO, line);
+    name_it(n, p->t->text);
+    return need(p, T_NAME, "the macro's name") && signature(p, n) && macro_body(p, n, "endmacro") ? n : NULL;
+}
+
+static Node *call_statement(Parser *p, uint32_t line)
+{
+    Node *n = node(p, N_CALLBLOCK, line);
+    name_it(n, STR_LIT("caller"));
+    if (is_op(p, "(") && !signature(p, n)) return NULL;
+    if (!(n->a = expression(p))) return NULL;
+    if (n->a->kind != N_CALL) return expected(p, "a call of a macro before it");
+    return macro_body(p, n, "endcall") ? n : NULL;
 }
 
 static Node *filter_statement(Parser *p, uint32_t line)
@@ -588,15 +618,16 @@ static Node *statement(Parser *p)
     if (str_is(word, "if")) return if_statement(p, line);
     if (str_is(word, "set")) return set_statement(p, line);
     if (str_is(word, "macro")) return macro_statement(p, line);
+    if (str_is(word, "call")) return call_statement(p, line);
     if (str_is(word, "filter")) return filter_statement(p, line);
     if (str_is(word, "generation")) return generation_statement(p, line);
     if (str_is(word, "break")) return jump(p, N_BREAK, line);
     if (str_is(word, "continue")) return jump(p, N_CONTINUE, line);
     if (str_starts(word, STR_LIT("end")) || str_starts(word, STR_LIT("el")))
         return fail_at(p, line, "found '", word, "', which ends or continues nothing that is open here");
-    return fail_at(
-        p, line, "the statement '", word,
-        "' is not supported (supported: for, if, set, macro, filter, break, continue, raw, generation)");
+    return fail_at(p, line, "the statement '", word,
+                   "' is not supported (supported: for, if, set, macro, call, filter, break, continue, raw, "
+                   "generation)");
 }
 
 static bool ends_here(const Parser *p, const char *const *ends)

@@ -5,7 +5,7 @@
 // it (each turn of a loop starts anew); `if` has no scope of its own. A macro sees the scope in which it was written.
 //
 // Where this differs from Jinja, on purpose and in a sentence where it can be seen: whole numbers have 64 bits; printing
-// of generators, functions and loops, and % formatting, are refused; upper and lower map one character to one (and
+// of generators, functions and loops, % formatting, and ** before an argument are refused; upper and lower map one character to one (and
 // U+00DF to SS); a name that the same scope sets only further down means the outer one until then.
 #include "jinja.h"
 
@@ -114,10 +114,26 @@ static bool values(Run *x, const Node *list, Value **out, size_t *count)
     return true;
 }
 
+// The arguments that are given by place, those of `*list` among them.
+static bool placed(Run *x, const Node *list, Args *out)
+{
+    Values all = {0};
+    for (const Node *a = list; a; a = a->next) {
+        Value v;
+        List l = {.v = &v, .n = 1};
+        if (!eval(x, a->kind == N_SPREAD ? a->a : a, &v) || (a->kind == N_SPREAD && !v_items(x, v, &l)))
+            return false;
+        for (size_t i = 0; i < l.n; i++)
+            if (!values_add(x, &all, l.v[i])) return false;
+    }
+    out->v = all.v, out->n = all.n;
+    return true;
+}
+
 static bool arguments(Run *x, const Node *n, Args *out)
 {
     *out = (Args){0};
-    if (!values(x, n->list, &out->v, &out->n)) return false;
+    if (!placed(x, n->list, out)) return false;
     for (const Node *k = n->named; k; k = k->next) out->n_named++;
     if (!out->n_named) return true;
     Str *name = run_room(x, out->n_named, sizeof *name);
@@ -125,6 +141,7 @@ static bool arguments(Run *x, const Node *n, Args *out)
     if (!v) return false;
     out->name = name, out->named = v;
     for (const Node *k = n->named; k; k = k->next) {
+        if (!k->name.n) return run_fail(x, "'**' before an argument is not supported");
         *name++ = k->name;
         if (!eval(x, k->a, v++)) return false;
     }
@@ -143,7 +160,7 @@ static Flow captured(Run *x, Scope *scope, const Node *statements, Value *out)
     return f;
 }
 
-static bool call_macro(Run *x, const Macro *m, const Args *args, Value *out)
+static bool call_macro(Run *x, const Macro *m, const Args *args, const Macro *caller, Value *out)
 {
     const Node *n = m->node;
     Scope *s = new_scope(x, m->scope), *before = x->scope;
@@ -171,25 +188,30 @@ static bool call_macro(Run *x, const Macro *m, const Args *args, Value *out)
         }
         if (!set_name(x, s, p->name, p->hash, value)) return false;
     }
+    if (caller && !scope_set(x, s, STR_LIT("caller"), (Value){.kind = V_MACRO, .macro = caller}))
+        return false;
     if (args->n > i || used < args->n_named)
         return run_fail(x, "macro '%.*s' takes not more than %zu argument(s), or not this name",
                         (int)n->name.n, n->name.s, i);
     return captured(x, s, n->list, out) != FAILED;
 }
 
-static bool call(Run *x, const Node *n, Value *out)
+// caller: of a call's block, or NULL.
+static bool call(Run *x, const Node *n, const Macro *caller, Value *out)
 {
     Value f;
     Args args;
     if (!eval(x, n->a, &f) || !arguments(x, n, &args)) return false;
     x->line = n->line;
+    if (caller && f.kind != V_MACRO && f.kind != V_UNDEFINED)
+        return run_fail(x, "a call's block is for macros only");
     switch (f.kind) {
     case V_FUNCTION:
         return call_builtin(x, f.builtin, "function", (Value){0}, &args, out);
     case V_METHOD:
         return call_builtin(x, f.method->builtin, "method", f.method->self, &args, out);
     case V_MACRO:
-        return call_macro(x, f.macro, &args, out);
+        return call_macro(x, f.macro, &args, caller, out);
     case V_UNDEFINED:
         return run_fail(x, "%s", f.why);
     case V_LOOP:
@@ -308,7 +330,7 @@ static bool eval_node(Run *x, const Node *n, Value *out)
     case N_SLICE:
         return slice(x, n, out);
     case N_CALL:
-        return call(x, n, out);
+        return call(x, n, NULL, out);
     case N_FILTER:
         return filtered(x, n, NULL, out);
     case N_TEST:
@@ -416,6 +438,15 @@ static Flow define_macro(Run *x, const Node *n)
     return set_name(x, x->scope, n->name, n->hash, (Value){.kind = V_MACRO, .macro = m}) ? GO : FAILED;
 }
 
+static Flow call_block(Run *x, const Node *n)
+{
+    Value v;
+    Macro *m = run_room(x, 1, sizeof *m);
+    if (!m) return FAILED;
+    *m = (Macro){n, x->scope};
+    return call(x, n->a, m, &v) && v_string(x, v, &v) && out_text(x->out, v) ? GO : FAILED;
+}
+
 static Flow run_node(Run *x, const Node *n)
 {
     Value v;
@@ -440,6 +471,8 @@ static Flow run_node(Run *x, const Node *n)
         return set_block(x, n);
     case N_MACRO:
         return define_macro(x, n);
+    case N_CALLBLOCK:
+        return call_block(x, n);
     case N_BREAK:
         return STOP_LOOP;
     case N_CONTINUE:

@@ -117,11 +117,14 @@ bool tok_chat_messages(Arena *a, Str text, const char *where, const Json **out, 
 
 typedef struct ChatOptions {
     bool add_generation_prompt; // end with the words that begin an answer
-    Str system; // not empty: a message of the role "system" before all others (they must not have one)
-    Str date; // what strftime_now writes: "2024-07-26", "2024-07-26 12:30:00", or "today". Empty: templates that ask for
-        // the date are refused, as their results would change overnight
-    const Json
-        *variables; // an object of more variables ("enable_thinking"); they win over the tokens. NULL: none
+    // Not empty: a message of the role "system" before all others (they must not have one).
+    Str system;
+    // What strftime_now writes: "2024-07-26", "2024-07-26 12:30:00", or "today". Empty: templates that ask for the date are
+    // refused, as their results would change overnight.
+    Str date;
+    // An object of more variables ("enable_thinking"); they win over the template's tokens, and over "tools" and
+    // "documents", which are null. NULL: none.
+    const Json *variables;
 } ChatOptions;
 
 // Bytes [from, to) of a rendered text that came out of a message: whatever its strings went through (trim, slices, split,

@@ -309,6 +309,20 @@ BLOCKS = r"""
 ----
 {% macro a(x) %}({{ x }}){% endmacro %}{% macro b(x) %}{{ a(x) ~ a(x) }}{% endmacro %}{{ b('q') }}
 ----
+{% macro box(t) %}[{{ t }}:{{ caller() }}]{% endmacro %}{% set z = 'Z' %}{% call box('a') %}in {{ z }}{% set z = 1 %}{% endcall %}{{ z }}
+----
+{% macro twice() %}{{ caller(1) }}{{ caller(2, y='q') }}{% endmacro %}{% call(x, y='p') twice() %}<{{ x }}{{ y }}>{% endcall %}
+----
+{% macro m() %}{{ caller is defined }}{% endmacro %}{{ m() }}{% call m() %}{% endcall %}
+----
+{% call nothing() %}x{% endcall %}
+----
+{% call messages %}x{% endcall %}
+----
+{% macro m(a, b, c='C') %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ m(*[1, 2]) }}{{ m(*'xy', c=3) }}{{ m(1, *(2, 3)) }}
+----
+{{ range(*[1, 4]) | list }}{{ 'a-b'.split(*['-']) }}{{ nothing is defined and f(*x, **y) }}
+----
 {% generation %}{{ messages[0].content }}{% set z = 1 %}{% endgeneration %}{{ z is defined }}
 ----
 {# a comment {{ x }} {% if %} #}a{#- b -#} c {#+ d +#}
@@ -516,14 +530,18 @@ line' }}
 TALKS = {"talk": TALK, "rest": TALK[1:], "parts": PARTS, "calls": CALLS}
 
 
-def row(template, talk="talk", tokens=TOKENS, **options):
+def row(template, talk="talk", tokens=TOKENS, add_generation_prompt=False, **variables):
     r = {"template": template, "messages": talk}
     if tokens is not TOKENS:
         r["tokens"] = tokens
-    r.update(options)
+    if add_generation_prompt:
+        r["add_generation_prompt"] = True
+    if variables:
+        r["variables"] = variables
+    given = {**tokens, **variables, "add_generation_prompt": add_generation_prompt}
     talk = [{k: v for k, v in m.items() if v is not None} for m in TALKS[talk]]
     try:
-        r["text"] = chat.render_jinja_template([talk], chat_template=template, **{"add_generation_prompt": False, **tokens, **options})[0][0]
+        r["text"] = chat.render_jinja_template([talk], chat_template=template, **given)[0][0]
     except jinja2.exceptions.TemplateError as e:
         if type(e) is jinja2.exceptions.TemplateError:
             r["raised"] = e.message
@@ -537,7 +555,7 @@ def row(template, talk="talk", tokens=TOKENS, **options):
 # What is refused here although Jinja has it: printing of objects, formatting, other methods and globals.
 # The compiler folds constants and then swallows the TypeError that a slice of what has none is at run time.
 FOLDED = [r"[\d}e](?:\)*)\[[^\]]*:", r"\['x':"]
-REFUSED = ["%s' % 'x'", "'{}'.format", "center(5)", "lipsum()", "f(*[1])", "{% include", "recursive", "messages[0].items | tojson"]
+REFUSED = ["%s' % 'x'", "'{}'.format", "center(5)", "lipsum()", "{% include", "recursive", "messages[0].items | tojson"]
 # Printed with an address, or by chance of a hash.
 UNSTABLE = ["<generator", "<bound", "<function", "<built-in", "object at 0x", "<LoopContext", "<Macro", "<class"]
 
@@ -701,7 +719,8 @@ def main():
                                      "{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% else %}{{ m.content }}{% endif %}{% endfor %}",
                                      "{{ messages[1].content }}|{{ messages[1]['content'] is defined }}", "{{ messages[1] | tojson(ensure_ascii=true) }}"]]
     rows += [row("{{ enable_thinking }}{{ bos_token }}", "talk", {"eos_token": "x"}, enable_thinking=False),
-             row("{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}", "talk", TOKENS, enable_thinking=False)]
+             row("{% if enable_thinking is defined and enable_thinking is false %}<think></think>{% endif %}", "talk", TOKENS, enable_thinking=False),
+             row("{{ tools | tojson }}{{ bos_token }}", tools=[{"type": "function", "function": {"name": "f"}}], bos_token="B")]
     for text_ in ["a\r\nb\rc\n", "a\n\n", "\n", "", "x{% if true %}\r\ny{% endif %}\r\n"]:
         rows.append(row(text_))
     for r in rows:
