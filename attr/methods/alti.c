@@ -8,7 +8,8 @@
 //   c[i,j] = max(0, |y_i| - |y_i - T_i(x_j)|), then divided by the sum over j           |.| the sum of magnitudes
 // f_h(j): value j of head h through its part of the output matrix. N_i: where the norm follows the block (Marian), that
 // norm as the linear map that it is for row i, its scale a constant and its bias left out, as in Kobayashi et al. 2021,
-// arXiv:2109.07152; where the norm comes before the values (T5), nothing. In cross-attention the residual connection is
+// arXiv:2109.07152; where the norm comes before the values (T5), nothing. A norm or a factor that attention's result has of
+// its own before it is added (Gemma 2, Granite) is taken in the same way. In cross-attention the residual connection is
 // one more vector, N_i(x_i), and so is what the prefix is left with. Shares are multiplied through the layers (mixing.c);
 // feed-forward layers work on each row alone and move no shares. A row in which nothing points its own result's way stays
 // what it was.
@@ -22,7 +23,7 @@ Alti alti_streams(Run *r)
     int64_t n;
     if (r->sources) x.encoder = nn_stream(r->work, r->m, r->tape, &r->pass, false, &n);
     x.decoder = nn_stream(r->work, r->m, r->tape, &r->pass, true, &x.n_decoder);
-    x.each = x.n_decoder / r->f->decoder_layers;
+    x.each = x.n_decoder / r->f->decoder_layers, x.width = x.decoder->x->cols;
     return x;
 }
 
@@ -34,11 +35,12 @@ int64_t alti_step(const Alti *x, const Block *b)
 typedef struct Work {
     const Block *b;
     const AltiProducts *products;
-    NormParts norm;
-    bool post;      // a norm follows the block
-    const float *y; // [nq, D] the block's result
-    float *x, *f;   // [nq, D] its input, [nk, heads, D]: both without the row's scale
-    float *t, *c;   // [nq, D] room for a vector of each row; [nq, nk + 1]
+    NormParts norm, own;
+    bool post, inner; // a norm follows the sum; and what attention gives has a norm of its own (Gemma 2)
+    float factor;     // that it is multiplied by (Granite)
+    const float *y;   // [nq, D] the block's result
+    float *x, *f;     // [nq, D] its input, [nk, heads, D]: both without the row's scale
+    float *t, *c;     // [nq, D] room for a vector of each row; [nq, nk + 1]
     int64_t D;
 } Work;
 
@@ -76,11 +78,12 @@ static void row_shares(int64_t i, void *context)
     const float *y = w->y + i * D, *x = w->x + i * D;
     float *t = w->t + i * D, *c = w->c + i * (b->nk + 1);
     float scale = w->post ? w->norm.scale[(b->first_query + i) * w->norm.stride] : 1;
+    float given = scale * w->factor * (w->inner ? w->own.scale[(b->first_query + i) * w->own.stride] : 1);
     double all = size(y, D), sum = 0;
     for (int64_t j = 0; j <= last; j++) {
         for (int64_t k = 0; k < D; k++) t[k] = 0;
         for (int64_t h = 0; j < b->nk && h < b->heads; h++)
-            num_axpy(t, scale * b->weights[(h * b->nq + i) * b->nk + j], w->f + (j * b->heads + h) * D, D);
+            num_axpy(t, given * b->weights[(h * b->nq + i) * b->nk + j], w->f + (j * b->heads + h) * D, D);
         if (p && j < b->nk && i >= p->first && i < p->first + p->n)
             p->out[(i - p->first) * b->nk + j] = num_dot(p->u + (i - p->first) * D, t, D);
         if (j == own) num_axpy(t, scale, x, D);
@@ -94,11 +97,13 @@ static void row_shares(int64_t i, void *context)
 void alti_shares(Run *r, const Alti *x, const Block *b, const AltiProducts *products, float *c)
 {
     Arena *a = arena_create(r->work);
-    int64_t D = r->width, rows = b->nq * D, at = b->first_query * D;
+    int64_t D = b->width, rows = b->nq * D, at = b->first_query * D;
     const StreamStep *s = (b->which == ZERO_ENCODER ? x->encoder : x->decoder) + alti_step(x, b);
     Work w = {.b = b, .products = products, .D = D, .c = c, .y = s->out->f + at};
     w.post = tn_norm_parts(r->tape, s->out, &w.norm);
     w.f = mixing_transformed(r, a, b);
+    w.factor = s->factor, w.own = s->norm, w.inner = s->norm.g != NULL;
+    if (w.inner) linear(w.f, &w.own, b->nk * b->heads, D);
     w.t = arena_new_raw(a, float, rows), w.x = arena_new_raw(a, float, rows);
     for (int64_t k = 0; k < rows; k++) w.x[k] = s->x->f[at + k];
     if (w.post) linear(w.f, &w.norm, b->nk * b->heads, D), linear(w.x, &w.norm, b->nq, D);

@@ -7,6 +7,7 @@
 typedef struct Alti {
     const StreamStep *encoder, *decoder;
     int64_t n_decoder, each; // steps of the decoder, and of each of its layers
+    int64_t width;           // of the decoder's
 } Alti;
 
 Alti alti_streams(Run *r);

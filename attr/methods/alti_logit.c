@@ -39,7 +39,7 @@ static bool contrasts(const Run *r, int64_t pair)
 
 static float *words(const Run *r, Arena *a, Logit *l)
 {
-    int64_t D = r->width;
+    int64_t D = l->alti.width;
     float *u = arena_new_raw(a, float, l->n *D), *foil = arena_new_raw(a, float, D);
     const Pair *p = &r->pair[l->pair];
     for (int64_t c = 0; c < l->n; c++) {
@@ -71,7 +71,7 @@ static float *through_norm(Arena *a, Logit *l, const NormParts *p, const float *
 // and parts are taken away as they come.
 static void carry_back(Run *r, Arena *a, Logit *l)
 {
-    int64_t D = r->width, row = r->targets->start[r->target_of[l->pair]] + l->first;
+    int64_t D = l->alti.width, row = r->targets->start[r->target_of[l->pair]] + l->first;
     l->u[l->alti.n_decoder] = words(r, a, l);
     for (int64_t k = l->alti.n_decoder - 1; k >= 0; k--) {
         const StreamStep *s = &l->alti.decoder[k];

@@ -14,7 +14,7 @@ static float norm(const float *x, int64_t n) { return __builtin_sqrtf(num_dot(x,
 static void put(Run *r, Block b, int64_t first, bool sum, Scores *to)
 {
     Arena *a = arena_create(r->work);
-    int64_t nq = b.nq, nk = b.nk, A = b.heads, D = r->width;
+    int64_t nq = b.nq, nk = b.nk, A = b.heads, D = b.width;
     const float *f = mixing_transformed(r, a, &b);
     float *all = arena_new_raw(a, float, D), *length = arena_new(a, float, nk *A);
     for (int64_t i = 0; !sum && i < nk * A; i++) length[i] = norm(f + i * D, D);

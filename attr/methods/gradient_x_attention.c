@@ -19,13 +19,13 @@ static void put(Run *r, const Tensor *made, int64_t k, int64_t keys, int64_t lay
     const Tensor *v = tn_attention_values(r->tape, made);
     const Layout *l = made->layout;
     if (!made->grad) return; // nothing of it reaches what is attributed
-    int64_t nq, nk, A = r->f->heads, d = v->cols / A, seq = l->seq[k],
+    int64_t nq, nk, A = r->f->heads, d = made->cols / A, groups = v->cols / d, seq = l->seq[k],
                     row0 = l->row0[k] - made->seqs->start[seq];
     const float *p = tn_attention_weights(r->tape, made, seq, &nq, &nk);
     for (int64_t j = 0; j < seen; j++)
         for (int64_t h = 0; h < A; h++) {
             float sum = 0;
-            const float *value = v->f + (v->seqs->start[keys] + j) * v->cols + h * d;
+            const float *value = v->f + (v->seqs->start[keys] + j) * v->cols + h * groups / A * d;
             for (int64_t i = causal && j > row0 ? j - row0 : 0; i < l->n[k]; i++) {
                 float slope = num_dot(made->grad + (l->at[k] + i) * made->cols + h * d, value, d);
                 if (slope > 0) sum += p[(h * nq + row0 + i) * nk + j] * slope;

@@ -13,6 +13,7 @@ Block mixing_block(const Run *r, int64_t pair, NnZero which, int64_t layer)
                .made = which == ZERO_ENCODER ? r->pass.encoder_self[layer]
                        : which == ZERO_CROSS ? r->pass.cross[layer]
                                              : r->pass.decoder_self[layer]};
+    b.width = nn_attention_output(r->m, which, layer)->rows;
     b.weights = tn_attention_weights(r->tape, b.made, seq, &b.nq, &b.nk);
     b.first_query = b.made->seqs->start[seq];
     b.first_key = which == ZERO_CROSS ? r->sources->start[r->source_of[t]] : b.first_query;

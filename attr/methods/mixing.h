@@ -6,7 +6,7 @@
 
 typedef struct Block { // one attention of one layer, for one sequence of queries
     NnZero which;
-    int64_t layer, heads, nq, nk;
+    int64_t layer, heads, nq, nk, width;
     int64_t first_query, first_key; // rows of the pass
     const Tensor *made;             // the attention op's result
     const float *weights;           // [heads, nq, nk]
@@ -14,7 +14,7 @@ typedef struct Block { // one attention of one layer, for one sequence of querie
 
 Block mixing_block(const Run *r, int64_t pair, NnZero which, int64_t layer);
 // f_h(j) = v_h(j) O_h: each key's value in each head, through that head's part of the matrix that attention's result goes
-// through. out [nk, heads, D].
+// through. out [nk, heads, width].
 float *mixing_transformed(const Run *r, Arena *a, const Block *b);
 
 // Shares of the inputs in states; each row of R, and of X and Y together, adds up to 1.

@@ -22,7 +22,9 @@ python=${PYTHON:-python3}
     "$python" alti.py
     "$python" expected_gradients.py
     "$python" beyond.py
+    "$python" coalitions.py
     "$python" edges.py
+    "$python" decoder_methods.py
     "$python" reagent.py
     "$python" evaluate.py
     "$python" chat.py
