@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_beyond_golden.c — methods that the library does not have, against their papers' formulas in PyTorch's float64 on
-// transformers' models (tools/oracle/beyond.py). What must hold of them whatever the numbers are is t_beyond.c's.
+// transformers' models (tools/oracle/beyond.py, coalitions.py). What must hold of them whatever the numbers are is t_beyond.c's.
 #include "lab.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@ enum { MODELS = 2 };
 
 typedef struct Golden {
     Lab l;
-    const Checkpoint *c;
+    const Checkpoint *c, *more;
     Pair p;
 } Golden;
 
@@ -18,7 +18,8 @@ static bool open_golden(Arena *A, const char *model, Golden *g)
 {
     if (!lab_open(A, model, &g->l)) return false;
     g->c = lab_tensors(A, arena_printf(A, "../beyond/%s.safetensors", model));
-    if (!g->c) return false;
+    g->more = lab_tensors(A, arena_printf(A, "../beyond/coalitions-%s.safetensors", model));
+    if (!g->c || !g->more) return false;
     g->p = lab_pair(A, &g->l, lab_ids(A, lab_tensor(g->c, "source")), lab_ids(A, lab_tensor(g->c, "target")));
     return true;
 }
@@ -58,13 +59,13 @@ static double largest(const Stored *s)
 }
 
 // Both sides of tensors "NAME.source" and "NAME.target", within a share of the side's largest number.
-static void compare_sides(Arena *A, const Golden *g, const Sequence *got, const char *name, double share)
+static void compare_sides(Arena *A, const Checkpoint *c, const Sequence *got, const char *name, double share)
 {
     static const char *const sides[] = {"source", "target"};
     const Scores *scores[] = {&got->source_attributions, &got->target_attributions};
     for (int k = 0; k < 2; k++) {
         const char *what = arena_printf(A, "%s.%s", name, sides[k]);
-        const Stored *want = lab_tensor(g->c, what);
+        const Stored *want = lab_tensor(c, what);
         CHECK(largest(want) > 0);
         compare(what, scores[k], want, share * largest(want));
     }
@@ -76,7 +77,7 @@ static void golden(Arena *A, const char *name, const char *method, const char *a
         Golden g;
         if (!open_golden(A, models[m], &g)) return;
         Sequence got = attributed(A, &g, method, args);
-        compare_sides(A, &g, &got, name, share);
+        compare_sides(A, g.c, &got, name, share);
     }
 }
 
@@ -122,7 +123,7 @@ TEST(beyond_golden_shapley_orders)
         if (!open_golden(A, models[m], &g)) return;
         Sequence got = attributed(A, &g, "shapley_sampling", "{\"n_samples\": 6, \"seed\": 5}");
         const Stored *error = lab_tensor(g.c, "standard_error");
-        compare_sides(A, &g, &got, "shapley_orders", 4e-6);
+        compare_sides(A, g.c, &got, "shapley_orders", 4e-6);
         compare("standard_error", standard_error(&got), error, 2e-5 * largest(error));
     }
 }
@@ -153,4 +154,41 @@ TEST(beyond_golden_shapley_exact)
             CHECK(most < size / 2); // or anything would pass
         }
     }
+}
+
+static void golden_more(Arena *A, const char *name, const char *method, const char *args, double share)
+{
+    for (int m = 0; m < MODELS; m++) {
+        Golden g;
+        if (!open_golden(A, models[m], &g)) return;
+        Sequence got = attributed(A, &g, method, args);
+        compare_sides(A, g.more, &got, name, share);
+    }
+}
+
+TEST(beyond_golden_square_grad)
+{
+    golden_more(A, "square_grad", "square_grad", "{\"n_samples\": 6, \"stdev\": 0.15, \"seed\": 5}", 2e-5);
+    golden_more(A, "square_grad_input_x_gradient", "square_grad",
+                "{\"n_samples\": 6, \"stdev\": 0.15, \"seed\": 5, \"method\": \"input_x_gradient\"}", 2e-5);
+}
+
+TEST(beyond_golden_var_grad)
+{
+    golden_more(A, "var_grad", "var_grad", "{\"n_samples\": 6, \"stdev\": 0.15, \"seed\": 5}", 2e-5);
+    golden_more(A, "var_grad_input_x_gradient", "var_grad",
+                "{\"n_samples\": 6, \"stdev\": 0.15, \"seed\": 5, \"method\": \"input_x_gradient\"}", 2e-5);
+}
+
+// The very coalitions that the seed draws; and all of them, which give Shapley's values.
+TEST(beyond_golden_kernel_shap)
+{
+    golden_more(A, "kernel_shap", "kernel_shap", "{\"n_samples\": 24, \"seed\": 5}", 4e-6);
+    golden(A, "shapley_exact", "kernel_shap", "{\"n_samples\": 254}", 4e-6);
+}
+
+TEST(beyond_golden_sobol)
+{
+    golden_more(A, "sobol_total", "sobol", "{\"n_samples\": 10, \"seed\": 5}", 2e-5);
+    golden_more(A, "sobol_first", "sobol", "{\"n_samples\": 10, \"seed\": 5, \"order\": \"first\"}", 2e-5);
 }

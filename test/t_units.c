@@ -226,6 +226,33 @@ TEST(units_shapley)
     }
 }
 
+// Two players: the mean of both orders at once. One player: its share of the variance is what the masks say, whatever f is.
+TEST(units_coalitions)
+{
+    Lab l;
+    if (!lab_open(A, "marian-en-nl", &l)) return;
+    Pair p = lab_forced(A, &l, SOURCE, TARGET);
+    Own o = own_pass(A, &l, &p);
+    Unit all = {0, 20, false}, two[] = {{0, 11, false}, {11, 20, false}};
+    const double *clean = without(A, &o, NULL, 0), *none = without(A, &o, &all, 1),
+                 *first = without(A, &o, &two[1], 1), *second = without(A, &o, &two[0], 1);
+    Sequence both = attributed(A, &l, "kernel_shap", "{\"units\": \"sentence\"}", false, &p),
+             sobol = attributed(A, &l, "sobol", "{\"source_spans\": [[0, 20]], \"n_samples\": 9}", false, &p);
+    double share = 20 * (double)*cell(&sobol, false, 0, 0), changed = 5 * share;
+    for (int64_t c = 0; c < p.target.n - 1; c++) {
+        CHECK_NEAR(11 * (double)*cell(&both, false, 5, c), (first[c] - none[c] + clean[c] - second[c]) / 2,
+                   1e-7);
+        CHECK_NEAR(9 * (double)*cell(&both, false, 15, c), (second[c] - none[c] + clean[c] - first[c]) / 2,
+                   1e-7);
+        CHECK(*cell(&both, false, 0, c) == *cell(&both, false, 10, c));
+        CHECK(*cell(&both, false, 20, c) == 0 && *cell(&sobol, false, 20, c) == 0);
+        CHECK_NEAR(20 * (double)*cell(&sobol, false, 19, c), share, 1e-5);
+    }
+    CHECK(share > 0 && share < 2);
+    // var is 20/72 of the square, and m of the 9 masks change
+    CHECK_NEAR(changed, __builtin_round(changed), 1e-4);
+}
+
 // Masks drawn word by word are the same as if they were given token by token.
 TEST(units_lime)
 {
@@ -277,10 +304,11 @@ TEST(units_merged)
     }
 }
 
-// Together in little memory, and alone on one thread; and no step's score depends on the tokens after it (lime's draws do).
+// Together in little memory, and alone on one thread; and no step's score depends on the tokens after it (draws of lime and
+// kernel_shap do).
 TEST(units_bits)
 {
-    static const char *const methods[] = {"occlusion", "shapley_sampling", "lime"};
+    static const char *const methods[] = {"occlusion", "shapley_sampling", "sobol", "lime", "kernel_shap"};
     const char *args = "{\"units\": \"word\", \"n_samples\": 3}";
     Lab l;
     Err e = {0};
@@ -288,7 +316,7 @@ TEST(units_bits)
     Pair p[2] = {lab_forced(A, &l, SOURCE, TARGET), lab_forced(A, &l, "We stayed inside.", "We bleven.")},
          part = p[0];
     part.target.n -= 4;
-    for (int k = 0; k < 3; k++) {
+    for (int k = 0; k < 5; k++) {
         Sequence both[2], cut = attributed(A, &l, methods[k], args, true, &part);
         if (!attribute(A, &l, methods[k], args, true, p, 2, both, &e)) FAIL("%s", e.text);
         pool_start(1);
@@ -297,7 +325,7 @@ TEST(units_bits)
             same(methods[k], &both[i], &alone, 0);
         }
         pool_start(0);
-        for (int64_t c = 0; k < 2 && c < part.target.n - 1; c++) {
+        for (int64_t c = 0; k < 3 && c < part.target.n - 1; c++) {
             for (int64_t i = 0; i < 21; i++) CHECK(*cell(&cut, false, i, c) == *cell(&both[0], false, i, c));
             for (int64_t i = 0; i <= c; i++) CHECK(*cell(&cut, true, i, c) == *cell(&both[0], true, i, c));
         }

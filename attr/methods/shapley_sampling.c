@@ -11,7 +11,7 @@
 //
 // The step score standard_error is the largest of its column's: deviation (n - 1) / sqrt(n_samples).
 #include "../random.h"
-#include "../run.h"
+#include "players.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,19 +41,12 @@ static int by_key(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void leave(const Run *r, const Shapley *c, int64_t p, const Unit *u, float *x, float *y)
-{
-    int64_t d = r->width;
-    const float *from = u->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p);
-    memcpy((u->target ? y : x) + u->from * d, from + u->from * d,
-           (size_t)((u->to - u->from) * d) * sizeof(float));
-}
-
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
 {
     const Shapley *c = context;
     int64_t p = c->v[i].pair;
-    for (int64_t k = 1; k <= c->after[i]; k++) leave(r, c, p, &c->player[i + k].unit, x, y);
+    for (int64_t k = 1; k <= c->after[i]; k++)
+        players_leave(r, c->bx, c->by, p, &c->player[i + k].unit, x, y);
 }
 
 static void value(Run *r, void *context, int64_t i, int64_t column, double f)
@@ -69,20 +62,6 @@ static void value(Run *r, void *context, int64_t i, int64_t column, double f)
             c->sum[u->target][p][at] += more, c->square[u->target][p][at] += more * more;
     }
     c->now[s] = f, c->now_order[s] = c->order[i];
-}
-
-// Units that some step sees and that are not their own baseline.
-static int64_t list_players(const Run *r, const Shapley *c, int64_t p, const Units *units, Player *out)
-{
-    int64_t n = 0, d = r->width;
-    for (const Unit *u = units->v; u < units->v + units->n; u++) {
-        const float *x = u->target ? run_y(r, p) : run_x(r, p),
-                    *b = u->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p);
-        int64_t rows = unit_rows(u, r->to[p] - 1);
-        if (memcmp(x + u->from * d, b + u->from * d, (size_t)(rows * d) * sizeof(float)))
-            out[n++] = (Player){.unit = *u};
-    }
-    return n;
 }
 
 static Point point_of(const Run *r, int64_t p, const Unit *u)
@@ -110,7 +89,8 @@ static int64_t make_points(Run *r, Shapley *c, const Units *units, int64_t sampl
     int64_t *after = arena_new(w, int64_t, total), *order = arena_new(w, int64_t, total);
     Random *stream = arena_new(w, Random, 1);
     for (int64_t p = 0; p < r->n; p++) {
-        int64_t players = list_players(r, c, p, &units[p], listed);
+        int64_t players = units[p].n;
+        for (int64_t k = 0; k < players; k++) listed[k].unit = units[p].v[k];
         player[n] = (Player){.unit = {.from = -1}};
         v[n] = point_of(r, p, &player[n].unit);
         after[n++] = players; // those of the first order follow
@@ -162,7 +142,7 @@ static bool run(Run *r, Err *e)
     int64_t samples = arg_int(r, "n_samples", SAMPLES, 1, 1000000, e),
             most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e);
     uint32_t seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e);
-    if ((e && e->set) || !run_units(r, &units, e) || !run_baseline(r, &bx, &by, e)) return false;
+    if ((e && e->set) || !run_baseline(r, &bx, &by, e) || !players_find(r, bx, by, &units, e)) return false;
     Shapley c = {.bx = bx, .by = by, .sum = {room(r), room(r)}, .square = {room(r), room(r)}};
     c.none = arena_new(r->work, double, r->n_steps), c.now = arena_new(r->work, double, r->n_steps);
     c.now_order = arena_new(r->work, int64_t, r->n_steps);
@@ -181,13 +161,11 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
     float *bx, *by;
     Units *units;
     double samples = (double)arg_int(r, "n_samples", SAMPLES, 1, 1000000, e);
-    if (!run_units(r, &units, e) || !run_baseline(r, &bx, &by, e)) return false;
-    Player *player = arena_new(r->work, Player, units[pair].n);
-    int64_t players = list_players(r, &(Shapley){.bx = bx, .by = by}, pair, &units[pair], player);
+    if (!run_baseline(r, &bx, &by, e) || !players_find(r, bx, by, &units, e)) return false;
     Point v = passes_whole(r, pair); // of nobody
     passes_add(r, &v, 1, false, p);
-    for (int64_t k = 0; k < players; k++) {
-        v = point_of(r, pair, &player[k].unit);
+    for (int64_t k = 0; k < units[pair].n; k++) {
+        v = point_of(r, pair, &units[pair].v[k]);
         passes_add(r, &v, samples, false, p);
     }
     return passes_deltas(r, pair, p, e);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// square_grad.c — the mean of the squares of many gradients, each at the input with fresh noise. Hooker, Erhan, Kindermans
+// and Kim 2019, arXiv:1806.10758.
+//
+//   score[i,s,:] = mean over n_samples of M_k[i,s,:]^2      (noisy.c)
+#include "noisy.h"
+
+static bool run(Run *r, Err *e) { return noisy_run(r, NOISY_SQUARE, e); }
+
+const Method method_square_grad = {
+    .name = "square_grad",
+    .summary = "mean of squared gradients at the input with noise",
+    .paper = "Hooker et al. 2019, arXiv:1806.10758",
+    .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
+    .cost = "1 + n_samples forwards, n_samples backwards",
+    .passes = noisy_passes,
+    .run = run,
+};

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// var_grad.c — the variance of many gradients, each at the input with fresh noise: where the model changes fast, not where
+// it is steep. Adebayo, Gilmer, Goodfellow and Kim 2018, arXiv:1810.03307.
+//
+//   score[i,s,:] = sum over n_samples of (M_k[i,s,:] - mean M[i,s,:])^2 / (n_samples - 1)      (noisy.c)
+#include "noisy.h"
+
+static bool run(Run *r, Err *e) { return noisy_run(r, NOISY_VARIANCE, e); }
+
+const Method method_var_grad = {
+    .name = "var_grad",
+    .summary = "variance of gradients at the input with noise",
+    .paper = "Adebayo et al. 2018, arXiv:1810.03307",
+    .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
+    .cost = "1 + n_samples forwards, n_samples backwards",
+    .passes = noisy_passes,
+    .run = run,
+};
