@@ -180,13 +180,13 @@ bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder,
     return true;
 }
 
-// The longest added token at s, or NULL.
-static const Added *added_at(const Tokenizer *t, const AddedSet *set, Str s)
+// The longest added token at s, and how many bytes of s it is (as normalised, it may have others than its text); or NULL.
+static const Added *added_at(const Tokenizer *t, const AddedSet *set, Str s, size_t *n)
 {
     int32_t best = -1;
     uint32_t at = 0;
     for (size_t i = 0; i < s.n && (at = trie_step(set->trie.node, at, (uint8_t)s.s[i])); i++)
-        if (set->trie.node[at].value >= 0) best = set->trie.node[at].value;
+        if (set->trie.node[at].value >= 0) best = set->trie.node[at].value, *n = i + 1;
     return best < 0 ? NULL : &t->added[best];
 }
 
@@ -199,14 +199,14 @@ static bool word_beside(const Tokenizer *t, Str text, size_t from, size_t to)
            (to < text.n && unicode_of(t->unicode, utf8_at(text.s + to, &n)) & U_WORD);
 }
 
-// The next one in the text from *i on, to where *i is moved; NULL: none.
-static const Added *find_next(const Cutter *c, const AddedSet *set, size_t *i)
+// The next one in the text from *i on, to where *i is moved, and its bytes; NULL: none.
+static const Added *find_next(const Cutter *c, const AddedSet *set, size_t *i, size_t *n)
 {
     for (; *i < c->text.n; ++*i) {
         if (!set->begins[(uint8_t)c->text.s[*i]]) continue;
-        const Added *found = added_at(c->t, set, (Str){c->text.s + *i, c->text.n - *i});
+        const Added *found = added_at(c->t, set, (Str){c->text.s + *i, c->text.n - *i}, n);
         if (!found) continue;
-        size_t to = *i + found->text.n;
+        size_t to = *i + *n;
         if ((found->special && c->keep_special) || (found->single_word && word_beside(c->t, c->text, *i, to)))
             *i = to - 1; // the search goes on behind it
         else return found;
@@ -218,8 +218,8 @@ bool cutter_next(Cutter *c, Str *plain, const Added **token)
 {
     if (c->done) return false;
     const AddedSet *set = c->set ? c->set : &c->t->all;
-    size_t start = c->at, i = c->search;
-    *token = c->keep_text || !set->trie.n ? NULL : find_next(c, set, &i);
+    size_t start = c->at, i = c->search, n = 0;
+    *token = c->keep_text || !set->trie.n ? NULL : find_next(c, set, &i, &n);
     c->done = !*token;
     if (c->done) i = c->text.n;
     *plain = (Str){c->text.s + start,
@@ -227,7 +227,7 @@ bool cutter_next(Cutter *c, Str *plain, const Added **token)
     if (c->done) return true;
     if ((*token)->lstrip) *plain = strip_right(*plain);
     c->from = start + plain->n;
-    c->search = c->at = i + (*token)->text.n;
+    c->search = c->at = i + n;
     if ((*token)->rstrip) c->at = c->text.n - strip_left((Str){c->text.s + c->at, c->text.n - c->at}).n;
     c->to = c->at;
     return true;
