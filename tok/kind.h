@@ -144,11 +144,12 @@ void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const 
 // -------------------------------------------------------------------------------------------------- merges
 
 typedef struct Merges { // (left id, right id) -> rank and merged id
+    Arena *arena;
     struct MergeSlot *slot;
-    size_t mask, count, room;
+    size_t mask, count;
 } Merges;
 
-void merges_init(Arena *a, Merges *m, size_t expected);                  // room for so many and no more
+void merges_init(Arena *a, Merges *m, size_t expected);                  // it grows
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged); // ranks are the order of the calls
 bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e); // merges.txt
 // The list "merges" of a tokenizer.json: strings "left right", or pairs of strings.

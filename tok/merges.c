@@ -20,15 +20,20 @@ static const uint64_t NO_PAIR = UINT64_MAX; // ids are below 2^31
 void merges_init(Arena *a, Merges *m, size_t expected)
 {
     size_t slots = 64;
-    while (slots < 2 * expected) slots *= 2;
-    *m = (Merges){.slot = arena_new_raw(a, MergeSlot, slots), .mask = slots - 1, .room = expected};
+    while (3 * slots < 4 * expected) slots *= 2;
+    *m = (Merges){.arena = a, .slot = arena_new_raw(a, MergeSlot, slots), .mask = slots - 1};
     for (size_t i = 0; i < slots; i++) m->slot[i].pair = NO_PAIR;
+}
+
+static size_t place_of(const Merges *m, uint64_t pair)
+{
+    uint64_t h = (pair ^ pair >> 29) * 0x9E3779B97F4A7C15u;
+    return (h ^ h >> 32) & m->mask;
 }
 
 static MergeSlot *find(const Merges *m, uint64_t pair)
 {
-    uint64_t h = (pair ^ pair >> 29) * 0x9E3779B97F4A7C15u;
-    size_t i = (h ^ h >> 32) & m->mask;
+    size_t i = place_of(m, pair);
     while (m->slot[i].pair != NO_PAIR && m->slot[i].pair != pair) i = (i + 1) & m->mask;
     return &m->slot[i];
 }
@@ -38,9 +43,19 @@ static uint64_t pair_of(int32_t left, int32_t right)
     return (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
 }
 
+static void grow(Merges *m)
+{
+    Merges more;
+    merges_init(m->arena, &more, 3 * (m->mask + 1) / 2);
+    for (size_t i = 0; i <= m->mask; i++)
+        if (m->slot[i].pair != NO_PAIR) *find(&more, m->slot[i].pair) = m->slot[i];
+    more.count = m->count;
+    *m = more;
+}
+
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged)
 {
-    if (m->count == m->room) BUG("more than %zu merges", m->room);
+    if (4 * (m->count + 1) > 3 * (m->mask + 1)) grow(m);
     uint64_t pair = pair_of(left, right);
     *find(m, pair) = (MergeSlot){pair, (uint32_t)m->count++, merged}; // of equal pairs the last counts
 }
@@ -125,27 +140,19 @@ size_t merge_ids(Merger *w, int32_t *ids, size_t n, uint32_t *from)
 
 // --------------------------------------------------------------------------------------------------- files
 
-typedef struct MergeNames { // what a file lists, before the ids are looked up
-    Str *part;              // [2n] left, right
-    size_t *at;             // [n] where in the file
-    size_t n, room;
-} MergeNames;
+// Merges as a file lists them, a batch at a time: their ids are then looked up together, which is faster.
+enum { BATCH = 1024 };
 
-static void add_names(Arena *a, MergeNames *l, Str left, Str right, size_t at)
-{
-    if (l->n == l->room) {
-        l->room = l->room ? 2 * l->room : 1024;
-        Str *part = arena_new_raw(a, Str, 2 * l->room);
-        size_t *places = arena_new_raw(a, size_t, l->room);
-        if (l->n) {
-            memcpy(part, l->part, 2 * l->n * sizeof *part);
-            memcpy(places, l->at, l->n * sizeof *places);
-        }
-        l->part = part, l->at = places;
-    }
-    l->part[2 * l->n] = left, l->part[2 * l->n + 1] = right;
-    l->at[l->n++] = at;
-}
+typedef struct MergeNames {
+    const Vocab *vocab;
+    Merges *merges;
+    const char *path;
+    Err *e;
+    Str part[2 * BATCH]; // left, right
+    size_t at[BATCH];    // where in the file
+    size_t n;
+    int32_t last; // what the merge before made
+} MergeNames;
 
 static bool is_joined(Str both, Str left, Str right)
 {
@@ -166,35 +173,59 @@ static int32_t joined_id(Arena *a, const Vocab *v, Str left, Str right, int32_t 
     return vocab_id(v, (Str){joined, left.n + right.n});
 }
 
-static bool add_all(Arena *scratch, const MergeNames *l, const Vocab *v, Merges *m, const char *path, Err *e)
+static bool add_batch(MergeNames *l)
 {
-    int32_t *id = arena_new_raw(scratch, int32_t, 2 * l->n), both = -1;
-    vocab_ids(v, l->part, 2 * l->n, id);
+    enum { AHEAD = 8 };
+    Merges *m = l->merges;
+    int32_t id[2 * BATCH];
+    vocab_ids(l->vocab, l->part, 2 * l->n, id);
+    Arena *scratch = arena_create(m->arena);
     for (size_t i = 0; i < l->n; i++) {
         Str left = l->part[2 * i], right = l->part[2 * i + 1];
-        both = joined_id(scratch, v, left, right, both);
-        if (id[2 * i] < 0 || id[2 * i + 1] < 0 || both < 0)
-            return err_at(
-                e, path, l->at[i], "merge %zu joins '%.*s' and '%.*s', but %s is not in the vocabulary", i,
-                (int)(left.n < 40 ? left.n : 40), left.s, (int)(right.n < 40 ? right.n : 40), right.s,
-                id[2 * i] < 0       ? "the first"
-                : id[2 * i + 1] < 0 ? "the second"
-                                    : "what they make");
-        merges_add(m, id[2 * i], id[2 * i + 1], both);
+        l->last = joined_id(scratch, l->vocab, left, right, l->last);
+        if (i + AHEAD < l->n)
+            __builtin_prefetch(&m->slot[place_of(m, pair_of(id[2 * (i + AHEAD)], id[2 * (i + AHEAD) + 1]))]);
+        if (id[2 * i] < 0 || id[2 * i + 1] < 0 || l->last < 0)
+            return err_at(l->e, l->path, l->at[i],
+                          "merge %zu joins '%.*s' and '%.*s', but %s is not in the vocabulary", m->count,
+                          (int)(left.n < 40 ? left.n : 40), left.s, (int)(right.n < 40 ? right.n : 40),
+                          right.s,
+                          id[2 * i] < 0       ? "the first"
+                          : id[2 * i + 1] < 0 ? "the second"
+                                              : "what they make");
+        merges_add(m, id[2 * i], id[2 * i + 1], l->last);
     }
+    arena_free(scratch);
+    l->n = 0;
     return true;
 }
 
+static bool add_names(MergeNames *l, Str left, Str right, size_t at)
+{
+    if (l->n == BATCH && !add_batch(l)) return false;
+    l->part[2 * l->n] = left, l->part[2 * l->n + 1] = right;
+    l->at[l->n++] = at;
+    return true;
+}
+
+static MergeNames *begin(Arena *a, Arena *scratch, const Vocab *v, Merges *m, const char *path, Err *e)
+{
+    MergeNames *l = arena_new_raw(scratch, MergeNames, 1);
+    l->vocab = v, l->merges = m, l->path = path, l->e = e, l->n = 0, l->last = -1;
+    merges_init(a, m, v->count);
+    return l;
+}
+
 // "left right", at the single space.
-static bool add_line(Arena *a, MergeNames *l, Str line, const char *path, size_t at, Err *e)
+static bool add_line(MergeNames *l, Str line, size_t at)
 {
     const char *space = memchr(line.s, ' ', line.n);
     size_t n = space ? (size_t)(space - line.s) : 0;
     if (!space || n == 0 || n + 1 == line.n || memchr(space + 1, ' ', line.n - n - 1))
-        return err_at(e, path, at, "merge %zu is '%.*s', expected two tokens and one space between them",
-                      l->n, (int)(line.n < 60 ? line.n : 60), line.s);
-    add_names(a, l, (Str){line.s, n}, (Str){space + 1, line.n - n - 1}, at);
-    return true;
+        return err_at(l->e, l->path, at,
+                      "merge %zu is '%.*s', expected two tokens and one space between them",
+                      l->merges->count + l->n, (int)(line.n < 60 ? line.n : 60), line.s);
+    return add_names(l, (Str){line.s, n}, (Str){space + 1, line.n - n - 1}, at);
 }
 
 bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e)
@@ -202,27 +233,26 @@ bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e)
     Str file;
     if (!file_map(a, path, &file, e) || !file_genuine(path, file, e)) return false;
     Arena *scratch = arena_create(a);
-    MergeNames l = {0};
+    MergeNames *l = begin(a, scratch, v, m, path, e);
     for (size_t i = 0, n; i < file.n; i += n + 1) {
         const char *end = memchr(file.s + i, '\n', file.n - i);
         n = end ? (size_t)(end - file.s) - i : file.n - i;
         Str line = {file.s + i, n};
         if (str_ends(line, STR_LIT("\r"))) line.n--;
         if (line.n == 0 || (i == 0 && str_starts(line, STR_LIT("#version")))) continue;
-        if (!add_line(scratch, &l, line, path, i, e)) return false;
+        if (!add_line(l, line, i)) return false;
     }
-    merges_init(a, m, l.n);
-    bool ok = add_all(scratch, &l, v, m, path, e);
+    bool ok = add_batch(l);
     arena_free(scratch);
     return ok;
 }
 
-static bool scan_merge(Arena *a, Scan *c, MergeNames *l)
+static bool scan_merge(Scan *c, MergeNames *l)
 {
     Str left, right;
     size_t at = c->at;
     char next = scan_space(c);
-    if (next == '"') return scan_string(c, &left) && add_line(a, l, left, c->path, at, c->e);
+    if (next == '"') return scan_string(c, &left) && add_line(l, left, at);
     if (next != '[') return scan_wrong(c, "a merge: two tokens with a space between them, or a list of two");
     c->at++;
     if (scan_space(c) != '"') return scan_wrong(c, "a token in quotes");
@@ -233,26 +263,24 @@ static bool scan_merge(Arena *a, Scan *c, MergeNames *l)
     if (!scan_string(c, &right)) return false;
     if (scan_space(c) != ']') return scan_wrong(c, "']' after the second token of a merge");
     c->at++;
-    add_names(a, l, left, right, at);
-    return true;
+    return add_names(l, left, right, at);
 }
 
 bool merges_scan(Arena *a, Scan *c, const Vocab *v, Merges *m)
 {
     Arena *scratch = arena_create(a);
-    MergeNames l = {0};
+    MergeNames *l = begin(a, scratch, v, m, c->path, c->e);
     if (scan_space(c) != '[') return scan_wrong(c, "'[', a list of merges");
     c->at++;
     if (scan_space(c) == ']') c->at++;
     else
         for (char next = ','; next == ',';) {
-            if (!scan_merge(scratch, c, &l)) return false;
+            if (!scan_merge(c, l)) return false;
             next = scan_space(c);
             if (next != ',' && next != ']') return scan_wrong(c, "',' or ']'");
             c->at++;
         }
-    merges_init(a, m, l.n);
-    bool ok = add_all(scratch, &l, v, m, c->path, c->e);
+    bool ok = add_batch(l);
     arena_free(scratch);
     return ok;
 }

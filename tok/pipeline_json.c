@@ -496,8 +496,6 @@ bool pipeline_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Str te
 {
     Read read = {.a = a, .t = t, .p = p, .path = path, .e = e}, *r = &read;
     Large l = {.r = r, .rest = {.arena = a}};
-    size_t bad;
-    if (!utf8_valid(text, &bad)) return err_at(e, path, bad, "not UTF-8");
     Scan c = {.s = text.s, .n = text.n, .path = path, .room = arena_new_raw(a, char, text.n), .e = e};
     if (str_starts(text, STR_LIT("\xEF\xBB\xBF"))) c.at = 3;
     Err mine = {0};
@@ -518,7 +516,7 @@ bool pipeline_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Str te
     if (!(steps ? read_steps(r, top) : true)) return false;
     if (!l.vocab || !l.has_merges)
         return WRONG(r, model, "expected a model with vocab (an object) and merges (a list)");
-    l.merges.e = e;
+    l.merges.e = e, l.merges.room = c.room;
     if (l.merges_later && !merges_scan(a, &l.merges, &p->vocab, &p->merges)) return false;
     if (added && added->kind != J_ARRAY)
         return WRONG(r, added, "added_tokens is %s, expected a list", json_kind_name(added));

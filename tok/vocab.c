@@ -73,20 +73,31 @@ void vocab_done(Vocab *v)
     for (size_t i = 0; i < v->count; i++) v->text[v->entry[i].id] = v->entry[i].text;
 }
 
-// A miss of the cache for each string is most of what a large vocabulary costs, so eight are on their way at
-// a time.
+// Each string costs three misses of the cache one after the other: its slot, the slot's entry, the entry's text. That is most
+// of what a large vocabulary costs, so many are on their way at a time, some at each of the three.
 void vocab_ids(const Vocab *v, const Str *text, size_t n, int32_t *ids)
 {
-    enum { AHEAD = 8 };
-    uint64_t hash[AHEAD];
-    for (size_t i = 0; i < n + AHEAD; i++) {
-        if (i >= AHEAD) {
-            const VocabSlot *s = find_slot(v, text[i - AHEAD], hash[i % AHEAD]);
-            ids[i - AHEAD] = s->entry ? v->entry[s->entry - 1].id : -1;
+    enum { AHEAD = 8, MANY = 32 };
+    uint64_t hash[MANY];
+    const VocabSlot *slot[MANY];
+    for (size_t i = 0; i < n + 3 * AHEAD; i++) {
+        if (i >= 3 * AHEAD) {
+            size_t k = i - 3 * AHEAD;
+            const VocabSlot *s = find_slot(v, text[k], hash[k % MANY]);
+            ids[k] = s->entry ? v->entry[s->entry - 1].id : -1;
+        }
+        if (i >= 2 * AHEAD && i - 2 * AHEAD < n) {
+            const VocabSlot *s = slot[(i - 2 * AHEAD) % MANY];
+            if (s->entry) __builtin_prefetch(v->entry[s->entry - 1].text.s);
+        }
+        if (i >= AHEAD && i - AHEAD < n) {
+            const VocabSlot *s = slot[(i - AHEAD) % MANY];
+            if (s->entry) __builtin_prefetch(&v->entry[s->entry - 1]);
         }
         if (i >= n) continue;
-        hash[i % AHEAD] = hash_of(v, text[i]);
-        __builtin_prefetch(&v->slot[hash[i % AHEAD] & (v->slots - 1)]);
+        hash[i % MANY] = hash_of(v, text[i]);
+        slot[i % MANY] = &v->slot[hash[i % MANY] & (v->slots - 1)];
+        __builtin_prefetch(slot[i % MANY]);
     }
 }
 
@@ -151,14 +162,32 @@ static int escape(Scan *c, char out[4])
     return utf8_encode(cp, out);
 }
 
+static bool is_utf8(Str s) // two bytes a character are most of a byte-level vocabulary
+{
+    for (size_t i = 0; i < s.n;) {
+        uint8_t c = (uint8_t)s.s[i];
+        if (c < 0x80) i++;
+        else if (c >= 0xC2 && c < 0xE0 && i + 1 < s.n && ((uint8_t)s.s[i + 1] & 0xC0) == 0x80) i += 2;
+        else {
+            uint32_t cp;
+            int n = utf8_decode(s.s + i, s.n - i, &cp, NULL);
+            if (!n) return false;
+            i += (size_t)n;
+        }
+    }
+    return true;
+}
+
 // Without escapes it is a view of the file, else it is built in room (which moves on).
 bool scan_string(Scan *c, Str *out)
 {
     size_t start = ++c->at;
-    while (c->at < c->n && c->s[c->at] != '"' && c->s[c->at] != '\\' && (uint8_t)c->s[c->at] >= 0x20) c->at++;
+    uint8_t high = 0;
+    while (c->at < c->n && c->s[c->at] != '"' && c->s[c->at] != '\\' && (uint8_t)c->s[c->at] >= 0x20)
+        high |= (uint8_t)c->s[c->at++];
     if (c->at < c->n && c->s[c->at] == '"') {
         *out = (Str){c->s + start, c->at++ - start};
-        return true;
+        return high < 0x80 || is_utf8(*out) || (c->at = start, scan_wrong(c, "UTF-8"));
     }
     char *p = c->room;
     memcpy(p, c->s + start, c->at - start);
@@ -180,7 +209,7 @@ bool scan_string(Scan *c, Str *out)
     c->at++;
     *out = (Str){c->room, (size_t)(p - c->room)};
     c->room = p;
-    return true;
+    return is_utf8(*out) || (c->at = start, scan_wrong(c, "UTF-8"));
 }
 
 static bool read_id(Scan *c, int32_t *id)
