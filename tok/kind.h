@@ -143,10 +143,11 @@ void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const 
 
 // -------------------------------------------------------------------------------------------------- merges
 
-typedef struct Merges { // (left id, right id) -> rank and merged id
+typedef struct Merges { // (left id, right id) -> rank -> merged id
     Arena *arena;
     struct MergeSlot *slot;
-    size_t mask, count;
+    int32_t *merged; // [count] by rank
+    size_t mask, count, room;
 } Merges;
 
 void merges_init(Arena *a, Merges *m, size_t expected);                  // it grows
@@ -159,7 +160,7 @@ typedef struct Merger { // {.arena, .merges}; room that is used again from call 
     Arena *arena;
     const Merges *merges;
     struct MergeSymbol *symbol;
-    struct MergeOffer *heap;
+    uint64_t *heap;
     size_t cap, offers;
 } Merger;
 // In place; how many are left. first (may be NULL) [n]: of each that is left, the first of those it was made of.

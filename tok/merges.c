@@ -17,12 +17,19 @@ typedef struct MergeSlot {
 
 static const uint64_t NO_PAIR = UINT64_MAX; // ids are below 2^31
 
+static void make_slots(Merges *m, size_t slots)
+{
+    m->slot = arena_new_raw(m->arena, MergeSlot, slots);
+    m->mask = slots - 1;
+    for (size_t i = 0; i < slots; i++) m->slot[i].pair = NO_PAIR;
+}
+
 void merges_init(Arena *a, Merges *m, size_t expected)
 {
     size_t slots = 64;
     while (3 * slots < 4 * expected) slots *= 2;
-    *m = (Merges){.arena = a, .slot = arena_new_raw(a, MergeSlot, slots), .mask = slots - 1};
-    for (size_t i = 0; i < slots; i++) m->slot[i].pair = NO_PAIR;
+    *m = (Merges){.arena = a, .room = expected, .merged = arena_new_raw(a, int32_t, expected)};
+    make_slots(m, slots);
 }
 
 static size_t place_of(const Merges *m, uint64_t pair)
@@ -45,18 +52,23 @@ static uint64_t pair_of(int32_t left, int32_t right)
 
 static void grow(Merges *m)
 {
-    Merges more;
-    merges_init(m->arena, &more, 3 * (m->mask + 1) / 2);
-    for (size_t i = 0; i <= m->mask; i++)
-        if (m->slot[i].pair != NO_PAIR) *find(&more, m->slot[i].pair) = m->slot[i];
-    more.count = m->count;
-    *m = more;
+    Merges old = *m;
+    make_slots(m, 2 * (old.mask + 1));
+    for (size_t i = 0; i <= old.mask; i++)
+        if (old.slot[i].pair != NO_PAIR) *find(m, old.slot[i].pair) = old.slot[i];
 }
 
 void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged)
 {
     if (4 * (m->count + 1) > 3 * (m->mask + 1)) grow(m);
     uint64_t pair = pair_of(left, right);
+    if (m->count == m->room) {
+        size_t room = m->room ? 2 * m->room : 1024;
+        int32_t *more = arena_new_raw(m->arena, int32_t, room);
+        if (m->count) memcpy(more, m->merged, m->count * sizeof *more);
+        m->merged = more, m->room = room;
+    }
+    m->merged[m->count] = merged;
     *find(m, pair) = (MergeSlot){pair, (uint32_t)m->count++, merged}; // of equal pairs the last counts
 }
 
@@ -67,33 +79,30 @@ typedef struct MergeSymbol {
     uint32_t prev, next; // NOTHING: none
 } MergeSymbol;
 
-typedef struct MergeOffer {
-    uint32_t rank, at;
-    int32_t merged;
-} MergeOffer;
-
 static const uint32_t NOTHING = UINT32_MAX;
 
-static bool first(MergeOffer x, MergeOffer y) { return x.rank < y.rank || (x.rank == y.rank && x.at < y.at); }
-
+// An offer is a rank and a place, as one number that sorts as they do: the smallest rank first, the leftmost among equals.
+// The heap has four children a node: half as many levels to miss the cache at.
 static void consider(Merger *w, uint32_t left)
 {
     if (left == NOTHING || w->symbol[left].next == NOTHING) return;
     const MergeSlot *s = find(w->merges, pair_of(w->symbol[left].id, w->symbol[w->symbol[left].next].id));
     if (s->pair == NO_PAIR) return;
-    MergeOffer o = {s->rank, left, s->merged};
+    uint64_t offer = (uint64_t)s->rank << 32 | left;
     size_t i = w->offers++;
-    for (size_t up; i && first(o, w->heap[up = (i - 1) / 2]); i = up) w->heap[i] = w->heap[up];
-    w->heap[i] = o;
+    for (size_t up; i && offer < w->heap[up = (i - 1) / 4]; i = up) w->heap[i] = w->heap[up];
+    w->heap[i] = offer;
 }
 
-static MergeOffer best(Merger *w)
+static uint64_t best(Merger *w)
 {
-    MergeOffer top = w->heap[0], last = w->heap[--w->offers];
+    uint64_t top = w->heap[0], last = w->heap[--w->offers];
     size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < w->offers; i = child) {
-        if (child + 1 < w->offers && first(w->heap[child + 1], w->heap[child])) child++;
-        if (!first(w->heap[child], last)) break;
+    for (size_t child; (child = 4 * i + 1) < w->offers; i = child) {
+        size_t end = child + 4 < w->offers ? child + 4 : w->offers;
+        for (size_t k = child + 1; k < end; k++)
+            if (w->heap[k] < w->heap[child]) child = k;
+        if (w->heap[child] >= last) break;
         w->heap[i] = w->heap[child];
     }
     w->heap[i] = last;
@@ -109,7 +118,7 @@ size_t merge_ids(Merger *w, int32_t *ids, size_t n, uint32_t *from)
     if (n > w->cap) {
         w->cap = n > 2 * w->cap ? n : 2 * w->cap;
         w->symbol = arena_new_raw(w->arena, MergeSymbol, w->cap);
-        w->heap = arena_new_raw(w->arena, MergeOffer,
+        w->heap = arena_new_raw(w->arena, uint64_t,
                                 2 * w->cap); // n - 1 pairs; a merge takes one out and puts two in
     }
     for (uint32_t i = 0; i < n; i++)
@@ -117,18 +126,20 @@ size_t merge_ids(Merger *w, int32_t *ids, size_t n, uint32_t *from)
     w->offers = 0;
     for (uint32_t i = 0; i + 1 < n; i++) consider(w, i);
     while (w->offers) {
-        MergeOffer o = best(w);
-        MergeSymbol *left = &w->symbol[o.at];
+        uint64_t offer = best(w);
+        uint32_t at = (uint32_t)offer;
+        int32_t merged = w->merges->merged[offer >> 32];
+        MergeSymbol *left = &w->symbol[at];
         if (left->id < 0 || left->next == NOTHING) continue;
         MergeSymbol *right = &w->symbol[left->next];
         const MergeSlot *s = find(w->merges, pair_of(left->id, right->id));
-        if (s->pair == NO_PAIR || s->merged != o.merged) continue;
-        left->id = o.merged;
+        if (s->pair == NO_PAIR || s->merged != merged) continue;
+        left->id = merged;
         right->id = -1;
         left->next = right->next;
-        if (left->next != NOTHING) w->symbol[left->next].prev = o.at;
+        if (left->next != NOTHING) w->symbol[left->next].prev = at;
         consider(w, left->prev);
-        consider(w, o.at);
+        consider(w, at);
     }
     size_t left = 0;
     for (uint32_t i = 0; i != NOTHING; i = w->symbol[i].next) {
