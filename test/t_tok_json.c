@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_tok_json.c — tokenizer.json: pipelines of all kinds against the tokenizers library, offsets, refusals, hostile files.
 #include "../tok/pipeline.h"
 #include "kit.h"

@@ -200,6 +200,8 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     const Class *class = class_named(t->class_wanted);
     bool json = folder_has(folder, "tokenizer.json");
     if (!class && !t->class_stated) class = class_of_type(t->model_type);
+    if (json && class == &classes[LLAMA] && !t->class_stated)
+        class = NULL; // nothing of its own in transformers
     t->class_name = class ? class->name : "TokenizersBackend";
     if (!json && !class) class = &classes[folder_has(folder, "vocab.json") ? GPT2 : LLAMA];
     if (!json) t->class_name = class->name;

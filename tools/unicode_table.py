@@ -64,7 +64,7 @@ def main():
         value.append(kind + sum((c in s) << 4 + i for i, s in enumerate(sets)))
     ranges = [(c, value[c]) for c in range(0x110000) if c == 0 or value[c] != value[c - 1]]
     print(f"{len(ranges)} ranges", [len(s) for s in classes + [space] + sets], file=sys.stderr)
-    print("// unicode_table.c — what the tokenizers library takes each character for. Made by tools/unicode_table.py: do not edit.\n"
+    print("// SPDX-License-Identifier: Apache-2.0\n// unicode_table.c — what the tokenizers library takes each character for. Made by tools/unicode_table.py: do not edit.\n"
           "#include \"unicode.h\"\n\n// clang-format off\nconst uint32_t unicode_ranges[] = {")
     words = [f"0x{c << 8 | v:X}" for c, v in ranges]
     line = "   "

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer_json.c — any bytes as tokenizer.json of a T5, GPT-2 or Llama folder (the first byte says which): a refusal in
-// words, or a tokenizer whose ids are in range and decode.
+// tokenizer_json.c — any bytes as tokenizer.json of a T5, a Llama or any other folder (the first byte says which): a refusal
+// in words, or a tokenizer whose ids are in range and decode, and whose tokens know where they stand.
 #include "fuzz.h"
 
 #include "../../tok/tok.h"
@@ -44,8 +44,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     Encoding x;
     Str out;
     if (!t) return 0;
-    REQUIRE(tok_encode(a, t, STR_LIT("ab <s> </s>a\xE2\x96\x81\xE3\x81\x93 b"), (TokOptions){0}, &x, &e));
-    for (size_t i = 0; i < x.n; i++) REQUIRE(x.ids[i] >= 0);
+    Str text = STR_LIT("ab <s> </s>a\xE2\x96\x81\xE3\x81\x93 b  e\xCC\x81 12.x\n\nIt's");
+    if (!tok_encode(a, t, text, (TokOptions){.keep_text = data[0] & 64}, &x, &e)) {
+        REQUIRE(e.set); // an expression that takes too long, an unk_token that is no entry
+        return 0;
+    }
+    for (size_t i = 0; i < x.n; i++) {
+        REQUIRE(x.ids[i] >= 0);
+        if (!x.span) continue;
+        REQUIRE(x.span[i].from <= x.span[i].to && x.span[i].to <= text.n);
+        REQUIRE(i == 0 || x.span[i - 1].from <= x.span[i].from);
+    }
     (void)tok_decode(a, t, x.ids, x.n, (TokDecode){.cleanup = 1}, &out, &e);
     return 0;
 }

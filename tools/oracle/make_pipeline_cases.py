@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Small tokenizer.json files, one a pipeline, and what the tokenizers library (0.23.3) makes of lines with them.
 
     python make_pipeline_cases.py LINES.txt > pipelines.jsonl           LINES.txt: texts to learn from
