@@ -2,7 +2,7 @@
 // inseq.c — main: which command, help, the man page, signals, exit codes. The commands are in attr/commands/.
 //
 // Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 the input is wrong, 2 usage,
-// 3 finished but some texts failed or the machine was short (of memory, of a file's bytes), 130 interrupted.
+// 3 finished but some texts failed or the machine was short (of memory, of a file's bytes), 128 + n ended by signal n.
 #include "attr/commands/commands.h"
 
 #include <signal.h>
@@ -13,14 +13,22 @@
 
 // ------------------------------------------------------------------------------------------------ signals
 
+static const int interrupts[] = {SIGINT, SIGTERM, SIGHUP};
+
 static void on_interrupt(int signal_number)
 {
-    (void)signal_number;
-    cmd_interrupt();
-    signal(SIGINT, SIG_DFL); // a second one ends at once
+    stop_ask(signal_number);
+    for (int i = 0; i < 3; i++) signal(interrupts[i], SIG_DFL); // a second one ends at once
 }
 
-static void catch_interrupts(void) { signal(SIGINT, on_interrupt), signal(SIGTERM, on_interrupt); }
+static void catch_interrupts(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct sigaction old, ours = {.sa_handler = on_interrupt};
+        bool ignored = interrupts[i] == SIGHUP && !sigaction(SIGHUP, NULL, &old) && old.sa_handler == SIG_IGN;
+        if (!ignored) sigaction(interrupts[i], &ours, NULL); // what nohup started goes on
+    }
+}
 
 // A mapped file was cut short, or its disk failed: no call failed that could say so.
 static void on_lost_file(int signal_number, siginfo_t *info, void *context)
@@ -66,7 +74,7 @@ static int command_help(Arena *a, const Command *c)
     buf_printf(&b, "usage: inseq %s %s\n%s\nexample: inseq %s %s\n\n", c->name, c->usage, c->summary, c->name,
                c->example);
     options_help(options, n, c->options, terminal_width(STDOUT_FILENO), &b);
-    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : cmd_no_output();
+    return cmd_print(buf_view(&b));
 }
 
 // inseq.1, from the same tables.
@@ -96,10 +104,12 @@ static int manual(Arena *a)
         buf_str(&b, STR_LIT(".EE\n"));
         options_man(options, n_options, command[c]->options, &b);
     }
-    buf_str(&b, STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong, 2 usage, 3 some texts failed and the "
-                        "others were kept (or memory ran out, or a file was cut short while it was read), "
-                        "130 interrupted.\n"));
-    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : cmd_no_output();
+    buf_str(&b,
+            STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong, 2 usage, 3 some texts failed and the "
+                    "others were kept (or memory ran out, or a file was cut short while it was read), "
+                    "130, 143 and 129 interrupted by Ctrl-C, by SIGTERM and by SIGHUP (what was finished is "
+                    "kept), 141 the reader of standard output has gone.\n"));
+    return cmd_print(buf_view(&b));
 }
 
 // ------------------------------------------------------------------------------------------------ running
@@ -171,20 +181,23 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
         return cmd_complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'",
                                          word, word)),
                EXIT_USAGE;
-    fprintf(stderr, "inseq: unknown command '%s'%s%s%s\n", word,
-            near ? "; did you mean " : "; 'inseq help' lists them", near ? near : "", near ? "?" : "");
+    cmd_say("unknown command '%s'%s%s%s", word, near ? "; did you mean " : "; 'inseq help' lists them",
+            near ? near : "", near ? "?" : "");
     return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
+    files_ready();
     base_on_no_memory(no_memory);
+    signal(SIGPIPE, SIG_IGN); // a reader that leaves early must not cost the files that were asked for
     sigaction(SIGBUS, &(struct sigaction){.sa_sigaction = on_lost_file, .sa_flags = SA_SIGINFO}, NULL);
     fault_arm_from_env(); // in builds made for it, the n-th allocation or I/O call fails
     everything = arena_create(NULL);
     int code = run(everything, argc, argv, NULL);
     pool_stop();
     arena_free(everything);
-    if ((fflush(stdout) || ferror(stdout)) && !code) code = cmd_no_output();
+    bool lost = ferror(stdout) | fflush(stdout);
+    if (lost && !code) code = cmd_no_output();
     return code;
 }

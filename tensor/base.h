@@ -109,6 +109,10 @@ static inline Str buf_view(const Buf *b) { return (Str){b->s ? b->s : "", b->n};
 int utf8_decode(const char *s, size_t n, uint32_t *cp, int *bad);
 int utf8_encode(uint32_t cp, char out[4]); // length 1..4; cp must be a scalar value
 bool utf8_valid(Str s, size_t *bad_at);    // bad_at may be NULL
+// Appends text that may be a stranger's so that it can do nothing to a terminal: controls as pictures (␛), what turns the
+// direction of writing or ends a line as \u{202E}, invalid bytes as U+FFFD. TAB and LF stay. marks: the lone direction
+// marks (U+200E, 200F, 061C), which right-to-left text has honest use for, are shown too.
+void buf_harmless(Buf *b, Str s, bool marks);
 
 // ---------------------------------------------------------------------------------------------------- bytes
 
@@ -159,10 +163,13 @@ const char *json_kind_name(const Json *j); // "a string", "null", ... for messag
 
 // ---------------------------------------------------------------------------------------------------- files
 
-// The whole file. map: mapped read-only (kept until the arena goes; small ones and pipes are read); read: a
-// NUL-terminated copy of at most `limit` bytes (SIZE_MAX: any), longer is an error. Errors name the path.
+// The whole file. map: mapped read-only (kept until the arena goes; small ones are read); read: a NUL-terminated copy of
+// at most `limit` bytes (SIZE_MAX: any), longer is an error. Errors name the path. Both take regular files only: a pipe in
+// the place of a model's file would be waited for, a device read without end. stream takes those too, and "-": standard
+// input.
 bool file_map(Arena *a, const char *path, Str *out, Err *e);
-bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e); // "-" is standard input
+bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e);
+bool file_stream(Arena *a, const char *path, size_t limit, Str *out, Err *e);
 // False and a sentence if these bytes, read as a file of a model, are what often lies in its place: a git-lfs pointer, a
 // web page or a server's answer, the text of a link.
 bool file_genuine(const char *path, Str bytes, Err *e);
@@ -176,8 +183,12 @@ bool file_write(const char *path, Str bytes, Err *e); // "-" is standard output
 // The same in parts, for what is large. What was begun and not ended is taken back when a goes.
 typedef struct FileOut FileOut;
 FileOut *file_begin(Arena *a, const char *path, Err *e);
+bool file_can_write(const char *path, Err *e); // tries it, before work is done that would be lost
+// Whether two paths name one file, be it there or not.
+bool file_same(Arena *a, const char *x, const char *y);
 bool file_part(FileOut *f, Str bytes, Err *e);
 bool file_end(FileOut *f, Err *e);
+void files_ready(void);            // first of all: sees to it that descriptors 0 to 2 are open
 bool out_write(int fd, Str bytes); // to a descriptor, all of it; false on error (errno says which)
 
 // Files inside the program: file_map, file_read, file_exists and dir_exists find "builtin:PATH" in this table, which ends
@@ -201,6 +212,18 @@ void pool_stop(void);
 int pool_threads(void);
 bool pool_busy(void); // a job is running, and so perhaps other threads than the one that asks
 void cpu_pause(void); // what a thread does between two looks at a word that another will change (cpu.c)
+
+// ---------------------------------------------------------------------------------------------------- stopping
+
+// A signal handler asks for a stop, by the signal's number; from then on stop_asked() is that number, else 0.
+void stop_ask(int signal_number);
+int stop_asked(void);
+// Runs work, and leaves it as soon as a stop is asked for: false then. pool_run is where that is looked for, so inside a
+// long loop too. What was being computed is lost, and its memory stays in its arenas; whatever was finished before is
+// untouched. The thread that calls must be the one that calls pool_run. Calls do not nest.
+bool stop_run(void (*work)(void *context), void *context);
+// For an item that takes long by itself: what it makes will not be looked at, so it may end here.
+bool pool_stopping(void);
 
 // ---------------------------------------------------------------------------------------------------- options
 

@@ -8,6 +8,8 @@
 // Out: write beside, sync, rename, sync the folder; a reader sees the old file or all of the new one, and a
 // crash leaves at worst a NAME.tmp.PID. Devices and pipes are written in place.
 //
+// Descriptors 0 to 2 are always open (files_ready), so that no file of ours gets one of these numbers.
+//
 // All system calls go through the few wrappers below. They are where interrupted calls are repeated, and
 // where builds with -DFAULTS make the n-th call fail (FAULT_IO) or move one byte or be interrupted
 // (FAULT_SHORT).
@@ -168,13 +170,28 @@ static bool said(Err *e, const char *path, const char *what)
     return err_set(e, "%.500s: %s: %s", path, what, strerror(errno));
 }
 
-static bool open_to_read(Hold *h, const char *path, struct stat *st, Err *e)
+static bool check_kind(const char *path, mode_t mode, bool any, Err *e)
 {
-    h->fd = sys_open(path, O_RDONLY, 0);
+    if (S_ISREG(mode) || (any && !S_ISDIR(mode))) return true;
+    return err_set(e, "%.500s: cannot read: it is a %s; a file is wanted here", path,
+                   S_ISDIR(mode)    ? "folder"
+                   : S_ISFIFO(mode) ? "named pipe"
+                   : S_ISSOCK(mode) ? "socket"
+                                    : "device");
+}
+
+// any: pipes and devices too. Others are not even opened, as that alone can wait for ever.
+static bool open_to_read(Hold *h, const char *path, bool any, struct stat *st, Err *e)
+{
+    if (stat(path, st) == 0 && !check_kind(path, st->st_mode, any, e)) return false;
+    h->fd = sys_open(path, O_RDONLY | O_NOCTTY | (any ? 0 : O_NONBLOCK), 0);
+    struct stat link;
+    if (h->fd < 0 && errno == ENOENT && lstat(path, &link) == 0)
+        return err_set(e, "%.500s: this is a link to a file that is not there; is the download complete?",
+                       path);
     if (h->fd < 0) return said(e, path, "cannot open");
     if (!sys_stat(h->fd, st)) return said(e, path, "cannot ask for its size");
-    if (S_ISDIR(st->st_mode)) return errno = EISDIR, said(e, path, "cannot read");
-    return true;
+    return check_kind(path, st->st_mode, any, e);
 }
 
 // Reads to the end. `expect` is a guess of the size: with a right one there is one allocation.
@@ -232,14 +249,13 @@ static bool read_builtin(Arena *a, const char *path, size_t limit, Str *out, Err
     return true;
 }
 
-bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
+static bool read_whole(Arena *a, const char *path, bool any, size_t limit, Str *out, Err *e)
 {
     if (limit > SIZE_MAX / 4) limit = SIZE_MAX / 4;
-    if (!strcmp(path, "-")) return read_all(a, 0, "(standard input)", limit, FIRST_READ, out, e);
     if (builtin(path, false, out)) return read_builtin(a, path, limit, out, e);
     Hold *h = hold(a);
     struct stat st;
-    bool ok = open_to_read(h, path, &st, e);
+    bool ok = open_to_read(h, path, any, &st, e);
     if (ok && size_of(&st) > limit)
         ok = err_set(e, "%.500s: %" PRIu64 " bytes, more than the limit of %zu for this file", path,
                      size_of(&st), limit);
@@ -248,14 +264,28 @@ bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
     return ok;
 }
 
+bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
+{
+    return read_whole(a, path, false, limit, out, e);
+}
+
+bool file_stream(Arena *a, const char *path, size_t limit, Str *out, Err *e)
+{
+    if (limit > SIZE_MAX / 4) limit = SIZE_MAX / 4;
+    if (!strcmp(path, "-")) return read_all(a, 0, "(standard input)", limit, FIRST_READ, out, e);
+    return read_whole(a, path, true, limit, out, e);
+}
+
 static bool map_or_read(Arena *a, Hold *h, const char *path, Str *out, Err *e)
 {
     struct stat st;
-    if (!open_to_read(h, path, &st, e)) return false;
+    if (!open_to_read(h, path, false, &st, e)) return false;
     uint64_t n = size_of(&st);
     if (n < MAP_FROM) return read_all(a, h->fd, path, SIZE_MAX / 4, (size_t)n, out, e);
     if (n > SIZE_MAX / 4) return err_set(e, "%.500s: %" PRIu64 " bytes do not fit into memory", path, n);
-    h->path = arena_printf(a, "%s", path);
+    Buf shown = {.arena = a};
+    buf_harmless(&shown, str_of(path), true);
+    h->path = shown.s ? shown.s : "";
     void *p = sys_map(h->fd, (size_t)n);
     if (p == MAP_FAILED) return said(e, path, "cannot map");
     h->map = p, h->n = (size_t)n;
@@ -286,6 +316,15 @@ bool dir_exists(const char *path)
 }
 
 // --------------------------------------------------------------------------------------------------- writing
+
+// Where one of the three was closed, the kernel would give its number to the next file that is opened, and what is meant
+// for standard output would go there. Whatever is read from or written to what is opened here fails, so that it is told.
+void files_ready(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
+            _exit(3);
+}
 
 bool out_write(int fd, Str bytes)
 {
@@ -326,6 +365,11 @@ static bool begin_new(FileOut *f, const struct stat *old, Err *e)
     snprintf(f->temp, sizeof f->temp, "%s.tmp.%ld", f->target, (long)getpid());
     unlink(f->temp);
     f->fd = sys_open(f->temp, O_WRONLY | O_CREAT | O_EXCL, 0666);
+    if (f->fd < 0 && errno == ENOENT) {
+        char *slash = strrchr(f->target, '/'), *folder = slash == f->target ? "/" : slash ? f->target : ".";
+        if (slash && slash != f->target) *slash = 0;
+        return err_set(e, "%.400s: %.400s: %s", f->path, folder, strerror(errno));
+    }
     if (f->fd < 0) return said(e, f->path, "cannot create a file beside it");
     f->replaces = true;
     if (old && fchmod(f->fd, old->st_mode & 0777)) errno = 0; // the old permissions, where they can be kept
@@ -381,6 +425,38 @@ bool file_end(FileOut *f, Err *e)
         return said(e, f->path, "cannot rename the finished file to this name");
     f->replaces = false;
     return sync_folder(f->target, e);
+}
+
+bool file_can_write(const char *path, Err *e)
+{
+    struct stat old;
+    FileOut f = {.path = path, .fd = -1};
+    if (!strcmp(path, "-") || (stat(path, &old) == 0 && !S_ISREG(old.st_mode) && !S_ISDIR(old.st_mode)))
+        return true; // what a pipe or device will take is not known before
+    bool ok = begin(&f, path, e);
+    take_back(&f);
+    return ok;
+}
+
+// The folder by its true name, and the name in it: also of what is not there yet.
+static const char *true_path(Arena *a, const char *path)
+{
+    char whole[PATH_MAX];
+    if (realpath(path, whole)) return arena_printf(a, "%s", whole);
+    const char *slash = strrchr(path, '/');
+    const char *folder = !slash          ? "."
+                         : slash == path ? "/"
+                                         : arena_printf(a, "%.*s", (int)(slash - path), path);
+    return realpath(folder, whole) ? arena_printf(a, "%s/%s", whole, slash ? slash + 1 : path) : path;
+}
+
+bool file_same(Arena *a, const char *x, const char *y)
+{
+    struct stat s, t;
+    bool both = stat(x, &s) == 0 && stat(y, &t) == 0;
+    if (both && S_ISCHR(s.st_mode)) return false; // /dev/null takes any number of results
+    return !strcmp(x, y) || (both && s.st_dev == t.st_dev && s.st_ino == t.st_ino) ||
+           !strcmp(true_path(a, x), true_path(a, y));
 }
 
 bool file_write(const char *path, Str bytes, Err *e)

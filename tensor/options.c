@@ -206,6 +206,7 @@ static void add_text(Arena *a, Texts *t, Str s)
 
 static void add_lines(Arena *a, Texts *t, Str all)
 {
+    if (str_starts(all, STR_LIT("\xEF\xBB\xBF"))) all.s += 3, all.n -= 3; // a mark that only says UTF-8
     while (all.n) {
         const char *end = memchr(all.s, '\n', all.n);
         size_t n = end ? (size_t)(end - all.s) : all.n;
@@ -223,7 +224,7 @@ bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Er
         Str all;
         Err own = {0};
         if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word + literal));
-        else if (file_read(a, word + file, (size_t)1 << 32, &all, &own)) add_lines(a, &t, all);
+        else if (file_stream(a, word + file, (size_t)1 << 32, &all, &own)) add_lines(a, &t, all);
         else return err_set(e, "%s%s", own.text, file ? "; a text that begins with @ is given as @@" : "");
     }
     *out = t.v, *n = t.n;

@@ -233,11 +233,21 @@ static Piece piece(const Product *p, int64_t i)
     return (Piece){least(from, end), least(from + (nth ? p->small : p->large), end), end};
 }
 
+// Columns of a large product between two looks at whether its result is still wanted; a multiple of 32.
+static int64_t between_looks(const Product *p)
+{
+    int64_t columns = (int64_t)(2.5e8 / ((double)p->rows * (double)p->k + 1)) / 32 * 32;
+    return columns < 32 ? 32 : columns;
+}
+
 static void part_nt(int64_t i, void *context)
 {
     Product *p = context;
     Piece j = piece(p, i);
-    K->gemm_nt(p->c, p->ldc, p->a, p->ai, p->rows, p->b, p->type, p->ldb, j.from, j.to, j.end, p->k, p->add);
+    int64_t step = between_looks(p);
+    for (int64_t c = j.from; c < j.to && !pool_stopping(); c += step)
+        K->gemm_nt(p->c, p->ldc, p->a, p->ai, p->rows, p->b, p->type, p->ldb, c, least(c + step, j.to), j.end,
+                   p->k, p->add);
     for (int64_t r = 0; p->bias && r < p->rows; r++)
         K->add(p->c + r * p->ldc + j.from, p->c + r * p->ldc + j.from, p->bias + j.from, j.to - j.from);
 }
@@ -287,8 +297,10 @@ static void part_nn(int64_t i, void *context)
 {
     Product *p = context;
     Piece j = piece(p, i);
-    K->gemm_nn(p->c, p->ldc, p->a, p->ai, p->ak, p->rows, p->b, p->type, p->ldb, j.from, j.to, j.end, p->k,
-               p->add);
+    int64_t step = between_looks(p);
+    for (int64_t c = j.from; c < j.to && !pool_stopping(); c += step)
+        K->gemm_nn(p->c, p->ldc, p->a, p->ai, p->ak, p->rows, p->b, p->type, p->ldb, c, least(c + step, j.to),
+                   j.end, p->k, p->add);
 }
 
 // Few rows and a long sum, as on the way back through a vocabulary: there threads take blocks of the sum, so that each reads

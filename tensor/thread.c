@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -50,6 +51,37 @@ static struct {
           .wake = PTHREAD_COND_INITIALIZER,
           .finished = PTHREAD_COND_INITIALIZER};
 
+// ------------------------------------------------------------------------------------------------ stopping
+
+static volatile sig_atomic_t asked; // a signal's number
+static atomic_bool may_stop;        // inside stop_run
+static jmp_buf stopped;             // its beginning
+static _Thread_local bool inside;   // an item of a job
+
+void stop_ask(int signal_number) { asked = signal_number; }
+int stop_asked(void) { return asked; }
+
+// Items that nobody has begun are not begun: the job is then never looked at, as pool_run does not return.
+bool pool_stopping(void) { return asked && atomic_load_explicit(&may_stop, memory_order_relaxed); }
+
+// Between jobs no other thread does anything, no lock is held and no arena is half changed.
+static void stop_here(void)
+{
+    if (!pool_stopping() || inside) return;
+    atomic_store(&may_stop, false);
+    longjmp(stopped, 1);
+}
+
+bool stop_run(void (*work)(void *context), void *context)
+{
+    if (asked) return false;
+    if (setjmp(stopped)) return false;
+    atomic_store(&may_stop, true);
+    work(context);
+    atomic_store(&may_stop, false);
+    return true;
+}
+
 // ---------------------------------------------------------------------------------------------------- work
 
 static uint32_t open_items(void) { return (uint32_t)atomic_load(&pool.word); }
@@ -57,18 +89,20 @@ static uint32_t open_items(void) { return (uint32_t)atomic_load(&pool.word); }
 // Takes items until none is left. True if it finished the last one of a job.
 static bool share(void)
 {
-    bool last = false;
+    bool last = false, before = inside;
     uint_fast64_t word = atomic_load(&pool.word);
+    inside = true;
     while ((uint32_t)word) {
         Work work = atomic_load_explicit(&pool.work, memory_order_relaxed);
         void *context = atomic_load_explicit(&pool.context, memory_order_relaxed);
         int64_t first = atomic_load_explicit(&pool.first, memory_order_relaxed);
         uint64_t items = atomic_load_explicit(&pool.items, memory_order_relaxed);
         if (!atomic_compare_exchange_weak(&pool.word, &word, word - 1)) continue;
-        work(first + (int64_t)(items - (uint32_t)word), context);
+        if (!pool_stopping()) work(first + (int64_t)(items - (uint32_t)word), context);
         last = atomic_fetch_add(&pool.done, 1) + 1 == items;
         word = atomic_load(&pool.word);
     }
+    inside = before;
     return last;
 }
 
@@ -130,15 +164,24 @@ static void run_job(int64_t first, uint64_t items, Work work, void *context)
     wait_for_others(items);
 }
 
+static void run_in_line(int64_t n, Work work, void *context)
+{
+    bool before = inside;
+    inside = true;
+    for (int64_t i = 0; i < n && !pool_stopping(); i++) work(i, context);
+    inside = before;
+}
+
 void pool_run(int64_t n, Work work, void *context)
 {
-    if (n <= 1 || pool.threads <= 1 || atomic_flag_test_and_set(&pool.busy)) {
-        for (int64_t i = 0; i < n; i++) work(i, context);
-        return;
+    stop_here();
+    if (n <= 1 || pool.threads <= 1 || atomic_flag_test_and_set(&pool.busy)) run_in_line(n, work, context);
+    else {
+        for (int64_t i = 0; i < n; i += UINT32_MAX)
+            run_job(i, n - i < UINT32_MAX ? (uint64_t)(n - i) : UINT32_MAX, work, context);
+        atomic_flag_clear(&pool.busy);
     }
-    for (int64_t i = 0; i < n; i += UINT32_MAX)
-        run_job(i, n - i < UINT32_MAX ? (uint64_t)(n - i) : UINT32_MAX, work, context);
-    atomic_flag_clear(&pool.busy);
+    stop_here();
 }
 
 // -------------------------------------------------------------------------------------------------- how many
@@ -249,12 +292,14 @@ static int wished(const char *variable)
 
 // ----------------------------------------------------------------------------------------------- start, stop
 
-// The workers see no signals: those go to the thread that main runs on. Fewer threads than asked for is no
-// error.
+// The workers see no signals: those go to the thread that main runs on. But what a thread itself brings about (a read
+// from a file that was cut short) can go to no other: blocked, it would end the program without a word. Fewer threads than
+// asked for is no error.
 static int start_workers(int wanted)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGBUS), sigdelset(&all, SIGSEGV), sigdelset(&all, SIGFPE), sigdelset(&all, SIGILL);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_t attr;
     pthread_attr_init(&attr);

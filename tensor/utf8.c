@@ -55,6 +55,32 @@ int utf8_encode(uint32_t cp, char out[4])
     return length;
 }
 
+static bool turns_or_breaks(uint32_t c, bool marks)
+{
+    return (c >= 0x80 && c < 0xA0) || (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x206F) ||
+           (c >= 0xE0000 && c < 0xE0080) || (marks && (c == 0x200E || c == 0x200F || c == 0x061C));
+}
+
+void buf_harmless(Buf *b, Str s, bool marks)
+{
+    for (size_t i = 0; i < s.n;) {
+        size_t from = i;
+        while (i < s.n &&
+               (((uint8_t)s.s[i] >= ' ' && (uint8_t)s.s[i] < 0x7F) || s.s[i] == '\n' || s.s[i] == '\t'))
+            i++;
+        buf_put(b, s.s + from, i - from);
+        if (i == s.n) return;
+        uint32_t c;
+        int bad = 1, n = utf8_decode(s.s + i, s.n - i, &c, &bad);
+        char out[4];
+        if (!n) buf_str(b, STR_LIT("\xEF\xBF\xBD"));
+        else if (c < 0x80) buf_put(b, out, (size_t)utf8_encode(c == 0x7F ? 0x2421 : 0x2400 + c, out));
+        else if (turns_or_breaks(c, marks)) buf_printf(b, "\\u{%" PRIX32 "}", c);
+        else buf_put(b, s.s + i, (size_t)n);
+        i += (size_t)(n ? n : bad);
+    }
+}
+
 bool utf8_valid(Str s, size_t *bad_at)
 {
     for (size_t i = 0; i < s.n;) {

@@ -23,7 +23,13 @@ static void child(char *const *argv, const Setup *s, const char *in, const char 
                  open(err, O_WRONLY | O_CREAT, 0666)};
     for (int i = 0; i < 3; i++)
         if (fd[i] < 0 || dup2(fd[i], i) < 0) _exit(99);
-    signal(SIGINT, SIG_DFL), signal(SIGPIPE, SIG_DFL);
+    int ends[2];
+    if (s->gone && (pipe(ends) || close(ends[0]) || dup2(ends[1], 1) < 0 || close(ends[1]))) _exit(99);
+    for (int i = 0; i < 3; i++)
+        if (s->closed >> i & 1) close(i);
+    if (s->address_space)
+        setrlimit(RLIMIT_AS, &(struct rlimit){(rlim_t)s->address_space, (rlim_t)s->address_space});
+    signal(SIGINT, SIG_DFL), signal(SIGPIPE, SIG_DFL), signal(SIGHUP, SIG_DFL);
     alarm(60);
     execve(binary(), argv, env);
     _exit(98);
@@ -65,14 +71,18 @@ Run run_with(Arena *A, const Setup *s, const char *const *words)
     if (s->cut) cut_meanwhile(s, in, err);
     if (s->interrupt_after) {
         nanosleep(&(struct timespec){s->interrupt_after / 1000, s->interrupt_after % 1000 * 1000000}, NULL);
-        kill(pid, SIGINT);
+        kill(pid, s->signal ? s->signal : SIGINT);
+        if (s->twice)
+            nanosleep(&(struct timespec){0, 200000000}, NULL), kill(pid, s->signal ? s->signal : SIGINT);
     }
+    double asked = wall_clock();
     struct rusage used = {0};
     while (wait4(pid, &status, 0, &used) < 0 && errno == EINTR) {
     }
     Run r = {.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1,
              .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-             .peak = used.ru_maxrss};
+             .peak = used.ru_maxrss,
+             .late = wall_clock() - asked};
     r.out = slurp(A, out, &r.n_out), r.err = slurp(A, err, NULL);
     if (r.code == 98) FAIL("can't run %s: set INSEQ to the program", binary());
     return r;

@@ -13,7 +13,8 @@ typedef struct Run {
     int code, signal; // exit code (-1: ended by the signal)
     const char *out, *err;
     size_t n_out;
-    long peak; // memory, in kilobytes
+    long peak;   // memory, in kilobytes
+    double late; // seconds from the (last) interruption to the end
 } Run;
 
 typedef struct Setup {
@@ -21,6 +22,11 @@ typedef struct Setup {
     const char *out;      // a path for standard output instead of a file that is read back
     const char *env[6];   // NAME=value, on top of a bare environment
     long interrupt_after; // milliseconds; 0: never
+    int signal;           // that it is interrupted by (0: SIGINT)
+    bool twice;           // and once more, 200 ms later
+    int closed;           // bit k: descriptor k is closed
+    bool gone;            // nobody reads standard output
+    long address_space;   // bytes; 0: any
     const char *cut;      // a file that loses its end once the program has said something; then `in` arrives
 } Setup;
 

@@ -309,12 +309,11 @@ static const Pair *contrast_of(Arena *A, const Lab *l, const Case *c, const Pair
 }
 
 static void no_note(void *context, const char *sentence) { (void)context, (void)sentence; }
-static bool always(void *context) { return !context; }
 
 // Decoder-only models go the command line's own way (attr/texts). Foils are aligned as the library aligns them.
 static bool make_prompts(Arena *A, const Lab *l, const Case *c, Pair *pair, Err *e)
 {
-    static const Talk talk = {.note = no_note, .go_on = always};
+    static const Talk talk = {.note = no_note};
     Loaded loaded = {"", l->m, l->t, l->f};
     Work w = {.a = A, .l = &loaded, .plain = c->plain, .talk = &talk};
     Texts t = {c->input, c->target, c->n, c->target ? c->n : 0, c->prefix};

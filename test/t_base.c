@@ -456,6 +456,7 @@ static void check_refused(Arena *A, bool (*run)(Arena *, const char *, Err *), c
 
 static bool map_it(Arena *A, const char *path, Err *e) { return file_map(A, path, &(Str){0}, e); }
 static bool read_it(Arena *A, const char *path, Err *e) { return file_read(A, path, 10, &(Str){0}, e); }
+static bool stream_it(Arena *A, const char *path, Err *e) { return file_stream(A, path, 10, &(Str){0}, e); }
 static bool write_it(Arena *A, const char *path, Err *e)
 {
     return (void)A, file_write(path, STR_LIT("x"), e);
@@ -466,17 +467,25 @@ TEST(base_file_errors)
     char *folder = new_folder(A), *path = arena_printf(A, "%s/f", folder);
     int before = open_files();
     check_refused(A, map_it, path, "f: cannot open: No such file");
-    check_refused(A, map_it, folder, "cannot read: Is a directory");
-    check_refused(A, read_it, folder, "cannot read: Is a directory");
+    check_refused(A, map_it, folder, "cannot read: it is a folder");
+    check_refused(A, read_it, folder, "cannot read: it is a folder");
+    check_refused(A, stream_it, folder, "cannot read: it is a folder");
     check_refused(A, write_it, folder, "cannot write: Is a directory");
-    check_refused(A, write_it, arena_printf(A, "%s/no/f", folder),
-                  "no/f: cannot create a file beside it: No such file");
+    check_refused(A, write_it, arena_printf(A, "%s/no/f", folder), "no/f: ");
     check_refused(A, write_it, "/dev/full", "/dev/full: cannot write: No space left");
     check_refused(A, write_it, arena_printf(A, "%s/%s", folder, filled(A, 'n', 254).s), "ame too long");
     check_refused(A, write_it, filled(A, 'n', 9000).s, "ame too long");
     CHECK(file_write(path, STR_LIT("12345678901"), NULL));
     check_refused(A, read_it, path, "f: 11 bytes, more than the limit of 10");
-    check_refused(A, read_it, "/dev/zero", "longer than 10 bytes");
+    check_refused(A, read_it, "/dev/zero", "it is a device");
+    check_refused(A, map_it, "/dev/zero", "it is a device");
+    check_refused(A, stream_it, "/dev/zero", "longer than 10 bytes");
+    const char *pipe_ = arena_printf(A, "%s/pipe", folder), *link = arena_printf(A, "%s/link", folder);
+    CHECK(mkfifo(pipe_, 0600) == 0 && symlink("nowhere", link) == 0);
+    check_refused(A, read_it, pipe_, "it is a named pipe"); // and is not waited for
+    check_refused(A, map_it, pipe_, "it is a named pipe");
+    check_refused(A, map_it, link, "a link to a file that is not there");
+    unlink(pipe_), unlink(link);
     CHECK(open_files() == before && entries(folder) == 1);
 }
 
@@ -510,7 +519,7 @@ TEST(base_standard_input)
     dup2(ends[0], 0), close(ends[0]);
     Str got = {0};
     Err e = {0};
-    CHECK(file_read(A, "-", 10000, &got, &e) && got.n == 10000 && got.s[9999] == 'q');
+    CHECK(file_stream(A, "-", 10000, &got, &e) && got.n == 10000 && got.s[9999] == 'q');
     dup2(kept, 0), close(kept);
 }
 

@@ -6,6 +6,7 @@
 #include "kind.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define KIND(k) extern const TokKind tokkind_##k;
 #include "kinds.def"
@@ -37,7 +38,8 @@ bool folder_has(const char *folder, const char *file)
     memcpy(path, folder, n);
     path[n] = '/';
     memcpy(path + n + 1, file, m + 1);
-    return file_exists(path);
+    struct stat st; // a link to what was never fetched is there: that must not pass for "the model has none"
+    return file_exists(path) || lstat(path, &st) == 0;
 }
 
 bool folder_has_all(Arena *a, const char *folder, const char *const *file, Err *e)

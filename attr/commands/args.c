@@ -131,9 +131,9 @@ bool args_load(Args *a, const char *name, Loaded *l, Err *e)
         return err_set(e, "--device %s: this program runs on the processor: cpu", device);
     if (!model_kwargs(a, &o, e) || !texts_load(a->a, name, o, &a->talk, l, e)) return false;
     if (args_on(a, "verbose") || args_on(a, "very_verbose"))
-        fprintf(stderr, "inseq: %s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s\n",
-                l->info->folder, l->info->class_name, l->info->format, l->info->tensors,
-                (double)l->info->parameters / 1e6, pool_threads(), cpu_isa());
+        cmd_say("%s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s", l->info->folder,
+                l->info->class_name, l->info->format, l->info->tensors, (double)l->info->parameters / 1e6,
+                pool_threads(), cpu_isa());
     return true;
 }
 

@@ -21,10 +21,11 @@ static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, si
                     .loading = loading,
                     .generated = n && !job[0].forced};
     Buf out = {.arena = a->a};
-    for (size_t at = 0, count; !cmd_interrupted() && (count = texts_next_batch(job, n, &at, most, batch));) {
+    for (size_t at = 0, count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch));) {
         double start = wall_clock();
         texts_make_targets(w, batch, count);
         p.generating += wall_clock() - start;
+        if (stop_asked()) break;
         count = texts_pairs(batch, count, pair);
         size_t kept = 0;
         for (size_t i = 0; i < count; i++) {
@@ -37,8 +38,9 @@ static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, si
     }
     const char *format = args_text(a, "format");
     if (p.n) (format && !strcmp(format, "json") ? attr_plan_json : attr_plan_text)(&p, &out);
-    if (!out_write(STDOUT_FILENO, buf_view(&out))) return cmd_no_output();
-    return cmd_interrupted() ? EXIT_INTERRUPTED : cmd_report_failures(job, n);
+    int printed = cmd_print_text(a, buf_view(&out)), failed = cmd_report_failures(job, n),
+        interrupted = printed ? 0 : cmd_interrupted(p.n > 0);
+    return printed ? printed : interrupted ? interrupted : failed;
 }
 
 // All texts with one model; adds its sequences to t. The exit code.
@@ -59,13 +61,13 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     cmd_start_bar(a, &o, &bar);
     Job **batch = arena_new(a->a, Job *, most);
     Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
-    for (size_t at = 0, count; !cmd_interrupted() && (count = texts_next_batch(job, n, &at, most, batch));) {
+    for (size_t at = 0, count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch));) {
         texts_make_targets(&w, batch, count);
         own.n += cmd_batch_scores(&w, &o, x, batch, count, &bar, &own.sequence[own.n]);
     }
     bool several = args_get(a, "model_name_or_path")->n > 1;
     for (size_t i = 0, k = 0; several && i < n && k < own.n; i++) // whatever failed has no sequence
-        if (!job[i].err.set) own.sequence[k].title = name, own.sequence[k++].text = (int64_t)i + 1;
+        if (job[i].made) own.sequence[k].title = name, own.sequence[k++].text = (int64_t)i + 1;
     cmd_describe(a, &w, &o, job, n, &own);
     attr_append(a->a, t, &own);
     return cmd_report_failures(job, n);
@@ -111,20 +113,21 @@ static int run(Args *a)
         cmd_note(a, "--generation_kwargs has no effect: the targets are forced");
     Attribution t = {0}, shown, saved;
     int code = 0;
-    for (size_t i = 0; i < models->n && !cmd_interrupted(); i++) {
+    for (size_t i = 0; i < models->n && !stop_asked(); i++) {
         int own = attribute_model(a, models->list[i], o, &x, &t);
         code = own > code ? own : code;
     }
-    if (!t.n) return cmd_interrupted() ? EXIT_INTERRUPTED : code;
+    int interrupted = t.n ? 0 : cmd_interrupted(false);
+    if (!t.n) return interrupted ? interrupted : code;
     if (code) code = EXIT_SOME;
     if (t.n > 1) attr_faithfulness(a->a, &t);
     if (attr_all_layers(&o) && !add_pictures(a, &t, &e)) return cmd_fail(&e, EXIT_USAGE);
     if (!cmd_shown_form(a, &t, &shown, &e) || !cmd_saved_form(a, &t, &shown, &saved, &e))
         return cmd_fail(&e, EXIT_INPUT);
-    int delivered = cmd_deliver(a, &shown, &saved, &e);
-    if (delivered) return cmd_fail(&e, delivered);
-    if (cmd_interrupted()) return cmd_complain("interrupted; finished texts were kept"), EXIT_INTERRUPTED;
-    return code;
+    int delivered = cmd_deliver(a, &shown, &saved);
+    if (delivered) return delivered;
+    interrupted = cmd_interrupted(true);
+    return interrupted ? interrupted : code;
 }
 
 const Command command_attribute = {

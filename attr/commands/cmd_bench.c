@@ -29,7 +29,7 @@ static int run(Args *a)
     Buf b = {.arena = a->a};
     r.loading = loaded;
     (args_on(a, "json") ? attr_bench_json : attr_bench_text)(&o, &r, &b);
-    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : EXIT_INPUT;
+    return cmd_print_text(a, buf_view(&b));
 }
 
 const Command command_bench = {

@@ -52,12 +52,12 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     texts_special(&m->l, &o);
     cmd_start_bar(a, &o, &bar);
     for (size_t at = 0, count;
-         !cmd_interrupted() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
+         !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
         done += cmd_batch_scores(&m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
     for (size_t t = 0; t < m->texts; t++) {
-        if (!own[t].err.set) out[k].method = m->name[i], out[k++].text = (int64_t)t + 1;
+        if (own[t].made) out[k].method = m->name[i], out[k++].text = (int64_t)t + 1;
         else if (!m->job[t].err.set) {
-            fprintf(stderr, "inseq: %s, text %zu: %s\n", m->name[i], own[t].number, own[t].err.text);
+            cmd_say("%s, text %zu: %s", m->name[i], own[t].number, own[t].err.text);
             code = EXIT_SOME;
         }
     }
@@ -74,7 +74,7 @@ static void gather_methods(Args *a, const Methods *m, Attribution *t)
     for (size_t text_number = 0; text_number < m->texts; text_number++)
         for (size_t i = 0; i < m->n; i++) {
             all[n] = m->own[i][text_number];
-            if (!all[n++].err.set) t->sequence[t->n++] = m->made[i][at[i]++];
+            if (all[n++].made) t->sequence[t->n++] = m->made[i][at[i]++];
         }
     for (size_t i = 0; i < m->n; i++) buf_printf(&names, "%s%s", i ? ", " : "", m->name[i]);
     AttrOptions o = m->o[0];
@@ -96,15 +96,16 @@ static int run(Args *a)
     a->catch_interrupts();
     Job **batch = arena_new(a->a, Job *, m.batch);
     for (size_t at = 0, count;
-         !cmd_interrupted() && (count = texts_next_batch(m.job, m.texts, &at, m.batch, batch));)
+         !stop_asked() && (count = texts_next_batch(m.job, m.texts, &at, m.batch, batch));)
         texts_make_targets(&m.w, batch, count);
     m.own = arena_new(a->a, Job *, m.n), m.made = arena_new(a->a, Sequence *, m.n);
     int code = cmd_report_failures(m.job, m.texts);
-    for (size_t i = 0; i < m.n && !cmd_interrupted() && code != EXIT_INPUT; i++) {
+    for (size_t i = 0; i < m.n && !stop_asked() && code != EXIT_INPUT; i++) {
         int own = attribute_method(a, &m, i);
         code = own > code ? own : code;
     }
-    if (cmd_interrupted()) return cmd_complain("interrupted"), EXIT_INTERRUPTED;
+    int interrupted = cmd_interrupted(false);
+    if (interrupted) return interrupted;
     if (code == EXIT_INPUT) return code;
     Attribution t = {0};
     gather_methods(a, &m, &t);
@@ -112,8 +113,8 @@ static int run(Args *a)
     attr_agreement(a->a, &t, m.name, m.n, args_get(a, "top")->given ? args_get(a, "top")->number : 3);
     attr_faithfulness(a->a, &t);
     a->no_heatmaps = true;
-    int delivered = cmd_deliver(a, &t, &t, &e);
-    return delivered ? cmd_fail(&e, delivered) : code;
+    int delivered = cmd_deliver(a, &t, &t);
+    return delivered ? delivered : code;
 }
 
 const Command command_compare = {

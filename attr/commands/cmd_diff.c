@@ -24,8 +24,7 @@ static int run(Args *a)
         if (!attr_aggregate(a->a, &flat[0].sequence[i], &s, 1, &out.sequence[i], &e))
             return cmd_fail(&e, EXIT_INPUT);
     }
-    int code = cmd_deliver(a, &out, &out, &e);
-    return code ? cmd_fail(&e, code) : 0;
+    return cmd_deliver(a, &out, &out);
 }
 
 const Command command_diff = {

@@ -12,7 +12,7 @@ static void write_answers(const Args *a, const Work *w, Job *j, const Generated 
         if (!texts_decode(w, &made[r], &words[r], &j->err)) return;
     for (size_t r = 0; r < n; r++) {
         if (!args_on(a, "json")) {
-            buf_str(out, words[r]), buf_char(out, '\n');
+            buf_harmless(out, words[r], false), buf_char(out, '\n');
             continue;
         }
         buf_str(out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"sequences\":[{\"ids\":["));
@@ -43,19 +43,24 @@ static int run(Args *a)
     size_t returns = (size_t)nn_generation_returns(w.generation);
     for (size_t i = 0; i < n; i++) // generated_texts are beginnings here, said so or not
         if (!job[i].err.set && job[i].forced) texts_beginning(&w, &job[i]);
-    for (size_t at = 0, count; (count = texts_next_batch(job, n, &at, most, batch));) {
+    int printed = 0;
+    a->catch_interrupts();
+    for (size_t at = 0, count;
+         !stop_asked() && !printed && (count = texts_next_batch(job, n, &at, most, batch));) {
         Generated *made;
         bool together = texts_generate(&w, batch, count, &made, &e);
+        if (!together && stop_asked()) break;
         e = (Err){0};
         for (size_t i = 0; i < count; i++) { // if one spoils the batch, each by itself
             Generated *own = together ? made + i * returns : NULL;
             if (own || texts_generate(&w, &batch[i], 1, &own, &batch[i]->err))
                 write_answers(a, &w, batch[i], own, returns, &out);
         }
-        if (!out_write(STDOUT_FILENO, buf_view(&out))) return cmd_no_output();
+        printed = cmd_print(buf_view(&out));
         out.n = 0;
     }
-    return cmd_report_failures(job, n);
+    int failed = cmd_report_failures(job, n), interrupted = printed ? 0 : cmd_interrupted(true);
+    return printed ? printed : interrupted ? interrupted : failed;
 }
 
 const Command command_generate = {

@@ -29,7 +29,7 @@ static int run(Args *a)
                    f->folder, f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads,
                    f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, tok_class(l.tok),
                    tok_size(l.tok));
-    return out_write(STDOUT_FILENO, buf_view(&b)) ? 0 : cmd_no_output();
+    return cmd_print_text(a, buf_view(&b));
 }
 
 const Command command_info = {

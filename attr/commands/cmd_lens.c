@@ -25,7 +25,7 @@ static bool look(Args *a, const Work *w, Job *j, size_t number, LensOptions *o, 
     Pair pair = {.target = j->source_ids, .target_tokens = j->source_tokens};
     if (w->l->info->encoder_decoder || j->forced) { // else the prompt is all there is
         texts_make_targets(w, &j, 1);
-        if (!texts_pairs(&j, 1, &pair)) return false;
+        if (stop_asked() || !texts_pairs(&j, 1, &pair)) return false;
     }
     Picture *all = arena_new(a->a, Picture, t->n_pictures + ATTR_LENS_PICTURES);
     for (size_t i = 0; i < t->n_pictures; i++) all[i] = t->pictures[i];
@@ -52,12 +52,11 @@ static int run(Args *a)
         !texts_jobs(&w, &texts, &job, &n, &e) || !word_id(a, &l, &o.word, &e))
         return cmd_fail(&e, EXIT_INPUT);
     o.context = l.tok;
-    for (size_t i = 0; i < n && !cmd_interrupted(); i++)
+    for (size_t i = 0; i < n && !stop_asked(); i++)
         if (!job[i].err.set) look(a, &w, &job[i], i, &o, &t);
-    int code = cmd_report_failures(job, n);
-    if (!t.n_pictures) return code;
-    int delivered = cmd_deliver(a, &t, &t, &e);
-    return delivered ? cmd_fail(&e, delivered) : code;
+    int code = cmd_report_failures(job, n), delivered = t.n_pictures ? cmd_deliver(a, &t, &t) : 0,
+        interrupted = cmd_interrupted(t.n_pictures > 0);
+    return delivered ? delivered : interrupted ? interrupted : code;
 }
 
 const Command command_lens = {

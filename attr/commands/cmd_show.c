@@ -11,8 +11,7 @@ static int run(Args *a)
     if (!cmd_check_delivery(a, &e)) return cmd_fail(&e, EXIT_USAGE);
     if (!cmd_read_result(a, a->rest[0], &t, &e) || !cmd_shown_form(a, &t, &shown, &e))
         return cmd_fail(&e, EXIT_INPUT);
-    int code = cmd_deliver(a, &shown, &t, &e);
-    return code ? cmd_fail(&e, code) : 0;
+    return cmd_deliver(a, &shown, &t);
 }
 
 const Command command_show = {

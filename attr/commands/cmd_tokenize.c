@@ -8,6 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool no_output(Err *e) // a reader that has gone is no fault
+{
+    return errno == EPIPE ? false : err_set(e, "standard output: %s", strerror(errno));
+}
+
 static bool filter_lines(Args *a, const Sentencepiece *sp, const Tokenizer *t, Err *e)
 {
     char *line = NULL; // getline owns it
@@ -23,12 +28,11 @@ static bool filter_lines(Args *a, const Sentencepiece *sp, const Tokenizer *t, E
         if (one.n && !tok_jsonl(work, sp, t, one, &out, &own))
             ok = err_set(e, "line %zu: %s", number, own.text);
         if (one.n && ok) buf_char(&out, '\n');
-        if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n)
-            ok = err_set(e, "standard output: %s", strerror(errno));
+        if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n) ok = no_output(e);
         arena_reset(work);
     }
     free(line); // getline's: libc allocated it
-    return (fflush(stdout) == 0 || err_set(e, "standard output: %s", strerror(errno))) && ok;
+    return (fflush(stdout) == 0 || no_output(e)) && ok;
 }
 
 static int run(Args *a)
@@ -50,7 +54,8 @@ static int run(Args *a)
         t = folder ? tok_open(a->a, folder, &e) : NULL;
     }
     if (!sp && !t) return cmd_fail(&e, EXIT_INPUT);
-    if (args_on(a, "jsonl")) return filter_lines(a, sp, t, &e) ? 0 : cmd_fail(&e, EXIT_INPUT);
+    if (args_on(a, "jsonl"))
+        return filter_lines(a, sp, t, &e) ? 0 : cmd_fail(&e, e.set ? EXIT_INPUT : EXIT_NO_READER);
     if (!args_get(a, "input_texts")->given)
         return cmd_complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"),
                EXIT_USAGE;
@@ -73,7 +78,7 @@ static int run(Args *a)
             buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
         buf_char(&out, '\n');
     }
-    return out_write(STDOUT_FILENO, buf_view(&out)) ? 0 : cmd_no_output();
+    return args_on(a, "json") ? cmd_print(buf_view(&out)) : cmd_print_text(a, buf_view(&out));
 }
 
 const Command command_tokenize = {

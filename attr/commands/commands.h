@@ -4,7 +4,7 @@
 #pragma once
 #include "../texts/texts.h"
 
-enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_INTERRUPTED = 130 };
+enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_NO_READER = 141 }; // interrupted: 128 + the signal
 
 #define NO_MODEL                                                                                             \
     "which model? give a checkpoint folder with -m FOLDER, or try -m demo/en-nl, which is built in"
@@ -64,14 +64,16 @@ ReportOptions args_report_options(const Args *a);
 
 // ------------------------------------------------------------------------------------------ messages (console.c)
 
+void cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2))); // "inseq: ...", harmless
 void cmd_complain(const char *message);
 void cmd_note(const Args *a, const char *message); // not with --quiet
-int cmd_fail(const Err *e, int code);              // says e; returns the code
+int cmd_fail(const Err *e, int code);              // says e, if it is set; returns the code
 int cmd_no_output(void);                           // standard output failed: says so, returns the exit code
+int cmd_print(Str bytes);                          // on standard output; the exit code
+int cmd_print_text(Args *a, Str text);             // the same of text that may quote files: harmless
 // Says what went wrong with which text; the exit code for it.
 int cmd_report_failures(const Job *job, size_t n);
-void cmd_interrupt(void); // for signal handlers
-bool cmd_interrupted(void);
+int cmd_interrupted(bool kept); // 0, or the exit code after a word about it; kept: what was finished is there
 Talk cmd_talk(Args *a);
 void cmd_start_bar(const Args *a, AttrOptions *o, Bar *bar);
 void cmd_bar_draw(Bar *b, int64_t done);
@@ -83,7 +85,8 @@ bool cmd_check_delivery(const Args *a, Err *e); // before anything is computed: 
 bool cmd_check_folders(const Args *a, Err *e);
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e);
 bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e);
-int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e); // saved: what -o gets
+int cmd_deliver(Args *a, const Attribution *t,
+                const Attribution *saved); // saved: what -o gets; says what fails
 bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e);
 
 // ------------------------------------------------------------------------------------------ attribute, compare

@@ -8,37 +8,69 @@
 #include <string.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupted;
-
-void cmd_interrupt(void) { interrupted = 1; }
-bool cmd_interrupted(void) { return interrupted; }
-
 static void talk_note(void *context, const char *sentence) { cmd_note(context, sentence); }
-static bool talk_go_on(void *context)
+
+Talk cmd_talk(Args *a) { return (Talk){.context = a, .note = talk_note}; }
+
+// Every message leaves the program here. It may quote a file, so what could act on a terminal is shown and not sent; and
+// where a quoted line ends, the message goes on, unless it is our own list, whose lines begin with two blanks.
+void cmd_say(const char *format, ...)
 {
-    (void)context;
-    return !interrupted;
+    Arena *a = arena_create(NULL);
+    Buf raw = {.arena = a}, shown = {.arena = a}, line = {.arena = a};
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
+    char *text = arena_new(a, char, n + 1);
+    vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(args), va_end(again);
+    for (const char *c = text; *c; c++) {
+        bool own = *c != '\n' || (c[1] == ' ' && c[2] == ' ');
+        buf_str(&raw, own ? (Str){c, 1} : STR_LIT("\xE2\x90\x8A"));
+    }
+    buf_harmless(&shown, buf_view(&raw), true);
+    buf_printf(&line, "inseq: %s\n", buf_view(&shown).s);
+    fflush(stdout);
+    fwrite(line.s, 1, line.n, stderr); // where that fails there is nobody to tell
+    arena_free(a);
 }
 
-Talk cmd_talk(Args *a) { return (Talk){.context = a, .note = talk_note, .go_on = talk_go_on}; }
-
-void cmd_complain(const char *message) { fprintf(stderr, "inseq: %s\n", message); }
+void cmd_complain(const char *message) { cmd_say("%s", message); }
 
 void cmd_note(const Args *a, const char *message)
 {
-    if (!args_on(a, "quiet")) fprintf(stderr, "inseq: note: %s\n", message);
+    if (!args_on(a, "quiet")) cmd_say("note: %s", message);
 }
 
 int cmd_fail(const Err *e, int code)
 {
-    cmd_complain(e->text);
+    if (e->set) cmd_complain(e->text);
     return code;
 }
 
+// Whoever read it may have seen enough (| head): then there is nothing to say.
 int cmd_no_output(void)
 {
-    fprintf(stderr, "inseq: standard output: %s\n", strerror(errno));
+    if (errno == EPIPE) return EXIT_NO_READER;
+    cmd_say("standard output: %s", strerror(errno));
     return EXIT_INPUT;
+}
+
+int cmd_print(Str bytes) { return out_write(STDOUT_FILENO, bytes) ? 0 : cmd_no_output(); }
+
+int cmd_print_text(Args *a, Str text)
+{
+    Buf shown = {.arena = a->a};
+    buf_harmless(&shown, text, true);
+    return cmd_print(buf_view(&shown));
+}
+
+int cmd_interrupted(bool kept)
+{
+    if (!stop_asked()) return 0;
+    cmd_complain(kept ? "interrupted; finished texts were kept" : "interrupted");
+    return 128 + stop_asked();
 }
 
 // Says what went wrong with which text; the exit code for it.
@@ -48,7 +80,7 @@ int cmd_report_failures(const Job *job, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (!job[i].err.set) continue;
         failed++;
-        if (n > 1) fprintf(stderr, "inseq: text %zu: %s\n", job[i].number, job[i].err.text);
+        if (n > 1) cmd_say("text %zu: %s", job[i].number, job[i].err.text);
         else cmd_complain(job[i].err.text);
     }
     return !failed ? 0 : failed == n ? EXIT_INPUT : EXIT_SOME;

@@ -15,6 +15,22 @@ bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e)
                        args_on(a, "normalize_attributions"), args_on(a, "rescale_attributions"), out, e);
 }
 
+static const char *const files[] = {"save_path", "viz_path", "svg", "csv"};
+enum { N_FILES = sizeof files / sizeof *files };
+
+// The later of two results in one file would be all that is left.
+static bool check_names(const Args *a, Err *e)
+{
+    for (size_t i = 0; i < N_FILES; i++)
+        for (size_t k = 0; k < i; k++) {
+            const char *x = args_text(a, files[k]), *y = args_text(a, files[i]);
+            if (x && y && file_same(a->a, x, y))
+                return err_set(e, "--%s and --%s are to be written to one file, %s; give each its own",
+                               files[k], files[i], y);
+        }
+    return true;
+}
+
 // Before anything is computed: can what was asked for be delivered?
 bool cmd_check_delivery(const Args *a, Err *e)
 {
@@ -23,19 +39,16 @@ bool cmd_check_delivery(const Args *a, Err *e)
         return err_set(e, "unknown format '%s'; 'inseq list formats' shows them all", format);
     if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
         return err_set(e, "--color %s: it must be auto, always or never", when);
-    return true;
+    return check_names(a, e);
 }
 
 // A long run must not end at a folder that was never there.
 bool cmd_check_folders(const Args *a, Err *e)
 {
-    static const char *const files[] = {"save_path", "viz_path", "svg", "csv"};
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *path = args_text(a, files[i]), *end = path ? strrchr(path, '/') : NULL;
-        if (!end || end == path) continue;
-        const char *folder = arena_printf(a->a, "%.*s", (int)(end - path), path);
-        if (access(folder, F_OK))
-            return err_set(e, "--%s %s: %s: %s", files[i], path, folder, strerror(errno));
+    for (size_t i = 0; i < N_FILES; i++) {
+        const char *path = args_text(a, files[i]);
+        Err own = {0};
+        if (path && !file_can_write(path, &own)) return err_set(e, "--%s %s", files[i], own.text);
     }
     return true;
 }
@@ -60,25 +73,29 @@ static bool write_file(Args *a, const char *path, const char *report, const Attr
     return attr_report(report)->write(a->a, t, &o, &b, e) && file_write(path, buf_view(&b), e);
 }
 
-// Prints and writes what was asked for; `saved` is what -o gets.
-int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved, Err *e)
+// Writes and prints what was asked for; `saved` is what -o gets. The files first: a terminal may go away. What fails is
+// said, and does not keep the rest from being delivered. The exit code.
+int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
 {
-    const char *format = args_on(a, "json") ? "json" : args_text(a, "format");
-    const Report *r = attr_report(format ? format : "terminal");
+    static const char *const report[N_FILES] = {NULL, "html", "svg", "csv"};
+    int code = 0;
     if (a->shown) *a->shown = *t;
-    if (!args_on(a, "hide_attributions")) {
-        Buf b = {.arena = a->a};
-        ReportOptions o = args_report_options(a);
-        if (!r->write(a->a, t, &o, &b, e)) return EXIT_INPUT;
-        if (!out_write(STDOUT_FILENO, buf_view(&b)))
-            return err_set(e, "standard output: %s", strerror(errno)), EXIT_INPUT;
+    for (size_t i = 0; i < N_FILES; i++) {
+        const char *path = args_text(a, files[i]);
+        Err e = {0};
+        if (!path) continue;
+        if (!(report[i] ? write_file(a, path, report[i], t, &e) : attr_save(a->a, saved, path, &e)))
+            code = cmd_fail(&e, EXIT_INPUT);
     }
-    const char *html = args_text(a, "viz_path"), *svg = args_text(a, "svg"), *csv = args_text(a, "csv"),
-               *json = args_text(a, "save_path");
-    if (html && !write_file(a, html, "html", t, e)) return EXIT_INPUT;
-    if (svg && !write_file(a, svg, "svg", t, e)) return EXIT_INPUT;
-    if (csv && !write_file(a, csv, "csv", t, e)) return EXIT_INPUT;
-    return !json || attr_save(a->a, saved, json, e) ? 0 : EXIT_INPUT;
+    if (args_on(a, "hide_attributions")) return code;
+    const char *format = args_on(a, "json") ? "json" : args_text(a, "format");
+    Buf b = {.arena = a->a};
+    ReportOptions o = args_report_options(a);
+    Err e = {0};
+    if (!attr_report(format ? format : "terminal")->write(a->a, t, &o, &b, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    int printed = cmd_print(buf_view(&b));
+    return code ? code : printed;
 }
 
 // What is saved: as computed; through --attribution_aggregators; or as shown.
@@ -99,7 +116,7 @@ bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Att
 bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e)
 {
     Str bytes;
-    if (!file_read(a->a, path, (size_t)1 << 32, &bytes, e) || !attr_from_json(a->a, bytes, path, t, e))
+    if (!file_stream(a->a, path, (size_t)1 << 32, &bytes, e) || !attr_from_json(a->a, bytes, path, t, e))
         return false;
     attr_take_titles(a->a, t);
     return true;

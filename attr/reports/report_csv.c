@@ -16,17 +16,36 @@
 // row, target its column. What has nothing but pictures has one column more, word: what stands in the cell.
 //
 // RFC 4180 with LF. A prefix token that did not exist yet at a step has no row. Tokens are written as they are (only
-// invalid UTF-8 and NUL become U+FFFD): this is data, not for a terminal.
+// invalid UTF-8 and NUL become U+FFFD): this is data, not for a terminal. One thing excepted: what a spreadsheet would run
+// as a formula, a text that begins with = + - @ TAB or CR and is no number, gets an apostrophe before it.
 #include "report.h"
 
 #include <math.h>
 #include <string.h>
 
+static bool is_number(Str s)
+{
+    size_t i = s.s[0] == '-' || s.s[0] == '+', digits = 0;
+    for (bool point = false; i < s.n && ((s.s[i] >= '0' && s.s[i] <= '9') || (s.s[i] == '.' && !point)); i++)
+        point |= s.s[i] == '.', digits += s.s[i] != '.';
+    return digits && i == s.n;
+}
+
+// Their wide forms count as well: some spreadsheets take them for the narrow ones.
+static bool is_formula(Str s)
+{
+    static const char *const first[] = {"=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"};
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+        if (str_starts(s, str_of(first[i]))) return !is_number(s);
+    return false;
+}
+
 static void put_field(Buf *b, Str text)
 {
     bool quote = text.n && (text.s[0] == ' ' || text.s[text.n - 1] == ' ');
-    for (size_t i = 0; i < text.n && !quote; i++) quote = strchr("\",\r\n\t", text.s[i]) && text.s[i];
+    for (size_t i = 0; i < text.n && !quote; i++) quote = strchr("\",;\r\n\t", text.s[i]) && text.s[i];
     if (quote) buf_char(b, '"');
+    if (is_formula(text)) buf_char(b, '\'');
     for (size_t i = 0; i < text.n;) {
         uint32_t c;
         int bad = 1, n = utf8_decode(text.s + i, text.n - i, &c, &bad);

@@ -220,17 +220,22 @@ int report_width(Str visible)
     return width;
 }
 
+// Marks on one character that are drawn: those of the longest in any script (the stream-safe form of UAX 15).
+enum { MOST_MARKS = 30 };
+
 Str report_cut(Arena *a, Str visible, int most, bool unicode)
 {
-    int width = 0, dots = unicode ? 1 : 3;
+    int width = 0, dots = unicode ? 1 : 3, marks = 0;
     size_t keep = 0;
     for (size_t i = 0; i < visible.n;) {
         uint32_t c;
         int n = utf8_decode(visible.s + i, visible.n - i, &c, NULL);
         i += (size_t)(n ? n : 1);
-        if (drawing_of(c) != COMBINES) width += utf8proc_charwidth((utf8proc_int32_t)c);
-        if (width <= most - dots) keep = i;
-        if (width > most) {
+        bool mark = drawing_of(c) == COMBINES;
+        marks = mark ? marks + 1 : 0;
+        if (!mark) width += utf8proc_charwidth((utf8proc_int32_t)c);
+        if (width <= most - dots && marks <= MOST_MARKS) keep = i;
+        if (width > most || marks > MOST_MARKS) {
             Buf b = {.arena = a};
             buf_str(&b, (Str){visible.s, keep});
             buf_str(&b, unicode ? STR_LIT("\xe2\x80\xa6") : STR_LIT("..."));

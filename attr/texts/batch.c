@@ -31,16 +31,44 @@ static void clean_tokens(const Work *w, Token *t, int64_t n)
     }
 }
 
+typedef struct Attributing {
+    const Work *w;
+    const AttrOptions *o;
+    const Pair *pair;
+    size_t n;
+    Sequence *out;
+    Err *e;
+    bool ok;
+} Attributing;
+
+static void attribute_now(void *context)
+{
+    Attributing *t = context;
+    t->ok = attr_run(t->w->a, t->w->l->model, t->o, t->pair, t->n, t->out, t->e);
+}
+
+// False without an error: a stop was asked for.
+static bool attribute_pairs(const Work *w, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out,
+                            Err *e)
+{
+    Attributing t = {w, o, pair, n, out, e, false};
+    return stop_run(attribute_now, &t) && t.ok;
+}
+
 static size_t attribute_batch(const Work *w, const AttrOptions *o, Job **job, size_t n, Sequence *out)
 {
     Pair *pair = arena_new(w->a, Pair, n);
     size_t count = texts_pairs(job, n, pair);
     Err e = {0};
-    if (!count || attr_run(w->a, w->l->model, o, pair, count, out, &e)) return count;
+    bool together = count && attribute_pairs(w, o, pair, count, out, &e);
+    for (size_t i = 0; i < count && together; i++) job[i]->made = true;
+    if (!count || together) return count;
     if (count == 1) return job[0]->err = e, 0;
     size_t done = 0;
-    for (size_t i = 0; i < count; i++)
-        if (attr_run(w->a, w->l->model, o, &pair[i], 1, &out[done], &job[i]->err)) done++;
+    for (size_t i = 0; i < count; i++) {
+        job[i]->made = attribute_pairs(w, o, &pair[i], 1, &out[done], &job[i]->err);
+        done += job[i]->made;
+    }
     return done;
 }
 
@@ -77,6 +105,6 @@ void texts_describe(const Work *w, const AttrOptions *o, const Job *job, size_t 
     x.sources = sources, x.targets = targets, x.n = 0;
     x.tokenizer_class = tok_class(w->l->tok);
     for (size_t i = 0; i < n; i++)
-        if (!job[i].err.set) sources[x.n] = job[i].source, targets[x.n++] = job[i].target;
+        if (job[i].made) sources[x.n] = job[i].source, targets[x.n++] = job[i].target;
     attr_describe(w->a, t, w->l->model, o, &x);
 }

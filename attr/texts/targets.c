@@ -25,11 +25,20 @@ bool texts_generation(Work *w, const Json *arguments, Err *e)
     return nn_generation(w->a, w->l->model, rest, &w->generation, e);
 }
 
-static bool go_on(void *context, int64_t length)
+typedef struct Writing {
+    const Work *w;
+    const Ids *source, *prefix;
+    int64_t n;
+    Generated *out;
+    Err *e;
+    bool ok;
+} Writing;
+
+static void write_texts(void *context)
 {
-    const Talk *talk = context;
-    (void)length;
-    return talk->go_on(talk->context);
+    Writing *t = context;
+    t->ok = nn_generate(t->w->a, t->w->l->model, t->w->generation, t->n, t->source, t->prefix, t->out, NULL,
+                        NULL, t->e);
 }
 
 bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
@@ -37,8 +46,8 @@ bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
     Ids *source = arena_new(w->a, Ids, n), *prefix = arena_new(w->a, Ids, n);
     for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
     *out = arena_new(w->a, Generated, n * (size_t)nn_generation_returns(w->generation));
-    return nn_generate(w->a, w->l->model, w->generation, (int64_t)n, source, prefix, *out, go_on,
-                       (void *)(uintptr_t)w->talk, e);
+    Writing t = {w, source, prefix, (int64_t)n, *out, e, false};
+    return stop_run(write_texts, &t) && t.ok;
 }
 
 bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)

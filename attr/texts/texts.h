@@ -10,7 +10,6 @@
 typedef struct Talk {
     void *context;
     void (*note)(void *context, const char *sentence); // what the user should know, though it is no error
-    bool (*go_on)(void *context);                      // false: stop as soon as possible
 } Talk;
 
 typedef struct Loaded {
@@ -62,6 +61,7 @@ typedef struct Job {
     AttrAlignment alignment;
     AttrAlign align;
     bool bare; // the prompt was empty: the start token stands for it
+    bool made; // it has a sequence
     Err err;
 } Job;
 
@@ -72,7 +72,8 @@ bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err 
 // The next jobs without an error, at most `most` of them; moves *at behind the last. 0: there are no more.
 size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out);
 
-// What the model writes for n jobs: out [n * nn_generation_returns].
+// What the model writes for n jobs: out [n * nn_generation_returns]. False without an error here and below: a stop was
+// asked for (stop_run).
 bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e);
 bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e);
 // Ids of a target text without what stands around it, as a beginning.
