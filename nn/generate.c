@@ -30,6 +30,7 @@ typedef struct Candidate {
 typedef struct Sentence {
     Ids source;
     int64_t prompt, limit, read; // ids that the output begins with; at most; that are in the cache
+    bool started;                // the prompt is in the cache, and each beam has a slot of its own
     Beam *running, *next, *pool; // [beams] each
     int64_t number;              // of this one among those that the text returns, when sampling
     bool open, worth_going_on;
@@ -48,7 +49,7 @@ typedef struct Row { // logits of one running beam
 typedef struct Search {
     const Model *m;
     const GenConfig *g;
-    Arena *arena;
+    Arena *arena, *now; // now: of one step
     int64_t beams, n;
     int64_t most; // candidates that a step needs
     Row *row;     // [n * beams]
@@ -71,31 +72,56 @@ static double length_power(int64_t length, double penalty)
 
 // ------------------------------------------------------------------------------------------------ one step
 
-// Logits of the next token of these slots [n, V]: what each sentence has beyond `read` goes through the model, the whole
-// prompt at once. Before that the beams of a sentence are one, in its first slot.
-static const float *step_logits(Search *s, const int64_t *slot, int64_t n)
+// The states of rows read .. read + len - 1 of these slots' ids go through the model, which the cache then has.
+static Tensor *feed(Search *s, const int64_t *slot, const int64_t *len, int64_t n)
 {
     const Model *m = s->m;
     tape_reset(s->step);
-    Arena *a = tape_arena(s->step);
-    int64_t *len = arena_new(a, int64_t, n), *last = arena_new(a, int64_t, n),
-            *ones = arena_new(a, int64_t, n), rows = 0;
-    int32_t *keys_of = arena_new(a, int32_t, n);
-    for (int64_t i = 0; i < n; i++) {
-        const Sentence *t = &s->sentence[slot[i] / s->beams];
-        len[i] = t->running[0].n - t->read, ones[i] = 1, keys_of[i] = (int32_t)(slot[i] / s->beams);
-        rows += len[i], last[i] = rows - 1;
-    }
+    int32_t *keys_of = arena_new(s->now, int32_t, n);
+    int64_t rows = 0;
+    for (int64_t i = 0; i < n; i++) keys_of[i] = (int32_t)(slot[i] / s->beams), rows += len[i];
     cache_activate(s->cache, slot, len, n);
-    Tensor *y = tn_new(s->step, rows, m->info.width, rows_make(a, n, len));
+    Tensor *y = tn_new(s->step, rows, m->info.width, rows_make(s->now, n, len));
     for (int64_t i = 0; i < n; i++) {
         const Sentence *t = &s->sentence[slot[i] / s->beams];
         const int32_t *ids = t->running[slot[i] % s->beams].ids + t->read;
         nn_embed(m, (Ids){ids, len[i]}, true, y->f + y->seqs->start[i] * m->info.width);
     }
-    Tensor *states = m->family->decode(m, s->step, y, NULL, keys_of, s->cache, NULL);
-    if (rows > n) states = tn_pick(s->step, states, last, rows_make(a, n, ones));
-    return m->family->logits(m, s->step, states)->f;
+    return m->family->decode(m, s->step, y, NULL, keys_of, s->cache, NULL);
+}
+
+// Long prompts go in parts, so that memory is for a part's attention; bits are those of one whole.
+static void feed_beginnings(Search *s, const int64_t *slot, int64_t n)
+{
+    enum { PART = 256 };
+    int64_t *which = arena_new(s->now, int64_t, n), *len = arena_new(s->now, int64_t, n);
+    for (int64_t k = 1; k;) {
+        k = 0;
+        for (int64_t i = 0; i < n; i++) {
+            const Sentence *t = &s->sentence[slot[i] / s->beams];
+            if (t->running[0].n - t->read > PART) which[k] = slot[i], len[k++] = PART;
+        }
+        if (k) feed(s, which, len, k);
+        for (int64_t i = 0; i < k; i++) s->sentence[which[i] / s->beams].read += PART;
+    }
+}
+
+// Logits of the next token of these slots [n, V]: what each sentence has beyond `read` goes through the model. Until it has
+// started the beams of a sentence are one, in its first slot.
+static const float *step_logits(Search *s, const int64_t *slot, int64_t n)
+{
+    arena_reset(s->now);
+    feed_beginnings(s, slot, n);
+    int64_t *len = arena_new(s->now, int64_t, n), *last = arena_new(s->now, int64_t, n),
+            *ones = arena_new(s->now, int64_t, n), rows = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const Sentence *t = &s->sentence[slot[i] / s->beams];
+        len[i] = t->running[0].n - t->read, ones[i] = 1;
+        rows += len[i], last[i] = rows - 1;
+    }
+    Tensor *states = feed(s, slot, len, n);
+    if (rows > n) states = tn_pick(s->step, states, last, rows_make(s->now, n, ones));
+    return s->m->family->logits(s->m, s->step, states)->f;
 }
 
 static void encode_sources(Search *s, const Ids *source)
@@ -103,6 +129,7 @@ static void encode_sources(Search *s, const Ids *source)
     const Model *m = s->m;
     Arena *a = s->arena;
     s->cache = cache_make(a, m, s->n * s->beams);
+    for (int64_t i = 0; i < s->n; i++) cache_reserve(s->cache, s->sentence[i].prompt + 32);
     if (!m->family->encode) return;
     int64_t *len = arena_new(a, int64_t, s->n), total = 0;
     for (int64_t i = 0; i < s->n; i++) len[i] = source[i].n, total += len[i];
@@ -236,7 +263,7 @@ static bool stops_with(Search *s, Sentence *t, Candidate c)
 static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *rows, bool alone)
 {
     int64_t n_best = 0, n = t->running[0].n;
-    Candidate *best = arena_new(tape_arena(s->step), Candidate, s->most);
+    Candidate *best = arena_new(s->now, Candidate, s->most);
     for (int64_t b = 0; b < s->beams; b++)
         for (int64_t i = 0; i < rows[b].n_best; i++) offer(best, &n_best, s->most, rows[b].best[i]);
     bool all_ended = true;
@@ -246,7 +273,7 @@ static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *row
     }
     finish(s, t, best, n_best);
     // the next running beams: the best after those that ended are put 1e9 lower
-    Candidate *going = arena_new(tape_arena(s->step), Candidate, s->beams);
+    Candidate *going = arena_new(s->now, Candidate, s->beams);
     int64_t n_going = 0;
     for (int64_t i = 0; i < n_best; i++) {
         Candidate c = best[i];
@@ -372,13 +399,13 @@ static bool advance(Search *s, Err *e)
     for (int64_t i = 0; i < s->n; i++) {
         const Sentence *t = &s->sentence[i];
         if (t->open && !fits(s, t, e)) return false;
-        for (int64_t b = 0; t->open && b < (t->read ? s->beams : 1); b++) slot[n++] = i * s->beams + b;
+        for (int64_t b = 0; t->open && b < (t->started ? s->beams : 1); b++) slot[n++] = i * s->beams + b;
     }
     float *z = (float *)step_logits(s, slot, n);
-    Arena *a = tape_arena(s->step);
+    Arena *a = s->now;
     for (int64_t i = 0; i < n; i++) {
         Sentence *t = &s->sentence[slot[i] / s->beams];
-        for (int64_t b = slot[i] % s->beams; b < (t->read ? slot[i] % s->beams + 1 : s->beams); b++)
+        for (int64_t b = slot[i] % s->beams; b < (t->started ? slot[i] % s->beams + 1 : s->beams); b++)
             s->row[rows++] =
                 (Row){.sentence = t,
                       .beam = b,
@@ -395,9 +422,9 @@ static bool advance(Search *s, Err *e)
     for (int64_t i = 0; i < s->n * s->beams; i++) s->from[i] = i;
     for (int64_t i = 0; i < rows; i += s->beams) {
         Sentence *t = s->row[i].sentence;
-        int64_t length = t->read ? t->read + 1 : t->prompt; // of the running beams before this step
-        if (s->beams > 1) beam_step(s, t, (t - s->sentence) * s->beams, &s->row[i], !t->read);
-        t->read = length;
+        int64_t length = t->started ? t->read + 1 : t->prompt; // of the running beams before this step
+        if (s->beams > 1) beam_step(s, t, (t - s->sentence) * s->beams, &s->row[i], !t->started);
+        t->read = length, t->started = true;
     }
     cache_reorder(s->cache, s->from);
     return true;
@@ -462,6 +489,7 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n_texts, 
     Search s = {.m = m,
                 .g = g,
                 .arena = work,
+                .now = arena_create(work),
                 .beams = g->num_beams,
                 .n = n,
                 .sentence = arena_new(work, Sentence, n),

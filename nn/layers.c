@@ -199,6 +199,11 @@ Cache *cache_make(Arena *a, const Model *m, int64_t slots)
     return c;
 }
 
+void cache_reserve(Cache *c, int64_t rows)
+{
+    if (rows > c->capacity) cache_grow(c, rows);
+}
+
 void cache_activate(Cache *c, const int64_t *slot, const int64_t *rows, int64_t n)
 {
     int64_t most = 32;

@@ -152,6 +152,7 @@ Tensor *apply_cross(const Model *m, Tape *t, Tensor *x, const Layer *l, int64_t 
 Tensor *apply_close(const Model *m, Tape *t, Tensor *y, Pass *pass);
 
 Cache *cache_make(Arena *a, const Model *m, int64_t slots);
+void cache_reserve(Cache *c, int64_t rows); // room for so many in each slot, at least
 // Before each step: rows[i] more for slot[i].
 void cache_activate(Cache *c, const int64_t *slot, const int64_t *rows, int64_t n);
 void cache_reorder(Cache *c, const int64_t *from); // slot i continues what slot from[i] was

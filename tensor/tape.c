@@ -19,7 +19,8 @@ typedef struct Spare { // memory of a gradient that has done its work
 } Spare;
 
 struct Tape {
-    Arena *values, *back, *scratch; // back: layouts and gradients of the last backward
+    Arena *parent;
+    Arena *values, *other, *back, *scratch; // other: of tape_keep, NULL before the first; back: layouts and gradients of the last backward
     Node *node;
     int64_t n_nodes, cap;
     Spare *spare;
@@ -60,6 +61,7 @@ void tape_profile(Tape *t, ProfileOp *ops) { t->profile = ops, t->flops = 0; }
 Tape *tape_create(Arena *a)
 {
     Tape *t = arena_new(a, Tape, 1);
+    t->parent = a;
     t->values = arena_create(a), t->back = arena_create(a), t->scratch = arena_create(a);
     t->recording = true;
     return t;
@@ -68,6 +70,7 @@ Tape *tape_create(Arena *a)
 void tape_reset(Tape *t)
 {
     arena_reset(t->values), arena_reset(t->back), arena_reset(t->scratch);
+    if (t->other) arena_reset(t->other);
     t->node = NULL, t->n_nodes = t->cap = 0, t->spare = NULL;
     t->tapped = NULL;
 }
@@ -88,6 +91,7 @@ size_t tape_peak(const Tape *t) { return t->peak; }
 static void note_peak(Tape *t)
 {
     size_t now = arena_used(t->values) + arena_used(t->back) + arena_used(t->scratch);
+    if (t->other) now += arena_used(t->other);
     if (now > t->peak) t->peak = now;
 }
 
@@ -117,6 +121,17 @@ Tensor *tn_leaf(Tape *t, const float *f, int64_t rows, int64_t cols, const Rows 
     memcpy(x->f, f, (size_t)(rows * cols) * sizeof(float));
     x->wanted = wanted;
     return x;
+}
+
+Tensor *tape_keep(Tape *t, Tensor *x)
+{
+    if (t->recording) return x;
+    if (!t->other) t->other = arena_create(t->parent);
+    Arena *now = t->other;
+    t->other = t->values, t->values = now;
+    Tensor *copy = tn_leaf(t, x->f, x->rows, x->cols, x->seqs, false);
+    arena_reset(t->other);
+    return copy;
 }
 
 Tensor *tn_weight(Arena *a, const void *raw, WType type, int64_t rows, int64_t cols, const char *name)

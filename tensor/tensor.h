@@ -74,6 +74,8 @@ void tape_reset(Tape *t); // forgets all nodes and values, keeps the memory
 typedef void TapeEdit(Tensor *made, void *context);
 void tape_tap(Tape *t, const Tensor *weight, TapeEdit *edit, void *context);
 Tensor *tape_tapped(const Tape *t); // the leaf made since the last reset; NULL: none
+// While nothing is recorded: forgets all values but x, which is moved (its seqs must live elsewhere). Else x itself.
+Tensor *tape_keep(Tape *t, Tensor *x);
 void tape_record(Tape *t, bool on); // off: forward only, nothing kept for the way back
 // On: operations make their results' shapes and take their memory, but nothing is computed (tape_backward_bytes then says
 // what the way back would take).

@@ -353,6 +353,27 @@ TEST(decoder_cache)
         }
 }
 
+// A prompt that goes in in parts, beside a short one: as one pass over it.
+TEST(decoder_long_prompt)
+{
+    static const char *const names[] = {"llama3-tiny", "mistral-tiny", "bloom-tiny", "gemma2-tiny"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        Arena *a = arena_create(A);
+        Err e = {0};
+        const Model *m = open_model(a, names[k]);
+        const GenConfig *g;
+        int32_t *ids = arena_new(a, int32_t, 600);
+        for (int i = 0; i < 600; i++) ids[i] = 10 + i * 37 % 350;
+        Ids text[] = {{ids, 5}, {ids, 600}};
+        Generated out[2];
+        if (!m || !nn_generation(a, m, json_parse(a, str_of("{\"max_new_tokens\": 3}"), "", NULL), &g, &e) ||
+            !nn_generate(a, m, g, 2, text, NULL, out, NULL, NULL, &e))
+            return FAIL("%s: %s", names[k], e.text);
+        for (int i = 0; i < 2; i++) CHECK((float)out[i].score == forced_score(a, m, &out[i], text[i].n));
+        arena_free(a);
+    }
+}
+
 // ------------------------------------------------------------------------------------------ what methods look at
 
 // A layer again without the values of no head at all: its rows as they were. And the stream that leads to the last states.

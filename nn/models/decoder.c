@@ -40,8 +40,10 @@ Tensor *decoder_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, cons
     if (b->project_in.w) y = apply_projection(t, y, &b->project_in);
     if (b->positions) y = tn_shift(t, y, b->positions, c ? c->offset : NULL);
     y = apply_input_dropout(m, t, normed(m, t, y, &b->embed_norm));
-    for (int64_t i = 0; i < m->info.decoder_layers; i++)
+    for (int64_t i = 0; i < m->info.decoder_layers; i++) {
         y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
+        if (!pass) y = tape_keep(t, y); // memory for one layer's values at a time
+    }
     return apply_close(m, t, y, pass);
 }
 
