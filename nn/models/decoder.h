@@ -108,7 +108,14 @@ float rope_frequencies(const RopeShape *s, int64_t length, float *out);
 int64_t rope_limit(const RopeShape *s); // longer texts have other frequencies; 0: all have the same
 
 // For pages: the first of the keys that is there (not null), or NULL; keys end with NULL.
-const char *decoder_key(const Config *c, const char *const *keys);
+static inline const char *decoder_key(const Config *c, const char *const *keys)
+{
+    for (; *keys; keys++) {
+        const Json *j = json_get(c->json, *keys);
+        if (j && j->kind != J_NULL) return *keys;
+    }
+    return NULL;
+}
 bool decoder_windows(Model *m, const Config *c, DecoderShape *s, int64_t window,
                      bool (*has)(const Config *, int64_t), Err *e);
 

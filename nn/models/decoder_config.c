@@ -13,15 +13,6 @@ enum {
     MOST_WINDOW = 1 << 30
 };
 
-const char *decoder_key(const Config *c, const char *const *keys)
-{
-    for (; *keys; keys++) {
-        const Json *j = json_get(c->json, *keys);
-        if (j && j->kind != J_NULL) return *keys;
-    }
-    return NULL;
-}
-
 static int64_t need(const Config *c, const char *const *keys, int64_t most, int64_t absent)
 {
     const char *key = decoder_key(c, keys);
