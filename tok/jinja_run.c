@@ -4,9 +4,10 @@
 // Scopes as Jinja has them: what is set in a loop's body, a macro, a block of `set`, `filter` or `generation` ends with
 // it (each turn of a loop starts anew); `if` has no scope of its own. A macro sees the scope in which it was written.
 //
-// Where this differs from Jinja, on purpose and in a sentence where it can be seen: whole numbers have 64 bits; printing
-// of generators, functions and loops, % formatting, and ** before an argument are refused; upper and lower map one character to one (and
-// U+00DF to SS); a name that the same scope sets only further down means the outer one until then.
+// Where this differs from Jinja, on purpose and in a sentence where it can be seen: whole numbers have 64 bits;
+// printing of generators, functions and loops, % formatting, and ** before an argument are refused; upper and lower
+// map one character to one (and U+00DF to SS). Unseen: a variable of the caller's that the same scope sets only
+// further down keeps its value until then in blocks inside, where Jinja has it undefined.
 #include "jinja.h"
 
 #include <string.h>
