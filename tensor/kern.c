@@ -632,13 +632,12 @@ static void strip_copy(Strip *s, int64_t rows)
 // How many numbers against v registers: one register alone would not be enough chains.
 INLINE int64_t rows_m(int64_t v) { return v == 1 ? 2 * ROWS_M : ROWS_M; }
 
-static void rows_tile(float *out, int64_t m, int64_t v, bool on, const AnyFloat *a, int64_t ai, int64_t ak,
+static void rows_tile(float *out, int64_t m, int64_t v, const AnyFloat *a, int64_t ai, int64_t ak,
                       const float *b, int64_t k, Ahead next)
 {
 #define TILE(M, V, AI, AK)                                                                                   \
     {                                                                                                        \
-        if (on) tile(out, PANEL, M, V, true, a, AI, AK, b, PANEL, k, next);                                  \
-        else tile(out, PANEL, M, V, false, a, AI, AK, b, PANEL, k, next);                                    \
+        tile(out, PANEL, M, V, true, a, AI, AK, b, PANEL, k, next);                                          \
         return;                                                                                              \
     }
     if (m == ROWS_M && v == ROWS_V && ak == 1) TILE(ROWS_M, ROWS_V, ai, 1)
@@ -710,6 +709,7 @@ static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows,
                 const bool last =
                     r + PANEL >= rows && next.n > 0; // before, it would be driven out of the cache
                 const float *from = x + packed_size(rows, k0) + r * now.k;
+                memset(sums, 0, (size_t)(now.n * PANEL) * sizeof(float));
                 for (int64_t p = 0; p < now.k; p += DEPTH)
                     for (int64_t g = 0; g < now.n; g += M) {
                         const char *onward = (const char *)(from + (p + DEPTH) * PANEL) + g * ONWARD;
@@ -717,7 +717,7 @@ static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows,
                                                  : (Ahead){onward, ONWARD / AHEAD, AHEAD, ONWARD};
                         if (p + DEPTH >= now.k)
                             call_for(c + (r + g / 2) * ldc + j, ldc, least(M / 2, m - g / 2), now.n);
-                        rows_tile(sums + g * PANEL, least(M, now.n - g), v, p, w.at + g * wj + p * wk, wj, wk,
+                        rows_tile(sums + g * PANEL, least(M, now.n - g), v, w.at + g * wj + p * wk, wj, wk,
                                   from + p * PANEL, least(DEPTH, now.k - p), ahead);
                         if (last) strip_copy(&next, each);
                     }
