@@ -358,6 +358,8 @@ const char *attr_aggregator(size_t i,
 // Inseq's own JSON ("inseq" format): what FeatureAttributionOutput.load reads. Scores as base64 safetensors.
 void attr_to_json(Arena *a, const Attribution *t, Buf *out);
 // The same into a file, sequence by sequence: the file is never in memory as a whole.
+// A file of these bytes; gzipped if its name ends in .gz, as attr_save does.
+bool attr_write(Arena *a, const char *path, Str bytes, Err *e);
 bool attr_save(Arena *a, const Attribution *t, const char *path, Err *e);
 // Files of Inseq 0.6 and 0.7, gzipped or not. Tokens are views into text, which must live as long as out does.
 bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err *e);

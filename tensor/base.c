@@ -422,6 +422,16 @@ static char *room(Buf *b, size_t more)
     return b->s + b->n;
 }
 
+void buf_reserve(Buf *b, size_t n)
+{
+    if (n > SIZE_MAX / 4 || b->n > SIZE_MAX / 4) no_memory(SIZE_MAX);
+    if (b->n + n + 1 <= b->cap) return;
+    char *s = arena_new_raw(b->arena, char, b->n + n + 1);
+    if (b->n) memcpy(s, b->s, b->n);
+    s[b->n] = 0;
+    b->s = s, b->cap = b->n + n + 1;
+}
+
 void buf_put(Buf *b, const void *bytes, size_t n)
 {
     char *p = room(b, n);

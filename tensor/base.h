@@ -91,6 +91,7 @@ typedef struct Buf {
 } Buf;
 
 void buf_put(Buf *b, const void *bytes, size_t n);
+void buf_reserve(Buf *b, size_t n); // room for n more bytes, without growing in between
 void buf_str(Buf *b, Str s);
 void buf_char(Buf *b, char c);
 void buf_printf(Buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -141,14 +142,14 @@ typedef enum { J_NULL, J_FALSE, J_TRUE, J_NUMBER, J_STRING, J_ARRAY, J_OBJECT } 
 
 // One value. Children of an array or object are a list: for (const Json *c = j->child; c; c = c->next).
 typedef struct Json {
-    JsonKind kind;
-    bool is_int;   // a number written without '.', 'e' and in the range of int64
-    int64_t i;     // its value, if is_int
-    double number; // its value, always
-    Str text;      // a string's value (decoded; NUL may occur inside), or a number as it was written
-    size_t count;  // children
-    size_t at;     // byte offset in the text, for messages
-    Str key;       // if it is a member of an object
+    JsonKind kind : 8;
+    bool is_int : 1; // a number written without '.', 'e' and in the range of int64
+    uint32_t at;     // byte offset in the text, for messages
+    size_t count;    // children
+    int64_t i;       // its value, if is_int
+    double number;   // its value, always
+    Str text;        // a string's value (decoded; NUL may occur inside), or a number as it was written
+    Str key;         // if it is a member of an object
     const struct Json *child, *next;
 } Json;
 
@@ -156,7 +157,11 @@ typedef struct Json {
 // them). Depth at most 512, no recursion. Lone surrogate escapes become U+FFFD; invalid UTF-8 is an error, numbers out
 // of range are infinite or zero. Strings without escapes are views: the text must live as long as the values. NULL and
 // e ("path:+offset: line 2, column 6: found 'x'; expected ...") on error.
+// A value takes 80 bytes, and as text two may do: all values together take at most 8 times the text, or JSON_FREE bytes where
+// that is more; a text with more is refused. json_parse_within: `free` bytes instead.
+enum { JSON_FREE = 256 << 20 };
 const Json *json_parse(Arena *a, Str text, const char *path, Err *e);
+const Json *json_parse_within(Arena *a, Str text, size_t free, const char *path, Err *e);
 const Json *json_get(const Json *object,
                      const char *key);     // NULL if absent or not an object; the last duplicate wins
 const char *json_kind_name(const Json *j); // "a string", "null", ... for messages

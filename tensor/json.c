@@ -28,7 +28,8 @@ typedef struct Parser {
     Err *err;
     Json *slab; // values not used yet
     size_t slab_left, slab_size;
-    char *room; // memory for decoded strings
+    size_t values, most; // made so far, and at most
+    char *room;          // memory for decoded strings
     size_t room_left;
     size_t depth;
     Open open[DEPTH];
@@ -304,6 +305,7 @@ static Json *new_value(Parser *p)
         p->slab = arena_new(p->arena, Json, p->slab_size);
         p->slab_left = p->slab_size;
     }
+    p->values++;
     p->slab_left--;
     return p->slab++;
 }
@@ -333,8 +335,10 @@ static bool read_key(Parser *p, Str *key)
 static bool begin_value(Parser *p, Str key, Json **root)
 {
     char c = peek(p);
+    if (p->values == p->most)
+        return wrong(p, p->at, "a text of this length may not have more values than stand before this");
     Json *v = new_value(p);
-    v->at = p->at, v->key = key;
+    v->at = (uint32_t)p->at, v->key = key;
     if (p->depth) {
         Open *o = &p->open[p->depth - 1];
         if (o->last) o->last->next = v;
@@ -366,10 +370,18 @@ static bool end_values(Parser *p)
 
 const Json *json_parse(Arena *a, Str text, const char *path, Err *e)
 {
+    return json_parse_within(a, text, JSON_FREE, path, e);
+}
+
+const Json *json_parse_within(Arena *a, Str text, size_t free, const char *path, Err *e)
+{
     Parser p; // not zeroed as a whole: the stack of open values is large and most texts are small
     p.s = text.s ? text.s : "", p.n = text.n, p.at = 0, p.arena = a, p.path = path, p.err = e;
     p.slab = NULL, p.slab_left = p.slab_size = 0, p.room = NULL, p.room_left = 0, p.depth = 0;
+    p.values = 0, p.most = (text.n > free / 8 ? 8 * text.n : free) / sizeof(Json);
+
     Json *root = NULL;
+    if (text.n > UINT32_MAX) return err_set(e, "%.500s: more than 4 GB of JSON", path), NULL;
     if (str_starts(text, STR_LIT("\xEF\xBB\xBF"))) p.at = 3;
     do {
         Str key = {0};

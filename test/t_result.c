@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_result.c — Inseq's files: what is read and written again is the same, and no file can do harm.
+#include "../attr/results/gunzip.h"
+#include "../attr/results/gzip.h"
 #include "kit.h"
 #include "same.h"
 
@@ -614,4 +616,43 @@ TEST(result_odd_but_right)
     buf_char(&many, '}');
     CHECK(!read_small(A, many.s, &x, &e));
     CHECK_HAS(e.text, "at most 1000");
+}
+
+// ------------------------------------------------------------------------------------------ gzip
+
+// What is written is read again, by our reader here and by others' in tools; the same bytes each time.
+TEST(result_gzip)
+{
+    uint32_t x = 1;
+    for (int kind = 0; kind < 8; kind++)
+        for (size_t n = 0; n < 400000; n = n * 3 + 1) {
+            Buf text = {.arena = A}, packed[2] = {{.arena = A}, {.arena = A}}, again = {.arena = A};
+            for (size_t i = 0; i < n; i++) {
+                x = x * 1664525u + 1013904223u;
+                uint32_t u = x >> 24;
+                buf_char(&text, (char)(kind == 0   ? 'a'
+                                       : kind == 1 ? (int)u
+                                       : kind == 2 ? (int)(u & 3)
+                                       : kind == 3 ? "ABCDEFGH"[i % 8]
+                                       : kind == 4 ? (u < 250 ? 'x' : (int)u)
+                                       : kind == 5 ? (int)(i % 40000 * 7 >> 3)
+                                       : kind == 6 ? (i & (i - 1) ? 0 : (int)u)
+                                                   : "0123456789abcdef"[u & 15]));
+            }
+            for (int k = 0; k < 2; k++) {
+                Gzip z = {.out = &packed[k]};
+                size_t half = k || kind < 2 ? n : n / 2;
+                gzip_part(&z, (Str){buf_view(&text).s, half});
+                if (half < n) gzip_part(&z, (Str){text.s + half, n - half});
+                gzip_end(&z);
+                Err e = {0};
+                again.n = 0;
+                if (!gunzip(&again, buf_view(&packed[k]), n, "it", 0, &e))
+                    FAIL("kind %d, %zu bytes: %s", kind, n, e.text);
+                CHECK(str_eq(buf_view(&again), buf_view(&text)));
+                CHECK(packed[k].n < n + n / 1000 + 64);
+            }
+            if (kind < 2) CHECK(str_eq(buf_view(&packed[0]), buf_view(&packed[1])));
+            if (kind != 1 && kind != 5 && n > 10000) CHECK(packed[0].n < n * 3 / 5);
+        }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_strangers.c — the program's edges: what a stranger's file may not do to a terminal, results that must not be lost, signals,
 // files that are none.
+#include "../attr/attr.h"
 #include "cli.h"
 
 #include <signal.h>
@@ -286,4 +287,40 @@ TEST(strangers_mark)
     size_t n;
     CHECK(option_texts(A, &(OptionValue){.list = &word, .n = 1}, &text, &n, &e) && n == 2);
     CHECK_STR(text[0], STR_LIT("One text"));
+}
+
+// ------------------------------------------------------------------------------------------ memory
+
+// Texts made of the smallest values there are, plain and gzipped: refused before they take much.
+TEST(strangers_many_values)
+{
+    static const char *const unit[] = {"{},", "0,", "[],", "\"\","};
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/r", folder);
+    for (int i = 0; i < 4; i++)
+        for (int packed = 0; packed < 2; packed++) {
+            Arena *own = arena_create(NULL); // given back before the program starts: its peak begins with ours
+            Buf b = {.arena = own};
+            buf_str(&b, STR_LIT("{\"a\":["));
+            for (int k = 0; k < 3000000; k++) buf_str(&b, str_of(unit[i]));
+            buf_str(&b, STR_LIT("0]}"));
+            Err e = {0};
+            const char *name = packed ? arena_printf(A, "%s.gz", path) : path;
+            CHECK(attr_write(own, name, buf_view(&b), &e));
+            arena_free(own);
+            Run r = RUN("show", name);
+            CHECK_INT(r.code, 1);
+            if (r.peak > 131072) FAIL("%s x 3000000 took %ld kB", unit[i], r.peak);
+        }
+}
+
+TEST(strangers_gzip)
+{
+    const char *folder = kit_folder(A), *plain = arena_printf(A, "%s/o.json", folder),
+               *gz = arena_printf(A, "%s/o.json.gz", folder);
+    check_ran("plain", RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--hide", "-o", plain));
+    check_ran("gzipped", RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--hide", "-o", gz));
+    Str packed;
+    Err e = {0};
+    CHECK(file_read(A, gz, SIZE_MAX, &packed, &e) && str_starts(packed, STR_LIT("\x1f\x8b")));
+    CHECK_STR(str_of(RUN("show", plain).out), str_of(RUN("show", gz).out));
 }

@@ -70,7 +70,7 @@ static bool write_file(Args *a, const char *path, const char *report, const Attr
     Buf b = {.arena = a->a};
     ReportOptions o = args_report_options(a);
     o.color = COLOR_NONE;
-    return attr_report(report)->write(a->a, t, &o, &b, e) && file_write(path, buf_view(&b), e);
+    return attr_report(report)->write(a->a, t, &o, &b, e) && attr_write(a->a, path, buf_view(&b), e);
 }
 
 // Writes and prints what was asked for; `saved` is what -o gets. The files first: a terminal may go away. What fails is

@@ -7,6 +7,7 @@
 // start right after twice the last code that was one bit shorter. So decoding needs only how many codes there are of
 // each length, and the symbols in that order.
 #include "gunzip.h"
+#include "gzip.h"
 
 #include <string.h>
 
@@ -166,17 +167,6 @@ static bool inflate(Bits *b, Buf *out, size_t limit)
     return true;
 }
 
-static uint32_t crc32_of(const char *s, size_t n)
-{
-    uint32_t table[256], crc = ~0u;
-    for (uint32_t i = 0; i < 256; i++) {
-        table[i] = i;
-        for (int k = 0; k < 8; k++) table[i] = table[i] & 1 ? table[i] >> 1 ^ 0xEDB88320u : table[i] >> 1;
-    }
-    for (size_t i = 0; i < n; i++) crc = crc >> 8 ^ table[(crc ^ (uint8_t)s[i]) & 0xFF];
-    return ~crc;
-}
-
 static bool skip_header(Reader *r)
 {
     enum { CRC = 2, EXTRA = 4, NAME = 8, COMMENT = 16, RESERVED = 0xE0 };
@@ -197,6 +187,10 @@ static bool skip_header(Reader *r)
 bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e)
 {
     Reader r = {.p = (const uint8_t *)in.s, .n = in.n, .path = path};
+    // The last four bytes say how much it is, of a single member of less than 4 GB; a byte of deflate makes 1032 at most.
+    Reader end = {.p = (const uint8_t *)in.s + (in.n > 4 ? in.n - 4 : 0), .n = 4, .bad = in.n < 18};
+    uint64_t size = rd_u32(&end), possible;
+    if (size <= limit && mul_ok(in.n, 1032, &possible) && size <= possible) buf_reserve(out, (size_t)size);
     limit = limit > SIZE_MAX - out->n ? SIZE_MAX : out->n + limit;
     do {
         size_t begin = out->n;
@@ -206,9 +200,9 @@ bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e)
             return err_at(e, path, at + r.at + b.at,
                           "broken or cut off compressed data, or more than %zu bytes of it", limit);
         rd_bytes(&r, b.at);
-        uint32_t crc = rd_u32(&r), size = rd_u32(&r);
-        if (r.bad || size != (uint32_t)(out->n - begin) ||
-            crc != crc32_of(buf_view(out).s + begin, out->n - begin))
+        uint32_t crc = rd_u32(&r), length = rd_u32(&r);
+        if (r.bad || length != (uint32_t)(out->n - begin) ||
+            crc != gzip_crc(0, buf_view(out).s + begin, out->n - begin))
             return err_at(e, path, at + r.at,
                           "compressed data does not match its checksum; is the file complete?");
     } while (rd_left(&r));

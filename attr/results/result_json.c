@@ -6,6 +6,7 @@
 // whole safetensors file in base64. One thing is ours: an unaggregated result of several extra dimensions (attention)
 // also gets "_num_dimensions", without which Inseq itself cannot show what it saved.
 #include "aggregate.h"
+#include "gzip.h"
 #include "result.h"
 
 #include <math.h>
@@ -314,8 +315,17 @@ static void put_info(Arena *a, Buf *b, const Attribution *t, int depth)
     close_box(b, '}', &depth);
 }
 
-// What is in out goes on to f (NULL: stays) once it is worth a write.
-static bool put_result(Arena *a, const Attribution *t, Buf *out, FileOut *f, Err *e)
+// What is in out goes on to f (NULL: stays) once it is worth a write; through z (NULL: as it is).
+static bool pass_on(Buf *out, Gzip *z, FileOut *f, Err *e)
+{
+    Buf *ready = z ? z->out : out;
+    if (z) gzip_part(z, buf_view(out));
+    bool ok = file_part(f, buf_view(ready), e);
+    out->n = ready->n = 0;
+    return ok;
+}
+
+static bool put_result(Arena *a, const Attribution *t, Buf *out, Gzip *z, FileOut *f, Err *e)
 {
     enum { AT_ONCE = 1 << 16 };
     int depth = 0;
@@ -332,27 +342,39 @@ static bool put_result(Arena *a, const Attribution *t, Buf *out, FileOut *f, Err
         put_sequence(scratch, out, &t->sequence[i], depth);
         arena_free(scratch);
         if (!f || out->n < AT_ONCE) continue;
-        if (!file_part(f, buf_view(out), e)) return false;
-        out->n = 0;
+        if (!pass_on(out, z, f, e)) return false;
     }
     if (t->n) close_box(out, ']', &depth);
     next(out, depth);
     key(out, STR_LIT("step_attributions"));
     buf_str(out, STR_LIT("null"));
     end_object(out, &depth);
-    return !f || file_part(f, buf_view(out), e);
+    return !f || pass_on(out, z, f, e);
 }
 
-void attr_to_json(Arena *a, const Attribution *t, Buf *out) { put_result(a, t, out, NULL, NULL); }
+void attr_to_json(Arena *a, const Attribution *t, Buf *out) { put_result(a, t, out, NULL, NULL, NULL); }
 
 bool attr_save(Arena *a, const Attribution *t, const char *path, Err *e)
 {
     Arena *own = arena_create(a);
-    Buf b = {.arena = own};
+    Buf b = {.arena = own}, packed = {.arena = own};
+    Gzip z = {.out = &packed};
+    bool gz = str_ends(str_of(path), STR_LIT(".gz"));
     FileOut *f = file_begin(own, path, e);
-    bool ok = f && put_result(own, t, &b, f, e) && file_end(f, e);
+    bool ok = f && put_result(own, t, &b, gz ? &z : NULL, f, e);
+    if (ok && gz) gzip_end(&z), ok = file_part(f, buf_view(&packed), e);
+    ok = ok && file_end(f, e);
     arena_free(own);
     return ok;
+}
+
+bool attr_write(Arena *a, const char *path, Str bytes, Err *e)
+{
+    if (!str_ends(str_of(path), STR_LIT(".gz"))) return file_write(path, bytes, e);
+    Buf packed = {.arena = a};
+    Gzip z = {.out = &packed};
+    gzip_part(&z, bytes), gzip_end(&z);
+    return file_write(path, buf_view(&packed), e);
 }
 
 const char *attr_info(Arena *a, const Attribution *t, const char *name)

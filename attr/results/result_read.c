@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { RANKS = 5, MOST_NAMES = 1000 };
+enum { RANKS = 5, MOST_NAMES = 1000, LITTLE = 64 << 20 };
 
 typedef struct File {
     Arena *arena;
@@ -181,7 +181,7 @@ static bool read_safetensors(const File *f, const Json *j, Scores *x, bool *is_i
         return err_at(f->err, f->path, j->at, "tensor header claims %" PRIu64 " bytes, %zu remain", length,
                       rd_left(&r));
     Str head = {(const char *)rd_bytes(&r, length), (size_t)length};
-    const char *path = arena_printf(f->arena, "%.300s:+%zu (tensor header)", f->path, j->at);
+    const char *path = arena_printf(f->arena, "%.300s:+%zu (tensor header)", f->path, (size_t)j->at);
     const Json *h = json_parse(f->arena, head, path, f->err), *t = NULL;
     if (!h) return false;
     for (const Json *c = h->child; h->kind == J_OBJECT && c; c = c->next)
@@ -456,7 +456,7 @@ bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err 
         if (!gunzip(&plain, text, most, path, 0, e)) return false;
         text = buf_view(&plain);
     }
-    const Json *top = json_parse(a, text, path, e);
+    const Json *top = json_parse_within(a, text, LITTLE, path, e);
     if (!top) return false;
     top = fields(top);
     const Json *sequences = json_get(top, "sequence_attributions");
