@@ -201,7 +201,9 @@ void run_record(Run *r, Tape *tape, const float *x, const float *y, Pass *pass, 
     tape_reset(tape);
     Tensor *lx = leaf(tape, x, r->sources, r->width, r->differentiate);
     Tensor *ly = leaf(tape, y, r->targets, r->width, r->differentiate && run_wants_target(r));
+    tape_light(tape, r->light);
     nn_forward(r->m, tape, lx, ly, r->source_of, pass);
+    tape_light(tape, false);
     *logits = nn_logits(r->m, tape, pass, r->logit_row, r->logit_rows);
 }
 
@@ -236,6 +238,8 @@ bool run_begin(Run *r, Arena *work, const Model *m, const AttrOptions *o, const 
                .function = step_find(o->attributed_fn, NULL),
                .width = nn_info(m)->width};
     if (!collect_pairs(r, e)) return false;
+    r->light =
+        method->light && !r->f->encoder_decoder && nn_record_bytes(m, r->targets) > (double)o->max_memory / 2;
     embed_sequences(r), run_choose_rows(r);
     return true;
 }

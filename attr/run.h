@@ -64,6 +64,7 @@ typedef struct Run {
     int32_t *
         foil_seq; // [n_steps] the foil's sequence, where not all steps of a pair have the same; NULL: foil_of
     bool differentiate; // gradients are wanted of this run's passes
+    bool light;         // passes keep only what layers are given, since all of them would not fit max_memory
     bool foil_logits;   // logits of the foils' own rows are wanted, if there are foils
     int64_t n_logits,
         *logit_row; // rows of y whose logits are computed: one for each step, then one for its foil
@@ -276,6 +277,7 @@ typedef struct Method {
     const char *summary, *paper;
     const char *const *arguments; // NULL-terminated names it takes from method_args; NULL: none
     bool no_gradient;             // the attributed function is not differentiated
+    bool light;                   // it looks at nothing of a pass but logits and the gradients of inputs
     const char *cost;             // for one text and all its steps, in a few words: "1 forward, 1 backward"
     // Adds what it runs for a pair after the pass that each run begins with; NULL: nothing. run's arguments are checked.
     bool (*passes)(Run *r, int64_t pair, Passes *p, Err *e);

@@ -193,6 +193,18 @@ void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32
     nn_forward(&noisy, t, x, y, keys_of, out);
 }
 
+double nn_record_bytes(const Model *m, const Rows *targets)
+{
+    const Layer *l = &m->decoder[0];
+    double sum = 0,
+           each = 14 * (double)m->info.states + 4 * (double)(l->down.w ? l->down.w->cols : m->info.states);
+    for (int64_t i = 0; i < targets->n; i++) {
+        double T = (double)targets->len[i];
+        sum += T * ((double)m->info.heads * T + each);
+    }
+    return sum * (double)m->info.decoder_layers * sizeof(float);
+}
+
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs)
 {
     return m->family->logits(m, t, tn_pick(t, pass->states, rows, seqs));

@@ -87,11 +87,13 @@ typedef struct Pass {
 
 // One teacher-forced pass: y holds the embeddings of target prefixes; row t of states predicts token t+1.
 // keys_of[i]: which source sequence target sequence i belongs to; NULL: the same number. x may be NULL with
-// decoder-only models.
+// decoder-only models, which on a light tape (tape_light) leave decoder_self empty.
 void nn_forward(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, Pass *out);
 // The same with the model's dropout layers at work, as in training: another seed, another pass. Forward only.
 void nn_forward_noisy(const Model *m, Tape *t, Tensor *x, Tensor *y, const int32_t *keys_of, uint64_t seed,
                       Pass *out);
+// The bytes that recording a pass over these target rows takes, about.
+double nn_record_bytes(const Model *m, const Rows *targets);
 // Logits [rows picked, V] of some rows of pass->states, ascending within each sequence of `seqs`.
 Tensor *nn_logits(const Model *m, Tape *t, const Pass *pass, const int64_t *rows, const Rows *seqs);
 // Logits [rows, V] of any rows of states: a layer's, which the last norm comes before, or (closed) the last ones'.

@@ -33,6 +33,9 @@ struct Node {
     Attention how;
     Rope rope;
     Slice slice;
+    TapePart *make;
+    void *context;
+    size_t bytes; // what the part takes on the way back
     const int64_t *index;
     const int32_t *ids;
     uint64_t seed;
@@ -43,6 +46,9 @@ struct Node {
 Tensor *tape_run(Tape *t, Node n);                        // shape, forward, record; returns the output
 Node *tape_node(Tape *t, int64_t i);                      // the i-th recorded, NULL behind the last
 const Node *tape_maker(const Tape *t, const Tensor *out); // the node that made it, NULL if not recorded
+Tape *tape_inner(Tape *t);                                // another tape, for parts of this one; reset
+// Which rows of x (a leaf of t) the cotangents of out reach, and the bytes that going back would take.
+size_t tape_reaches(Tape *t, Tensor *out, const Layout *seed_layout, const Tensor *x, int64_t *row0, int64_t *n);
 Arena *tape_back(Tape *t);                                // for what `reach` leaves to `backward`
 void shape_of_first(Node *n, Tape *t);                    // an output like the first input
 float *tape_scratch(Tape *t, int64_t n);                  // floats that live until the op returns

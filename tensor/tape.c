@@ -20,7 +20,8 @@ typedef struct Spare { // memory of a gradient that has done its work
 
 struct Tape {
     Arena *parent;
-    Arena *values, *other, *back, *scratch; // other: of tape_keep, NULL before the first; back: layouts and gradients of the last backward
+    Arena *values, *other, *back,
+        *scratch; // other: of tape_keep, NULL before the first; back: layouts and gradients of the last backward
     Node *node;
     int64_t n_nodes, cap;
     Spare *spare;
@@ -31,7 +32,8 @@ struct Tape {
     TapeEdit *edit;
     void *edit_context;
     Tensor *tapped;
-    bool dry; // tape_dry
+    bool dry, light; // tape_dry, tape_light
+    Tape *inner;     // tape_inner, NULL before the first
     size_t peak;
     bool planning;          // backward only counts bytes:
     size_t planned;         // of gradients,
@@ -84,9 +86,19 @@ Tensor *tape_tapped(const Tape *t) { return t->tapped; }
 void tape_record(Tape *t, bool on) { t->recording = on; }
 void tape_lrp(Tape *t, bool on) { t->lrp = on; }
 void tape_dry(Tape *t, bool on) { t->dry = on; }
+void tape_light(Tape *t, bool on) { t->light = on; }
+bool tape_is_light(const Tape *t) { return t->light; }
 Arena *tape_arena(Tape *t) { return t->values; }
 Arena *tape_back(Tape *t) { return t->back; }
-size_t tape_peak(const Tape *t) { return t->peak; }
+size_t tape_peak(const Tape *t) { return t->peak + (t->inner ? t->inner->peak : 0); }
+
+Tape *tape_inner(Tape *t)
+{
+    if (!t->inner) t->inner = tape_create(t->parent);
+    tape_reset(t->inner);
+    t->inner->lrp = t->lrp, t->inner->dry = t->inner->light = false, t->inner->recording = true;
+    return t->inner;
+}
 
 static void note_peak(Tape *t)
 {
@@ -563,16 +575,37 @@ void tape_backward(Tape *t, Tensor *out, const Layout *seed_layout, const float 
     go_back(t, out);
 }
 
-size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout)
+// Counts, and leaves the layouts.
+static size_t plan(Tape *t, Tensor *out, const Layout *seed_layout)
 {
     t->planning = true, t->planned = t->planned_scratch = 0;
     tape_seed(t, out, seed_layout);
     go_back(t, out);
     t->planning = false;
-    size_t bytes = t->planned + t->planned_scratch + arena_used(t->back); // the last: layouts
+    return t->planned + t->planned_scratch + arena_used(t->back); // the last: layouts
+}
+
+static void clear_all(Tape *t)
+{
     for (int64_t i = 0; i < t->n_nodes; i++) {
         clear(t->node[i].out);
         for (int j = 0; j < INPUTS; j++) clear(t->node[i].in[j]);
     }
+}
+
+size_t tape_backward_bytes(Tape *t, Tensor *out, const Layout *seed_layout)
+{
+    size_t bytes = plan(t, out, seed_layout);
+    clear_all(t);
+    return bytes;
+}
+
+size_t tape_reaches(Tape *t, Tensor *out, const Layout *seed_layout, const Tensor *x, int64_t *row0,
+                    int64_t *n)
+{
+    size_t bytes = plan(t, out, seed_layout);
+    for (int64_t k = 0; k < seed_layout->K; k++)
+        row0[k] = x->layout ? x->layout->row0[k] : 0, n[k] = x->layout ? x->layout->n[k] : 0;
+    clear_all(t);
     return bytes;
 }

@@ -77,6 +77,10 @@ Tensor *tape_tapped(const Tape *t); // the leaf made since the last reset; NULL:
 // While nothing is recorded: forgets all values but x, which is moved (its seqs must live elsewhere). Else x itself.
 Tensor *tape_keep(Tape *t, Tensor *x);
 void tape_record(Tape *t, bool on); // off: forward only, nothing kept for the way back
+// On: models that can record each of their layers as one operation (tn_again), so that a pass keeps only what layers are
+// given. The numbers are the same; there are no attention weights to look at then.
+void tape_light(Tape *t, bool on);
+bool tape_is_light(const Tape *t);
 // On: operations make their results' shapes and take their memory, but nothing is computed (tape_backward_bytes then says
 // what the way back would take).
 void tape_dry(Tape *t, bool on);
@@ -151,6 +155,8 @@ typedef struct Rope {
         *table; // [positions, rotated] (cos, sin) of each pair; constants that outlive the tape's values
     const float *const *of; // [sequences] a table for each sequence instead, or NULL
 } Rope;
+
+typedef Tensor *TapePart(Tape *t, Tensor *x, void *context); // of x and context alone; as many rows and columns as x
 
 #define OP(name, args) Tensor *tn_##name args;
 #include "ops.def"

@@ -374,6 +374,77 @@ TEST(decoder_long_prompt)
     }
 }
 
+// ------------------------------------------------------------------------------------------ the way back
+
+// Gradients of some logits with respect to the embeddings, one cotangent for each of the last rows.
+static Tensor *way_back(Arena *A, const Model *m, Ids text, int64_t K_, bool light)
+{
+    Tape *t = tape_create(A);
+    int64_t D = nn_info(m)->width, V = nn_info(m)->vocab, *row = arena_new(A, int64_t, K_),
+            *at = arena_new(A, int64_t, K_), *one = arena_new(A, int64_t, K_);
+    float *y = arena_new(A, float, text.n *D);
+    nn_embed(m, text, true, y);
+    Tensor *leaf = tn_leaf(t, y, text.n, D, rows_make(A, 1, &text.n), true);
+    Pass pass;
+    tape_light(t, light);
+    nn_forward(m, t, NULL, leaf, NULL, &pass);
+    for (int64_t k = 0; k < K_; k++) row[k] = text.n - K_ + k, at[k] = k, one[k] = 1;
+    Tensor *z = nn_logits(m, t, &pass, row, rows_make(A, 1, &K_));
+    Layout *l = layout_make(A, K_, arena_new(A, int32_t, K_), at, one);
+    CHECK(tape_backward_bytes(t, z, l) > 0);
+    float *seed = tape_seed(t, z, l);
+    for (int64_t i = 0; i < K_ * V; i++) seed[i] = (float)(i * 7919 % 13) * 0.1f - 0.6f;
+    tape_go_back(t, z);
+    return leaf;
+}
+
+// A light tape gives the numbers of a full one.
+TEST(decoder_light)
+{
+    int n_models;
+    const char **folder = all_models(A, &n_models);
+    for (int k = 0; k < n_models; k++) {
+        Arena *a = arena_create(A);
+        const Model *m = open_folder(a, folder[k]);
+        Ids text[N_TEXTS];
+        texts_of(a, folder[k], text);
+        const Tensor *full = m ? way_back(a, m, text[0], 4, false) : NULL,
+                     *light = m ? way_back(a, m, text[0], 4, true) : NULL;
+        if (!full || full->layout->total != light->layout->total)
+            return FAIL("%s: other rows are reached", folder[k]);
+        for (int64_t i = 0; i < full->layout->total * full->cols; i++)
+            if (!(full->grad[i] == light->grad[i])) {
+                FAIL("%s: gradient %" PRId64 " is %.9g on a light tape, %.9g on a full one", folder[k], i,
+                     (double)light->grad[i], (double)full->grad[i]);
+                break;
+            }
+        test_count(full->layout->total);
+        arena_free(a);
+    }
+}
+
+// With so little memory that passes are light, methods give the bits that they give with plenty.
+TEST(decoder_light_methods)
+{
+    static const char *const method[] = {"input_x_gradient", "integrated_gradients", "occlusion",
+                                         "shapley_sampling"};
+    static const int32_t ids[] = {272, 541, 514, 308, 258, 265, 377, 79, 13, 599};
+    const Model *m = open_model(A, "gpt2-tiny");
+    Token *token = arena_new(A, Token, 10);
+    for (int i = 0; i < 10; i++) token[i] = (Token){.id = ids[i], .text = STR_LIT("x")};
+    Pair pair = {.source = {ids, 5}, .target = {ids, 10}, .source_tokens = token, .target_tokens = token};
+    for (size_t k = 0; m && k < sizeof method / sizeof *method; k++) {
+        Sequence out[2];
+        Err e = {0};
+        for (int i = 0; i < 2; i++) {
+            AttrOptions o = attr_defaults();
+            o.method = method[k], o.unk = o.eos = 599, o.max_memory = i ? (size_t)1 << 30 : 1 << 10;
+            if (!attr_run(A, m, &o, &pair, 1, &out[i], &e)) return FAIL("%s: %s", method[k], e.text);
+        }
+        same_sequence(method[k], &out[0], &out[1], EXACT);
+    }
+}
+
 // ------------------------------------------------------------------------------------------ what methods look at
 
 // A layer again without the values of no head at all: its rows as they were. And the stream that leads to the last states.

@@ -602,6 +602,31 @@ static P mix_some(Ctx *c, P x) // every second row goes through, weighed by a co
 }
 static const Build cases_mix[] = {mix_some, NULL};
 
+// As one operation and as the three that it is made of: the double side is theirs.
+static Tensor *make_block(Tape *t, Tensor *x, void *context)
+{
+    Tensor *const *w = context;
+    Attention how = {.heads = 1, .scale = 0.4f, .causal = true, .window = 4};
+    Tensor *y = tn_attention(t, tn_linear(t, x, w[0], NULL), x, x, &how);
+    return tn_add(t, x, tn_act(t, y, ACT_TANH));
+}
+static P again_block(Ctx *c, P x)
+{
+    P w = weight(c, x.cols, x.cols), dx = x, dw = w;
+    Ctx plain = *c; // in double alone
+    plain.t = NULL;
+    dx.f = dw.f = NULL;
+    P q = p_linear(&plain, dx, dw, none);
+    P y = p_attention(&plain, q, dx, dx, (Attention){.heads = 1, .scale = 0.4f, .causal = true, .window = 4},
+                      none);
+    y = p_add(&plain, dx, p_act(&plain, y, ACT_TANH));
+    Tensor **context = arena_new(c->a, Tensor *, 1);
+    context[0] = w.f;
+    if (c->t) y.f = tn_again(c->t, x.f, make_block, context);
+    return y;
+}
+static const Build cases_again[] = {again_block, NULL};
+
 static P shift_by(Ctx *c, P x, const int64_t *offset)
 {
     double *table = arena_new(c->a, double, 40 * x.cols);

@@ -310,6 +310,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_discretized_integrated_gradients = {
+    .light = true,
     .name = "discretized_integrated_gradients",
     .summary = "gradients along a path of neighbouring words from a baseline",
     .paper = "Sanyal and Ren 2021, arXiv:2108.13654",

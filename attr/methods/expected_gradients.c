@@ -160,6 +160,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_expected_gradients = {
+    .light = true,
     .name = "expected_gradients",
     .summary =
         "gradients at random points between a file's texts (baselines) and the input, times the difference",

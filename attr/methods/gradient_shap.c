@@ -100,6 +100,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_gradient_shap = {
+    .light = true,
     .name = "gradient_shap",
     .summary = "gradients at random points between baseline and input, times the difference",
     .paper = "Lundberg and Lee 2017, arXiv:1705.07874",

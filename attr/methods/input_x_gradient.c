@@ -28,6 +28,7 @@ static bool run(Run *r, Err *e)
 }
 
 const Method method_input_x_gradient = {
+    .light = true,
     .name = "input_x_gradient",
     .summary = "gradient times input embedding",
     .paper = "Shrikumar et al. 2016, arXiv:1605.01713",

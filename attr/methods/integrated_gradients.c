@@ -68,6 +68,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_integrated_gradients = {
+    .light = true,
     .name = "integrated_gradients",
     .summary = "gradients along the line from a baseline, times the difference",
     .paper = "Sundararajan et al. 2017, arXiv:1703.01365",

@@ -233,6 +233,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_lime = {
+    .light = true,
     .name = "lime",
     .summary = "linear model of what random masks do",
     .paper = "Ribeiro et al. 2016, arXiv:1602.04938",

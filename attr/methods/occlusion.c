@@ -210,6 +210,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_occlusion = {
+    .light = true,
     .name = "occlusion",
     .summary = "leave-one-out: change of the value when a token is replaced by the baseline",
     .paper = "Zeiler and Fergus 2014, arXiv:1311.2901",

@@ -355,6 +355,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_reagent = {
+    .light = true,
     .name = "reagent",
     .summary = "random words in place of tokens, until the few that matter most bring the prediction back",
     .paper = "Zhao and Shan 2024, arXiv:2402.00794",

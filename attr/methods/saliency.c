@@ -30,6 +30,7 @@ static bool run(Run *r, Err *e)
 }
 
 const Method method_saliency = {
+    .light = true,
     .name = "saliency",
     .summary = "gradient with respect to the input embedding",
     .paper = "Simonyan et al. 2013, arXiv:1312.6034",

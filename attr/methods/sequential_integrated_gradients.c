@@ -119,6 +119,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_sequential_integrated_gradients = {
+    .light = true,
     .name = "sequential_integrated_gradients",
     .summary = "integrated gradients of each token alone",
     .paper = "Enguehard 2023, arXiv:2305.15853",

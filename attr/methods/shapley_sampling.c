@@ -172,6 +172,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 }
 
 const Method method_shapley_sampling = {
+    .light = true,
     .name = "shapley_sampling",
     .summary = "mean change of the value when a token joins the others in random order",
     .paper = "Castro et al. 2009, doi:10.1016/j.cor.2008.04.004",

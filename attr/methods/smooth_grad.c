@@ -8,6 +8,7 @@
 static bool run(Run *r, Err *e) { return noisy_run(r, NOISY_MEAN, e); }
 
 const Method method_smooth_grad = {
+    .light = true,
     .name = "smooth_grad",
     .summary = "mean of gradients at the input with noise",
     .paper = "Smilkov et al. 2017, arXiv:1706.03825",

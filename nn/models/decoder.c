@@ -32,6 +32,25 @@ Tensor *decoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Tensor *enc
     return after ? apply_norm(m, t, y, &l->ff_norm) : y;
 }
 
+typedef struct Part {
+    const Model *m;
+    int64_t layer;
+} Part;
+
+static Tensor *layer_alone(Tape *t, Tensor *x, void *context)
+{
+    const Part *p = context;
+    return decoder_layer(p->m, t, x, p->layer, NULL, NULL, NULL, NULL);
+}
+
+static Tensor *layer_again(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
+{
+    Part *p = arena_new(tape_arena(t), Part, 1);
+    *p = (Part){m, i};
+    pass->decoder_in[i] = x;
+    return tn_again(t, x, layer_alone, p);
+}
+
 Tensor *decoder_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,
                        Pass *pass)
 {
@@ -41,7 +60,8 @@ Tensor *decoder_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, cons
     if (b->positions) y = tn_shift(t, y, b->positions, c ? c->offset : NULL);
     y = apply_input_dropout(m, t, normed(m, t, y, &b->embed_norm));
     for (int64_t i = 0; i < m->info.decoder_layers; i++) {
-        y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
+        y = pass && tape_is_light(t) && !m->noise ? layer_again(m, t, y, i, pass)
+                                                  : decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
         if (!pass) y = tape_keep(t, y); // memory for one layer's values at a time
     }
     return apply_close(m, t, y, pass);

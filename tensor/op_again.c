@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// op_again.c — many operations as one that keeps nothing but its input: the way back runs them again, and then back through
+// them. Chen et al. 2016, arXiv:1604.06174 (checkpointing). Memory is then for one part at a time; the price is a second
+// forward pass, which serves all cotangents.
+//
+//   y = make(x)     back:   dx += what going back through make(x) gives for dy
+#include "op.h"
+
+#include <string.h>
+
+static Tensor *input(const Node *n, Tape *inner, bool wanted) // the same numbers, another leaf
+{
+    Tensor *x = arena_new(tape_arena(inner), Tensor, 1);
+    const Tensor *own = n->in[0];
+    *x = (Tensor){.rows = own->rows, .cols = own->cols, .f = own->f, .seqs = own->seqs, .wanted = wanted};
+    return x;
+}
+
+static void forward(Node *n, Tape *t)
+{
+    Tape *inner = tape_inner(t);
+    tape_record(inner, false);
+    const Tensor *y = n->make(inner, input(n, inner, false), n->context);
+    if (y->rows != n->out->rows || y->cols != n->out->cols) BUG("again: another shape");
+    memcpy(n->out->f, y->f, (size_t)(y->rows * y->cols) * sizeof(float));
+    tape_reset(inner);
+}
+
+// Found by a plan: shapes are enough to know who reaches what.
+static void reach(Node *n, Tape *t)
+{
+    if (!n->in[0]->wanted) return;
+    const Layout *l = n->out->layout;
+    Tape *inner = tape_inner(t);
+    tape_dry(inner, true);
+    Tensor *x = input(n, inner, true), *y = n->make(inner, x, n->context);
+    int64_t *row0 = arena_new(tape_back(t), int64_t, l->K), *rows = arena_new(tape_back(t), int64_t, l->K);
+    n->bytes = arena_used(tape_arena(inner));
+    n->bytes += tape_reaches(inner, y, l, x, row0, rows);
+    for (int64_t k = 0; k < l->K; k++) tape_reach(t, n->in[0], k, row0[k], rows[k], l);
+    tape_reset(inner);
+}
+
+static void backward(Node *n, Tape *t)
+{
+    const Layout *l = n->out->layout;
+    Tape *inner = tape_inner(t);
+    Tensor *to = n->in[0], *x = input(n, inner, true), *y = n->make(inner, x, n->context);
+    memcpy(tape_seed(inner, y, l), n->out->grad, (size_t)(l->total * y->cols) * sizeof(float));
+    tape_go_back(inner, y);
+    for (int64_t i = 0; x->grad && i < x->layout->total; i++) {
+        float *dx = to->grad + layout_place(to->layout, x->layout, i) * x->cols;
+        K->add(dx, dx, x->grad + i * x->cols, x->cols);
+    }
+    tape_reset(inner);
+}
+
+static int64_t scratch(const Node *n) { return (int64_t)(n->bytes / sizeof(float)); }
+
+const Op op_again = {.name = "again",
+                     .shape = shape_of_first,
+                     .forward = forward,
+                     .reach = reach,
+                     .backward = backward,
+                     .scratch = scratch};
+
+Tensor *tn_again(Tape *t, Tensor *x, TapePart *make, void *context)
+{
+    return tape_run(t, (Node){.op = &op_again, .in = {x}, .make = make, .context = context});
+}
