@@ -48,10 +48,11 @@ Node *tape_node(Tape *t, int64_t i);                      // the i-th recorded, 
 const Node *tape_maker(const Tape *t, const Tensor *out); // the node that made it, NULL if not recorded
 Tape *tape_inner(Tape *t);                                // another tape, for parts of this one; reset
 // Which rows of x (a leaf of t) the cotangents of out reach, and the bytes that going back would take.
-size_t tape_reaches(Tape *t, Tensor *out, const Layout *seed_layout, const Tensor *x, int64_t *row0, int64_t *n);
-Arena *tape_back(Tape *t);                                // for what `reach` leaves to `backward`
-void shape_of_first(Node *n, Tape *t);                    // an output like the first input
-float *tape_scratch(Tape *t, int64_t n);                  // floats that live until the op returns
+size_t tape_reaches(Tape *t, Tensor *out, const Layout *seed_layout, const Tensor *x, int64_t *row0,
+                    int64_t *n);
+Arena *tape_back(Tape *t);               // for what `reach` leaves to `backward`
+void shape_of_first(Node *n, Tape *t);   // an output like the first input
+float *tape_scratch(Tape *t, int64_t n); // floats that live until the op returns
 void tape_reach(Tape *t, Tensor *in, int64_t k, int64_t row0, int64_t n,
                 const Layout *like); // widen cotangent k's rows
 // Before the first tape_reach of an input whose sequences are not the output's: cotangent k is one of keys_of[its sequence].

@@ -156,7 +156,8 @@ typedef struct Rope {
     const float *const *of; // [sequences] a table for each sequence instead, or NULL
 } Rope;
 
-typedef Tensor *TapePart(Tape *t, Tensor *x, void *context); // of x and context alone; as many rows and columns as x
+typedef Tensor *TapePart(Tape *t, Tensor *x,
+                         void *context); // of x and context alone; as many rows and columns as x
 
 #define OP(name, args) Tensor *tn_##name args;
 #include "ops.def"

@@ -83,7 +83,8 @@ TEST(decoder_refuses)
         {"gpt_neo", "\"attention_types\": [[[\"round\"], 3]]", "may hold \"global\" and \"local\""},
         {"smollm3-list", "\"no_rope_layers\": [1, 2, 1]", "something else than 0 and 1"},
         {"falcon-40b", "\"parallel_attn\": false", "parallel_attn is false"},
-        {"falcon-40b", "\"new_decoder_architecture\": false", "no tensor \"transformer.h.0.input_layernorm.weight\""},
+        {"falcon-40b", "\"new_decoder_architecture\": false",
+         "no tensor \"transformer.h.0.input_layernorm.weight\""},
         {"mixtral", "\"num_experts_per_tok\": 9", "is more than the 4 experts"},
         {"mixtral", "\"num_local_experts\": 5", "block_sparse_moe.gate.weight\" has shape [4, 24]"},
         {"gemma3", "\"text_config\": 3", "text_config is a number"},
@@ -175,7 +176,8 @@ TEST(decoder_any_value)
             for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
                 Arena *each = arena_create(a);
                 e = (Err){0};
-                unlink(arena_printf(each, "%s/config.json", to)); // some file systems wait where a file is written over
+                unlink(arena_printf(each, "%s/config.json",
+                                    to)); // some file systems wait where a file is written over
                 kit_write(to, "config.json", with_value(each, config, k, values[v]));
                 const Model *m = nn_open(each, to, (NnOptions){0}, &e);
                 if (m) run(each, m);
