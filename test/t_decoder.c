@@ -153,7 +153,7 @@ TEST(decoder_switches)
         if (x->d_name[0] == '.') continue;
         Arena *a = arena_create(A);
         Err e = {0};
-        Str config, weights;
+        Str config = {"", 0}, weights = {"", 0};
         const char *folder = arena_printf(a, "%s/%s", root, x->d_name),
                    *golden = arena_printf(a, "%s/golden.safetensors", folder);
         check_switches(a, folder, golden), run++;
