@@ -4,7 +4,8 @@
 #   make          ./inseq                          make test     all tests (last line: N passed, N failed)
 #   make demo     a heatmap, nothing downloaded    make check    format, warnings, sanitizers, arrows, tables
 #   make bench    speed against limits and peers   make fuzz     each reader for a minute
-#   make golden   remake golden data (Python)      make install  PREFIX and DESTDIR respected; make uninstall
+#   make golden   remake golden data (Python)      make coverage lines and branches that tests run, by room
+#   make install  PREFIX and DESTDIR respected     make uninstall
 #
 # V=1 shows the commands. WERROR=1 makes warnings errors, SAN=1 builds with sanitizers, FAULTS=1 with the n-th-fault
 # hook, CROSS=aarch64-linux-gnu- for another machine, CC=musl-gcc with musl; each has its own folder under build/.
@@ -89,7 +90,7 @@ test: inseq                                # the tests run in the build whose n-
 tests: $(B)/run $(B)/inseq
 	@INSEQ=$(B)/inseq $(B)/run
 
-check fuzz:
+check fuzz coverage:
 	tools/$@.sh
 demo bench: inseq
 	tools/$@.sh
@@ -123,5 +124,5 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0) # all cores, if nothing else is 
 MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 
-.PHONY: always all test tests check demo demo-model bench fuzz golden format install uninstall clean
+.PHONY: always all test tests check coverage demo demo-model bench fuzz golden format install uninstall clean
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
