@@ -80,6 +80,20 @@ const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e)
     return place_find(a, model, o.revision, o.cache_dir, o.adapter, o.note, &p, e) ? p.tokenizer : NULL;
 }
 
+static bool merge_adapter(Model *m, const char *folder, Err *e)
+{
+    const Family *f = m->family;
+    const char *tied[3] = {NULL};
+    AdapterBase base = {.tied = f->tied};
+    if (f->row) {
+        base.turned = f->row->turned;
+        if (cfg_bool(&m->config, "tie_word_embeddings", f->row->tied))
+            tied[0] = arena_printf(m->arena, "%s%s", f->base, f->anchor), tied[1] = "lm_head.weight";
+        base.tied = tied;
+    }
+    return adapter_merge(m->arena, folder, &base, m->checkpoint, &m->notes, e);
+}
+
 Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
 {
     Place p;
@@ -105,6 +119,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
                           .tensors = c->n};
     for (size_t i = 0; i < c->n; i++)
         m->info.parameters += c->tensor[i].bytes / dtype_size(c->tensor[i].dtype);
+    if (p.adapter && !merge_adapter(m, p.adapter, e)) return NULL;
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
     if (!gen_config_load(a, p.folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
     m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;

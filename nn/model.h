@@ -73,7 +73,9 @@ typedef struct Cache {
 
 typedef struct Family {
     const char *model_type, *class_name, *summary;
-    const char *base, *anchor;      // of the names in its files: see checkpoint_names
+    const char *base, *anchor; // of the names in its files: see checkpoint_names
+    const char *const
+        *tied; // tables that are one: see AdapterBase; decoder-only families: base + anchor, lm_head
     const struct DecoderRow *row;   // of decoder-only families: models/decoder.h
     bool (*open)(Model *m, Err *e); // reads the configuration and binds the weights
     Tensor *(*encode)(const Model *m, Tape *t, Tensor *x, Pass *pass);

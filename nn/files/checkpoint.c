@@ -100,21 +100,39 @@ static Str unwrapped(Arena *a, Str name)
     return b.n == name.n ? name : buf_view(&b);
 }
 
-bool checkpoint_names(Arena *a, Checkpoint *c, const char *base, const char *anchor, Err *e)
+bool checkpoint_unwrap(Arena *a, Checkpoint *c, const char *before, Err *e)
 {
     bool changed = false;
+    size_t n = strlen(before);
     for (size_t i = 0; i < c->n; i++) {
         Str *name = &c->tensor[i].name, plain = unwrapped(a, *name);
-        if (strstr(name->s, ".lora_A") || strstr(name->s, ".lora_B"))
+        while (n && str_starts(plain, (Str){before, n})) plain.s += n, plain.n -= n;
+        changed |= plain.n != name->n;
+        *name = plain;
+    }
+    return !changed || sorted(c->tensor, c->n, e);
+}
+
+void checkpoint_add(Arena *a, Checkpoint *c, Stored tensor)
+{
+    Stored *more = arena_new(a, Stored, c->n + 1);
+    if (c->n) memcpy(more, c->tensor, c->n * sizeof *more);
+    more[c->n] = tensor;
+    c->tensor = more;
+    qsort(c->tensor, ++c->n, sizeof *c->tensor, by_name);
+}
+
+bool checkpoint_names(Arena *a, Checkpoint *c, const char *base, const char *anchor, Err *e)
+{
+    char text[SHOWN];
+    for (size_t i = 0; i < c->n; i++)
+        if (strstr(c->tensor[i].name.s, ".lora_A") || strstr(c->tensor[i].name.s, ".lora_B"))
             return err_at(
                 e, c->tensor[i].file, c->tensor[i].at,
                 "tensor '%s': the file holds a LoRA adapter beside the weights that it belongs to; save "
                 "the merged model (merge_and_unload()), or the adapter by itself",
-                shown((char[SHOWN]){0}, *name));
-        changed |= plain.n != name->n;
-        *name = plain;
-    }
-    if (changed && !sorted(c->tensor, c->n, e)) return false;
+                shown(text, c->tensor[i].name));
+    if (!checkpoint_unwrap(a, c, "", e)) return false;
     if (!anchor) return true;
     Str dotted = str_of(arena_printf(a, ".%s", anchor)), *before = &c->prefix;
     c->base = c->prefix = str_of(base), c->outer = (Str){"", 0};
@@ -317,6 +335,26 @@ static Checkpoint *open_folder(Arena *a, const char *folder, bool verify, Err *e
         return c;
     }
     return nothing_found(a, folder, e);
+}
+
+Checkpoint *checkpoint_open_adapter(Arena *a, const char *folder, Err *e)
+{
+    static const char *const names[] = {"adapter_model.safetensors", "adapter_model.bin"};
+    static const ReaderKind *const kinds[] = {&reader_safetensors, &reader_pickle};
+    for (size_t i = 0; i < 2; i++) {
+        StoredList l = {.arena = a, .format = kinds[i]->name};
+        const char *path = arena_printf(a, "%s/%s", folder, names[i]);
+        if (dangling(path, e)) return NULL;
+        if (!file_exists(path)) continue;
+        Checkpoint *c = read_file(kinds[i], path, &l, e) ? table(a, &l, e) : NULL;
+        const char **files = arena_new(a, const char *, 1);
+        files[0] = path;
+        if (c) c->files = files, c->n_files = 1, c->folder = str_zero(a, str_of(folder));
+        return c;
+    }
+    return err_set(e, "%s: an adapter_config.json, but no weights of an adapter: there is no %s and no %s",
+                   folder, names[0], names[1]),
+           NULL;
 }
 
 Checkpoint *checkpoint_open(Arena *a, const char *folder, Err *e) { return open_folder(a, folder, false, e); }

@@ -49,6 +49,25 @@ const Stored *checkpoint_find(const Checkpoint *c, const char *name); // NULL if
 bool checkpoint_names(Arena *a, Checkpoint *c, const char *base, const char *anchor, Err *e);
 
 bool checkpoint_verify(const char *folder, Err *e); // also every CRC that the files carry
+// Takes wrappers' parts ("module.", "base_layer.", ...), and `before` at the start, out of all names.
+bool checkpoint_unwrap(Arena *a, Checkpoint *c, const char *before, Err *e);
+void checkpoint_add(Arena *a, Checkpoint *c,
+                    Stored tensor); // a name that is not there yet; pointers into the table end
+
+// An adapter's own tensors: adapter_model.safetensors, else adapter_model.bin.
+Checkpoint *checkpoint_open_adapter(Arena *a, const char *folder, Err *e);
+
+// What a LoRA adapter has to know of the model that it is put on.
+typedef struct AdapterBase {
+    const char *const
+        *tied;   // names of tables that are one, the one the others are tied to first; ends with NULL
+    bool turned; // its matrices, but for lm_head's, are stored [in, out]
+} AdapterBase;
+
+// Merges the adapter of a folder into a base's weights, of which those that change are then copies (adapter.c says how).
+// Adds a line to notes. False and a sentence if the two don't fit, or the adapter is of another kind.
+bool adapter_merge(Arena *a, const char *folder, const AdapterBase *base, Checkpoint *c, Buf *notes, Err *e);
+
 // One weight file in memory, for tests and fuzzers; file picks the format as on disk ("pytorch_model.bin").
 Checkpoint *checkpoint_from_bytes(Arena *a, const char *file, Str bytes, Err *e);
 

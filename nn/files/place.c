@@ -181,8 +181,8 @@ static bool find_base(Arena *a, const char *adapter, const char *cache_dir, cons
             e,
             "%s: an adapter alone, and its base '%s' (base_model_name_or_path) is not found; give the base "
             "with -m and this folder with --adapter, or merge the two with merge_and_unload() from "
-            "Python. %s",
-            adapter, shown(text, base), own.text);
+            "Python. %.*s",
+            adapter, shown(text, base), (int)strcspn(own.text, "\n"), own.text);
     return true;
 }
 

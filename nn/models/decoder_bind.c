@@ -172,21 +172,27 @@ static bool bind_positions(const Binder *b)
     return true;
 }
 
+// The table and the output matrix. A tied one that the file has as well, and that differs, is used as it is there, as
+// transformers does.
 static bool bind_output(const Binder *b)
 {
     Model *m = b->m;
-    const char *name = NULL;
-    for (int i = 0; i < 3 && b->n->output[i] && !name; i++) {
+    const DecoderShape *s = b->s;
+    const char *name[2] = {full_name(b, arena_printf(m->arena, "%s.weight", b->n->embed)), NULL};
+    for (int i = 0; i < 3 && b->n->output[i] && !name[1]; i++) {
         const char *weight = arena_printf(m->arena, "%s.weight", b->n->output[i]);
-        if (bind_has(m, weight)) name = weight;
+        if (bind_has(m, weight)) name[1] = weight;
     }
-    if (!b->s->tied && !name)
+    if (!s->tied && !name[1])
         buf_printf(
             &m->notes,
             "%s has an output matrix of its own by %s, but the file has none: the embeddings serve as one\n",
             m->info.name, m->config.path);
-    if (b->s->tied || !name) m->output = m->embed[0]; // a stale copy means nothing
-    else if (!(m->output = bind_matrix(m, name, b->s->vocab, b->s->embed_width, b->e))) return false;
+    Tensor *table[2] = {NULL};
+    size_t n = name[1] && (s->tied || bind_has(m, name[0])) ? 2 : 1;
+    if (!bind_tied(m, name, n, s->vocab, s->embed_width, s->tied, table, b->e)) return false;
+    m->embed[0] = m->embed[1] = table[0];
+    m->output = table[n - 1];
     if (!b->s->bias_output) return true;
     const char *bias = arena_printf(m->arena, "%s.bias", b->n->output[0]);
     return (m->logits_bias = bind_vector(m, bias, b->s->vocab, b->e)) != NULL;
@@ -196,11 +202,8 @@ static bool bind_ends(const Binder *b)
 {
     const DecoderShape *s = b->s;
     Block *k = b->m->block;
-    Tensor *table = bind_matrix(b->m, full_name(b, arena_printf(b->m->arena, "%s.weight", b->n->embed)),
-                                s->vocab, s->embed_width, b->e);
-    b->m->embed[0] = b->m->embed[1] = table;
     bool projected = s->embed_width != s->width;
-    return table && (s->position != POSITIONS_LEARNED || bind_positions(b)) &&
+    return (s->position != POSITIONS_LEARNED || bind_positions(b)) &&
            norm(b, &k->embed_norm, b->n->embed_norm, s->width) &&
            (!projected ||
             (projection(b, &k->project_in, b->n->project_in, s->width, s->embed_width, false) &&

@@ -45,13 +45,15 @@ static bool bind_layers(Model *m, Layer **out, int64_t n, int64_t ff, const char
 
 // With one table for all, any of its names may be the one that the file has; else each side has its own, and the output
 // matrix goes with the target's.
+static const char *const one_table[] = {"model.shared.weight", "lm_head.weight",
+                                        "model.decoder.embed_tokens.weight",
+                                        "model.encoder.embed_tokens.weight", NULL};
+
 static bool bind_tables(Model *m, int64_t source_vocab, bool shared, bool tied, Err *e)
 {
-    static const char *const one[] = {"model.shared.weight", "lm_head.weight",
-                                      "model.decoder.embed_tokens.weight",
-                                      "model.encoder.embed_tokens.weight"},
-                             *const target[] = {"model.decoder.embed_tokens.weight", "lm_head.weight",
-                                                "model.shared.weight"};
+    const char *const *one = one_table;
+    static const char *const target[] = {"model.decoder.embed_tokens.weight", "lm_head.weight",
+                                         "model.shared.weight"};
     int64_t V = m->info.vocab, d = m->info.width;
     Tensor *table[4];
     if (shared) {
@@ -192,6 +194,7 @@ const Family family_marian = {
     .summary = "translation models of the opus-mt kind",
     .base = "model.",
     .anchor = "encoder.layers.0.self_attn.q_proj.weight",
+    .tied = one_table,
     .open = open,
     .encode = encode,
     .decode = decode,

@@ -13,6 +13,7 @@ const Family family_mt5 = {
     .summary = "multilingual T5",
     .base = "",
     .anchor = T5_ANCHOR,
+    .tied = t5_tied,
     .open = open,
     .encode = t5_encode,
     .decode = t5_decode,

@@ -94,12 +94,13 @@ static bool read_activation(Model *m, const char *absent, bool *gated, Err *e)
                    m->config.path, (int)s.n, s.s);
 }
 
+const char *const t5_tied[] = {"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
+                               "lm_head.weight", NULL};
+
 static bool bind_tables(Model *m, bool tied, bool scaled, Err *e)
 {
-    static const char *const names[] = {"shared.weight", "encoder.embed_tokens.weight",
-                                        "decoder.embed_tokens.weight", "lm_head.weight"};
     Tensor *table[4];
-    if (!bind_tied(m, names, 4, m->info.vocab, m->info.width, tied, table, e)) return false;
+    if (!bind_tied(m, t5_tied, 4, m->info.vocab, m->info.width, tied, table, e)) return false;
     m->embed[0] = table[1], m->embed[1] = table[2], m->output = table[3];
     m->logits_scale = scaled ? 1 / __builtin_sqrtf((float)m->info.width) : 1;
     return true;
@@ -192,6 +193,7 @@ const Family family_t5 = {
     .summary = "T5 and Flan-T5",
     .base = "",
     .anchor = T5_ANCHOR,
+    .tied = t5_tied,
     .open = open,
     .encode = t5_encode,
     .decode = t5_decode,

@@ -5,6 +5,8 @@
 
 #define T5_ANCHOR "encoder.block.0.layer.0.SelfAttention.q.weight" // see checkpoint_names
 
+extern const char *const t5_tied[]; // tables that are one: see AdapterBase
+
 typedef struct T5Defaults { // of the keys that config.json leaves out
     int64_t heads, ff, vocab, layers;
     const char *feed_forward;

@@ -28,4 +28,5 @@ python=${PYTHON:-python3}
     "$python" reagent.py
     "$python" evaluate.py
     "$python" chat.py
+    (cd ../.. && "$python" tools/oracle/adapters.py)
 }
