@@ -445,6 +445,16 @@ static void collect(Arena *a, const Search *s, int64_t returns, Generated *out)
 
 int64_t nn_generation_returns(const GenConfig *g) { return g->num_return_sequences; }
 
+const char *nn_generation_note(Arena *a, const Model *m, const GenConfig *g)
+{
+    if (!g->do_sample) return NULL;
+    const char *how = g->num_beams > 1 ? arena_printf(a, "by %" PRId64 " beams", g->num_beams) : "greedily";
+    return arena_printf(a,
+                        "%s: the model's own settings ask for sampling (do_sample); here the answer is "
+                        "searched %s, and is the same each time",
+                        m->info.name, how);
+}
+
 bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenConfig **out, Err *e)
 {
     GenConfig *g = arena_new(a, GenConfig, 1);

@@ -215,6 +215,18 @@ static void add_lines(Arena *a, Texts *t, Str all)
     }
 }
 
+// The encoding of a file that is no UTF-8 and that other programs call "text" or "Unicode" all the same; NULL: none seen.
+// Without a mark: every other byte of most text in UTF-16 is zero.
+static const char *other_encoding(Str s)
+{
+    if (s.n >= 4 && (!memcmp(s.s, "\xFF\xFE\0\0", 4) || !memcmp(s.s, "\0\0\xFE\xFF", 4))) return "UTF-32";
+    if (s.n >= 2 && (!memcmp(s.s, "\xFF\xFE", 2) || !memcmp(s.s, "\xFE\xFF", 2))) return "UTF-16";
+    size_t n = s.n < 4096 ? s.n : 4096, zeros[2] = {0};
+    for (size_t i = 0; i < n; i++) zeros[i % 2] += s.s[i] == 0;
+    if (n >= 4 && zeros[0] > n / 2 - n / 8 && zeros[1] > n / 4 - n / 8) return "UTF-32";
+    return zeros[0] > n / 8 || zeros[1] > n / 8 ? "UTF-16" : NULL;
+}
+
 bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Err *e)
 {
     Texts t = {0};
@@ -224,8 +236,13 @@ bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Er
         Str all;
         Err own = {0};
         if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word + literal));
-        else if (file_stream(a, word + file, (size_t)1 << 32, &all, &own)) add_lines(a, &t, all);
-        else return err_set(e, "%s%s", own.text, file ? "; a text that begins with @ is given as @@" : "");
+        else if (file_stream(a, word + file, (size_t)1 << 32, &all, &own)) {
+            const char *encoding = other_encoding(all);
+            if (encoding)
+                return err_set(e, "%s: the text is in %s; save it as UTF-8",
+                               file ? word + 1 : "standard input", encoding);
+            add_lines(a, &t, all);
+        } else return err_set(e, "%s%s", own.text, file ? "; a text that begins with @ is given as @@" : "");
     }
     *out = t.v, *n = t.n;
     return true;

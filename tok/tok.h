@@ -79,6 +79,11 @@ int32_t tok_unk(const Tokenizer *t); // -1: the tokenizer has none
 int32_t tok_pad(const Tokenizer *t);
 int32_t tok_eos(const Tokenizer *t);
 int32_t tok_bos(const Tokenizer *t);
+// The language codes (">>fra<<") that a model for several languages has, by id; none: 0.
+size_t tok_codes(Arena *a, const Tokenizer *t, const Str **out);
+// What is wrong with a code at the beginning of a source text: a sentence, or NULL. Such a code is read as an unknown
+// word, or as text, and what is translated then is another language.
+const char *tok_code_note(Arena *a, const Tokenizer *t, Str text);
 int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
 // The ids that are put before a text (a start token, mostly), unless TokOptions.plain; a view.
 const int32_t *tok_before(const Tokenizer *t, size_t *n);

@@ -69,6 +69,8 @@ static const Option options[] = {
     {"no_progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "never show it", NULL},
     {"revision", {0}, OPT_TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
     {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
+    {"tokenizer", {0}, OPT_TEXT, MODEL, "FOLDER", "where the tokenizer is, if not in the model's folder: a folder or a name, as with -m", NULL},
+    {"adapter", {0}, OPT_TEXT, LOADED, "FOLDER", "a LoRA adapter (PEFT) to merge into the model: a folder or a name; one in the model's own folder is always", NULL},
     {"verbose", {"-v"}, OPT_FLAG, LOADED, NULL, "say what was loaded", NULL},
     {"very_verbose", {"-vv"}, OPT_FLAG, LOADED, NULL, "the same", NULL},
     {"quiet", {"-q"}, OPT_FLAG, MODEL, NULL, "no warnings, no progress", NULL},
@@ -125,11 +127,13 @@ bool args_start_machine(const Args *a, Err *e)
 bool args_load(Args *a, const char *name, Loaded *l, Err *e)
 {
     const char *device = args_text(a, "device");
-    NnOptions o = {.revision = args_text(a, "revision"), .cache_dir = args_text(a, "cache_dir")};
+    NnOptions o = {.revision = args_text(a, "revision"),
+                   .cache_dir = args_text(a, "cache_dir"),
+                   .adapter = args_text(a, "adapter")};
     if (!name) return err_set(e, NO_MODEL);
     if (device && strcmp(device, "cpu"))
         return err_set(e, "--device %s: this program runs on the processor: cpu", device);
-    if (!model_kwargs(a, &o, e) || !texts_load(a->a, name, o, &a->talk, l, e)) return false;
+    if (!model_kwargs(a, &o, e) || !texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e)) return false;
     if (args_on(a, "verbose") || args_on(a, "very_verbose"))
         cmd_say("%s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s", l->info->folder,
                 l->info->class_name, l->info->format, l->info->tensors, (double)l->info->parameters / 1e6,

@@ -11,6 +11,8 @@ static int run(Args *a)
     if (!args_start_machine(a, &e) || !args_load(a, args_text(a, "model_name_or_path"), &l, &e))
         return cmd_fail(&e, EXIT_INPUT);
     const ModelInfo *f = l.info;
+    const Str *code;
+    size_t n_codes = tok_codes(a->a, l.tok, &code);
     Buf b = {.arena = a->a};
     if (args_on(a, "json")) {
         buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(f->folder));
@@ -18,10 +20,15 @@ static int run(Args *a)
                    ",\"class\":\"%s\",\"format\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64
                    ",\"bytes\":%" PRIu64 ",\"width\":%" PRId64 ",\"vocab\":%" PRId64
                    ",\"encoder_layers\":%" PRId64 ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64
-                   ",\"tokenizer\":\"%s\",\"tokens\":%zu}\n",
+                   ",\"tokenizer\":\"%s\",\"tokens\":%zu",
                    f->class_name, f->format, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
                    f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
-    } else
+        if (n_codes) buf_str(&b, STR_LIT(",\"language_codes\":["));
+        for (size_t i = 0; i < n_codes; i++)
+            buf_str(&b, i ? STR_LIT(",") : STR_LIT("")), buf_json(&b, code[i]);
+        if (n_codes) buf_char(&b, ']');
+        buf_str(&b, STR_LIT("}\n"));
+    } else {
         buf_printf(&b,
                    "folder      %s\nmodel       %s, width %" PRId64 ", %" PRId64 "+%" PRId64
                    " layers, %" PRId64 " heads, vocabulary %" PRId64 "\nweights     %s, %zu tensors, %" PRIu64
@@ -29,6 +36,10 @@ static int run(Args *a)
                    f->folder, f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads,
                    f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, tok_class(l.tok),
                    tok_size(l.tok));
+        if (n_codes) buf_str(&b, STR_LIT("languages   the codes that a text may begin with:"));
+        for (size_t i = 0; i < n_codes; i++) buf_printf(&b, " %.*s", (int)code[i].n, code[i].s);
+        if (n_codes) buf_char(&b, '\n');
+    }
     return cmd_print_text(a, buf_view(&b));
 }
 

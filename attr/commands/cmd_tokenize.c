@@ -47,9 +47,11 @@ static int run(Args *a)
         return cmd_complain("tokenize needs either -m FOLDER or --sentencepiece FILE.model"), EXIT_USAGE;
     if (file) sp = sp_open(a->a, file, &e);
     else {
-        const char *note = NULL, *revision = args_text(a, "revision"), *cache_dir = args_text(a, "cache_dir");
-        const char *folder = nn_folder(
-            a->a, name, (NnOptions){.revision = revision, .cache_dir = cache_dir, .note = &note}, &e);
+        const char *note = NULL, *other = args_text(a, "tokenizer");
+        NnOptions o = {.revision = other ? NULL : args_text(a, "revision"),
+                       .cache_dir = args_text(a, "cache_dir"),
+                       .note = &note};
+        const char *folder = nn_folder(a->a, other ? other : name, o, &e);
         if (note) cmd_note(a, note);
         t = folder ? tok_open(a->a, folder, &e) : NULL;
     }

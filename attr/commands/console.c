@@ -40,7 +40,11 @@ void cmd_complain(const char *message) { cmd_say("%s", message); }
 
 void cmd_note(const Args *a, const char *message)
 {
-    if (!args_on(a, "quiet")) cmd_say("note: %s", message);
+    for (size_t n; !args_on(a, "quiet") && *message;
+         message += n + (message[n] == '\n')) { // a note each line
+        n = strcspn(message, "\n");
+        cmd_say("note: %.*s", (int)n, message);
+    }
 }
 
 int cmd_fail(const Err *e, int code)

@@ -6,7 +6,8 @@
 
 void texts_note(const Work *w, const char *sentence) { w->talk->note(w->talk->context, sentence); }
 
-bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loaded *l, Err *e)
+bool texts_load(Arena *a, const char *name, const char *tokenizer, NnOptions o, const Talk *talk, Loaded *l,
+                Err *e)
 {
     const char *note = NULL;
     o.note = &note;
@@ -14,7 +15,10 @@ bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loade
     if (!(l->model = nn_open(a, name, o, e))) return false;
     if (note) talk->note(talk->context, note);
     l->info = nn_info(l->model);
-    if (!(l->tok = tok_open(a, l->info->tokenizer, e))) return false;
+    o.revision = o.adapter = note = NULL;
+    const char *folder = tokenizer ? nn_folder(a, tokenizer, o, e) : l->info->tokenizer;
+    if (note) talk->note(talk->context, note);
+    if (!folder || !(l->tok = tok_open(a, folder, e))) return false;
     if ((int64_t)tok_size(l->tok) > nn_words(l->model, false))
         talk->note(talk->context,
                    "the tokenizer knows more tokens than the model has rows; such tokens will be refused");
@@ -52,10 +56,11 @@ Str texts_without_special(Arena *a, const Tokenizer *t, Str s)
 Token *texts_tokens(Arena *a, const Tokenizer *t, Ids ids, TokSide side)
 {
     Token *out = arena_new(a, Token, ids.n);
-    for (int64_t i = 0; i < ids.n; i++)
-        out[i] =
-            (Token){.id = ids.v[i],
-                    .text = side == TOK_SOURCE ? tok_source_string(t, ids.v[i]) : tok_string(t, ids.v[i])};
+    for (int64_t i = 0; i < ids.n; i++) {
+        Str s = side == TOK_SOURCE ? tok_source_string(t, ids.v[i]) : tok_string(t, ids.v[i]);
+        if (!s.n) s = str_of(arena_printf(a, "[%d]", ids.v[i])); // a row of the model without a name
+        out[i] = (Token){.id = ids.v[i], .text = s};
+    }
     return out;
 }
 

@@ -29,6 +29,10 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
     if (t->n_targets && t->n_targets != t->n)
         return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", t->n_targets,
                        t->n);
+    const char *note =
+        t->n_targets && !t->beginnings ? NULL : nn_generation_note(w->a, w->l->model, w->generation);
+    const char *last = "";
+    if (note) texts_note(w, note);
     *n = t->n;
     Job *job = *out = arena_new(w->a, Job, *n);
     for (size_t i = 0; i < *n; i++) {
@@ -36,6 +40,8 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
         *j = (Job){.number = i + 1, .source = t->source[i], .forced = t->n_targets && !t->beginnings};
         if (t->n_targets) j->target = t->target[i];
         if (!encode_source(w, t, j)) continue;
+        if ((note = tok_code_note(w->a, w->l->tok, j->source)) && strcmp(note, last))
+            texts_note(w, last = note); // the same for many texts is said once
         j->source_tokens = texts_tokens(w->a, w->l->tok, j->source_ids, TOK_SOURCE);
     }
     return true;

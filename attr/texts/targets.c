@@ -74,8 +74,29 @@ static bool make_foil(const Work *w, Job *j, Err *e)
     return true;
 }
 
-// Generates what is not forced, then turns every target into ids: text is decoded and encoded again, as the library
-// attributes text.
+// What was generated is attributed as it is. (The library decodes it and encodes the text again, which may give other
+// tokens than the model wrote, and loses those that are no text.) plain: without special tokens, as texts are then.
+static bool take_generated(const Work *w, const Generated *g, Job *j, Err *e)
+{
+    if (!texts_decode(w, g, &j->target, e)) return false;
+    int32_t *ids = arena_new(w->a, int32_t, g->n);
+    int64_t n = 0;
+    for (int64_t i = 0; i < g->n; i++) {
+        if (i && w->plain && tok_is_special(w->l->tok, g->ids[i])) continue;
+        ids[n++] = g->ids[i];
+        if (tok_string(w->l->tok, g->ids[i]).n) continue;
+        texts_note(w,
+                   arena_printf(
+                       w->a,
+                       "text %zu: the model wrote token %d, which has no name in the tokenizer; it is shown "
+                       "as [%d]",
+                       j->number, g->ids[i], g->ids[i]));
+    }
+    j->target_ids = (Ids){ids, n};
+    return true;
+}
+
+// Generates what is not forced, and turns what is into ids.
 static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
 {
     if (!w->l->info->encoder_decoder) return prompts_targets(w, job, n, e);
@@ -85,11 +106,12 @@ static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
     size_t returns = (size_t)nn_generation_returns(w->generation);
     for (size_t i = 0; i < n; i++) {
         Job *j = job[i];
-        if (!forced && !texts_decode(w, &made[i * returns], &j->target, &j->err)) continue;
-        if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, &j->err)) continue;
-        if (forced && !w->plain && j->target_ids.n < 2)
-            err_set(&j->err, "the forced target is empty; give it at least one word");
-        if (!texts_add_start(w, &j->target_ids, &j->err)) continue;
+        if (forced) {
+            if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, &j->err)) continue;
+            if (!w->plain && j->target_ids.n < 2)
+                err_set(&j->err, "the forced target is empty; give it at least one word");
+            if (!texts_add_start(w, &j->target_ids, &j->err)) continue;
+        } else if (!take_generated(w, &made[i * returns], j, &j->err)) continue;
         j->target_tokens = texts_tokens(w->a, w->l->tok, j->target_ids, TOK_TARGET);
         make_foil(w, j, &j->err);
     }

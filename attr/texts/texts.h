@@ -19,8 +19,10 @@ typedef struct Loaded {
     const ModelInfo *info;
 } Loaded;
 
-// Opens a folder, or a name in the Hub's cache, with its tokenizer. On the arena.
-bool texts_load(Arena *a, const char *name, NnOptions o, const Talk *talk, Loaded *l, Err *e);
+// Opens a folder, or a name in the Hub's cache, with its tokenizer, or that of another folder or name (NULL: its own).
+// On the arena.
+bool texts_load(Arena *a, const char *name, const char *tokenizer, NnOptions o, const Talk *talk, Loaded *l,
+                Err *e);
 
 // The token that stands for padding in Inseq: config.json's, else the tokenizer's, else the end token. -1: none.
 int32_t texts_pad(const Loaded *l);
