@@ -308,7 +308,7 @@ bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t 
         cfg_bool(&k.c, "force_bos_token_to_be_generated", false))
         out->forced_bos = out->bos;
     out->undone = first_undone(k.c.json);
-    out->do_sample = false;
+    out->sampling_wished = out->do_sample, out->do_sample = false;
     resolve(out);
     return !e->set;
 }
@@ -346,6 +346,7 @@ bool gen_config_override(Arena *a, const Json *kwargs, int64_t vocab, GenConfig 
     if (!read_keys(a, &k, &changed)) return false;
     cfg_bool(&k.c, "use_cache", true);
     static const char *const sampling[] = {"temperature", "top_k", "top_p", "min_p", "typical_p"};
+    if (is_set(&k, "do_sample")) changed.sampling_wished = false;
     for (size_t i = 0; !changed.do_sample && i < sizeof sampling / sizeof *sampling; i++)
         if (is_set(&k, sampling[i]))
             err_set(e, "%s: %s only acts when sampling; \"do_sample\": true asks for that", path,

@@ -447,12 +447,13 @@ int64_t nn_generation_returns(const GenConfig *g) { return g->num_return_sequenc
 
 const char *nn_generation_note(Arena *a, const Model *m, const GenConfig *g)
 {
-    if (!g->do_sample) return NULL;
+    if (!g->sampling_wished) return NULL;
     const char *how = g->num_beams > 1 ? arena_printf(a, "by %" PRId64 " beams", g->num_beams) : "greedily";
-    return arena_printf(a,
-                        "%s: the model's own settings ask for sampling (do_sample); here the answer is "
-                        "searched %s, and is the same each time",
-                        m->info.name, how);
+    return arena_printf(
+        a,
+        "%s: the model's own settings ask for sampling (do_sample); here the answer is "
+        "searched %s, and is the same each time; --generation_kwargs '{\"do_sample\": true}' samples",
+        m->info.name, how);
 }
 
 bool nn_generation(Arena *a, const Model *m, const Json *overrides, const GenConfig **out, Err *e)

@@ -21,9 +21,10 @@ typedef struct GenConfig {
     EarlyStopping early_stopping;
     int64_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
     bool renormalize_logits, remove_invalid_values;
-    bool do_sample;     // only if it is asked for: a file's wish is no request (see gen_config_load)
-    double temperature; // of sampling, as the rest; 1: off
-    int64_t top_k;      // 0: off
+    bool sampling_wished; // by a file, and nobody has said yes or no to it
+    bool do_sample;       // only if it is asked for: a file's wish is no request (see gen_config_load)
+    double temperature;   // of sampling, as the rest; 1: off
+    int64_t top_k;        // 0: off
     double top_p, min_p, typical_p; // 1, -1, 1: off
     uint64_t seed;
     const Str *stop; // strings that end a text; texts: what the id of each row adds to it

@@ -203,12 +203,12 @@ static bool bind_ends(const Binder *b)
     const DecoderShape *s = b->s;
     Block *k = b->m->block;
     bool projected = s->embed_width != s->width;
-    return (s->position != POSITIONS_LEARNED || bind_positions(b)) &&
+    return bind_output(b) && (s->position != POSITIONS_LEARNED || bind_positions(b)) &&
            norm(b, &k->embed_norm, b->n->embed_norm, s->width) &&
            (!projected ||
             (projection(b, &k->project_in, b->n->project_in, s->width, s->embed_width, false) &&
              projection(b, &k->project_out, b->n->project_out, s->embed_width, s->width, false))) &&
-           (!s->last_norm || norm(b, &b->m->decoder_norm, b->n->last_norm, s->width)) && bind_output(b);
+           (!s->last_norm || norm(b, &b->m->decoder_norm, b->n->last_norm, s->width));
 }
 
 static void slices(const DecoderShape *s, Block *k)
