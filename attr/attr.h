@@ -80,6 +80,7 @@ typedef struct Sequence {
     const Evaluation *evaluation; // NULL: not measured. Not saved, but for its step scores
     const char *method;           // where several ran: shown with its tables; NULL: none. Not saved
     const char *title;            // the model, where several ran: shown with its tables; NULL: none
+    const bool *of_template;      // [n_source] tokens of a chat's template; NULL: no chat. Not saved
     int64_t text; // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
 } Sequence;
 
@@ -121,6 +122,7 @@ typedef struct Pair {
     const Span *alignment; // {position here, position in the foil} pairs; the rest is aligned as `align` says
     size_t n_alignment;
     AttrAlign align;
+    const bool *of_template; // [source.n] of a chat's prompt: tokens of the template; NULL: no chat
 } Pair;
 
 // Arguments of step functions, by the library's names. One value serves every function that has the argument.
@@ -314,6 +316,9 @@ bool attr_is_contrastive(const char *step_function);
 // Whether the method takes an argument of this name (inseq.c hands each of --attribution_kwargs to whoever knows it).
 bool attr_method_takes(const char *method, Str argument);
 const char *attr_method_nearest(const char *method, Str argument); // the one that may be meant; NULL: none
+
+// The same with the rows of a chat's template folded into one that holds their sum; others as they are.
+bool attr_fold_template(Arena *a, const Sequence *in, Sequence *out, Err *e);
 
 // ------------------------------------------------------------------------------------------ aggregation
 

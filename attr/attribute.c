@@ -99,6 +99,7 @@ static void name_tokens(Run *r)
         bool own = r->f->encoder_decoder;
         q->n_source = own ? p->source.n : r->from[i], q->n_target = p->target.n;
         q->attr_pos_start = r->from[i], q->attr_pos_end = r->to[i];
+        if (r->from[i] == p->source.n) q->of_template = p->of_template;
         q->source = arena_new(r->a, Token, q->n_source), q->target = arena_new(r->a, Token, q->n_target);
         for (int64_t k = 0; k < q->n_source; k++)
             q->source[k] = own ? p->source_tokens[k] : p->target_tokens[k];

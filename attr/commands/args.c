@@ -14,6 +14,12 @@ static const Option options[] = {
      "a checkpoint folder, a name in the local Hub cache, or demo/en-nl (built in); attribute takes several", NULL},
     {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE | LENS, "TEXT", "source texts; - reads lines from standard input, @FILE from a file (@@ begins a text with @)", NULL},
     {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE | LENS, "TEXT", "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)", NULL},
+    {"chat", {0}, OPT_FLAG, ATTRIBUTE | GENERATE | LENS, NULL, "texts are turns of the user, or JSON lists of messages; the model's own chat template makes the prompt (-g: the answer)", NULL},
+    {"system", {0}, OPT_TEXT, ATTRIBUTE | GENERATE | LENS, "TEXT", "with --chat: a message of the system before all others", NULL},
+    {"chat_date", {0}, OPT_TEXT, ATTRIBUTE | GENERATE | LENS, "DATE", "with --chat: what templates that ask for the date are told: 2024-07-26, or today", NULL},
+    {"chat_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE | LENS, "JSON", "with --chat: more variables of the template, such as {\"enable_thinking\": false}", NULL},
+    {"hide_template", {0}, OPT_FLAG, ATTRIBUTE, NULL, "with --chat: the template's tokens are shown as one row, their sum", NULL},
+    {"max_new_tokens", {0}, OPT_INT, ATTRIBUTE | GENERATE, "N", "how many tokens to generate at most", NULL},
     {"generate_from_target_prefix", {0}, OPT_FLAG, ATTRIBUTE | GENERATE, NULL, "generated_texts are beginnings: generate the rest", NULL},
     {"attribution_method", {"-a"}, OPT_TEXT, ATTRIBUTE, "METHOD", "how to attribute (saliency); 'inseq list methods' shows all", NULL},
     {"attributed_fn", {"-fn"}, OPT_TEXT, ATTRIBUTE, "STEP", "what is attributed (probability); 'inseq list steps' shows all", NULL},
@@ -148,6 +154,40 @@ bool args_batch_size(const Args *a, size_t *out, Err *e)
         return err_set(e, "--batch_size %" PRId64 ": it must be from 1 to 65536", v->number);
     *out = v->given ? (size_t)v->number : 8;
     return true;
+}
+
+bool args_chat(const Args *a, Work *w, Err *e)
+{
+    static const char *const with[] = {"system", "chat_date", "chat_kwargs", "hide_template"};
+    for (size_t i = 0; i < sizeof with / sizeof *with && !args_on(a, "chat"); i++)
+        if (args_get(a, with[i])->given) return err_set(e, "--%s belongs to --chat", with[i]);
+    if (!args_on(a, "chat")) return true;
+    const char *system = args_text(a, "system"), *date = args_text(a, "chat_date");
+    return texts_chat(w,
+                      (ChatOptions){.system = str_of(system ? system : ""),
+                                    .date = str_of(date ? date : ""),
+                                    .variables = args_get(a, "chat_kwargs")->json},
+                      e);
+}
+
+bool args_generation(Args *a, Work *w, Err *e)
+{
+    const OptionValue *most = args_get(a, "max_new_tokens");
+    const Json *given = args_get(a, "generation_kwargs")->json;
+    if (!most->given) return texts_generation(w, given, e);
+    if (most->number < 1)
+        return err_set(e, "--max_new_tokens %" PRId64 ": it must be 1 or more", most->number);
+    Json *all = arena_new(a->a, Json, 1), *own = arena_new(a->a, Json, 1);
+    if (given) *all = *given;
+    *own = (Json){.kind = J_NUMBER,
+                  .is_int = true,
+                  .i = most->number,
+                  .number = (double)most->number,
+                  .key = STR_LIT("max_new_tokens"),
+                  .text = str_of(arena_printf(a->a, "%" PRId64, most->number)),
+                  .next = all->child};
+    all->kind = J_OBJECT, all->child = own, all->count++;
+    return texts_generation(w, all, e);
 }
 
 bool args_texts(const Args *a, Texts *t, Err *e)

@@ -90,10 +90,9 @@ bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, 
                     Err *e)
 {
     Texts t;
-    const Json *generation = args_get(a, "generation_kwargs")->json;
     *w = (Work){.a = a->a, .l = l, .plain = x->skip_special_tokens, .talk = &a->talk};
-    return args_load(a, name, l, e) && texts_generation(w, generation, e) && args_texts(a, &t, e) &&
-           texts_jobs(w, &t, job, n, e) && texts_foils(w, x, job, n, e);
+    return args_load(a, name, l, e) && args_generation(a, w, e) && args_chat(a, w, e) &&
+           args_texts(a, &t, e) && texts_jobs(w, &t, job, n, e) && texts_foils(w, x, job, n, e);
 }
 
 bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOptions *o, Err *e)

@@ -8,8 +8,11 @@
 static void write_answers(const Args *a, const Work *w, Job *j, const Generated *made, size_t n, Buf *out)
 {
     Str *words = arena_new(a->a, Str, n);
-    for (size_t r = 0; r < n; r++)
-        if (!texts_decode(w, &made[r], &words[r], &j->err)) return;
+    for (size_t r = 0; r < n; r++) { // of a conversation the answer
+        Generated answer = made[r];
+        if (w->chat) answer.ids += j->source_ids.n, answer.n -= j->source_ids.n;
+        if (!texts_decode(w, &answer, &words[r], &j->err)) return;
+    }
     for (size_t r = 0; r < n; r++) {
         if (!args_on(a, "json")) {
             buf_harmless(out, words[r], false), buf_char(out, '\n');
@@ -34,9 +37,8 @@ static int run(Args *a)
     Work w = {.a = a->a, .l = &l, .talk = &a->talk};
     Texts t;
     if (!args_batch_size(a, &most, &e) || !args_start_machine(a, &e) ||
-        !args_load(a, args_text(a, "model_name_or_path"), &l, &e) ||
-        !texts_generation(&w, args_get(a, "generation_kwargs")->json, &e) || !args_texts(a, &t, &e) ||
-        !texts_jobs(&w, &t, &job, &n, &e))
+        !args_load(a, args_text(a, "model_name_or_path"), &l, &e) || !args_generation(a, &w, &e) ||
+        !args_chat(a, &w, &e) || !args_texts(a, &t, &e) || !texts_jobs(&w, &t, &job, &n, &e))
         return cmd_fail(&e, EXIT_INPUT);
     Buf out = {.arena = a->a};
     batch = arena_new(a->a, Job *, most);

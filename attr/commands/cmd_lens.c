@@ -48,8 +48,8 @@ static int run(Args *a)
     if (!cmd_check_delivery(a, &e)) return cmd_fail(&e, EXIT_USAGE);
     if (!cmd_check_folders(a, &e) || !args_start_machine(a, &e) ||
         !args_load(a, args_text(a, "model_name_or_path"), &l, &e) ||
-        !texts_generation(&w, args_get(a, "generation_kwargs")->json, &e) || !args_texts(a, &texts, &e) ||
-        !texts_jobs(&w, &texts, &job, &n, &e) || !word_id(a, &l, &o.word, &e))
+        !texts_generation(&w, args_get(a, "generation_kwargs")->json, &e) || !args_chat(a, &w, &e) ||
+        !args_texts(a, &texts, &e) || !texts_jobs(&w, &texts, &job, &n, &e) || !word_id(a, &l, &o.word, &e))
         return cmd_fail(&e, EXIT_INPUT);
     o.context = l.tok;
     for (size_t i = 0; i < n && !stop_asked(); i++)

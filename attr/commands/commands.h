@@ -59,6 +59,10 @@ const char *args_text(const Args *a, const char *name); // the last one given; N
 bool args_start_machine(const Args *a, Err *e);         // kernels and threads
 bool args_load(Args *a, const char *name, Loaded *l, Err *e);
 bool args_texts(const Args *a, Texts *t, Err *e);
+bool args_chat(const Args *a, Work *w,
+               Err *e); // --chat and its kin; other commands' and options' combinations refused
+// --generation_kwargs, --max_new_tokens: the model's settings with them.
+bool args_generation(Args *a, Work *w, Err *e);
 bool args_batch_size(const Args *a, size_t *out, Err *e);
 ReportOptions args_report_options(const Args *a);
 

@@ -57,11 +57,15 @@ bool cmd_check_folders(const Args *a, Err *e)
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e)
 {
     const char *weight = args_text(a, "weight_attributions");
-    if (!weight) return attr_aggregate_default(a->a, t, out, e);
     *out = *t;
-    out->sequence = arena_new(a->a, Sequence, t->n);
-    for (size_t i = 0; i < t->n; i++)
+    if (!weight && !attr_aggregate_default(a->a, t, out, e)) return false;
+    if (weight) out->sequence = arena_new(a->a, Sequence, t->n);
+    for (size_t i = 0; weight && i < t->n; i++)
         if (!attr_weight(a->a, &t->sequence[i], weight, &out->sequence[i], e)) return false;
+    for (size_t i = 0; args_on(a, "hide_template") && i < t->n; i++) {
+        Sequence whole = out->sequence[i];
+        if (!attr_fold_template(a->a, &whole, &out->sequence[i], e)) return false;
+    }
     return true;
 }
 

@@ -16,7 +16,8 @@ size_t texts_pairs(Job **job, size_t n, Pair *pair)
                                .contrast = j->foil,
                                .alignment = j->alignment.v,
                                .n_alignment = j->alignment.n,
-                               .align = j->align};
+                               .align = j->align,
+                               .of_template = j->of_template};
     }
     return count;
 }

@@ -96,6 +96,7 @@ static void cut(const Work *w, const Job *j, TokSide side, bool plain, Encoding 
 static bool encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, Encoding *x, Err *e)
 {
     if (plain) s = texts_without_special(w->a, w->l->tok, s);
+    plain |= w->chat != NULL; // the template has written them all
     if (!tok_encode(w->a, w->l->tok, s, (TokOptions){.side = side, .plain = plain}, x, e)) return false;
     one_start(w, x), cut(w, j, side, plain, x);
     return true;
@@ -109,12 +110,13 @@ bool texts_encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, 
     return true;
 }
 
-bool texts_encode_whole(const Work *w, const Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e)
+bool texts_encode_whole(const Work *w, Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e)
 {
     Encoding x;
     if (!encode(w, j, s, TOK_SOURCE, w->plain, &x, e)) return false;
     *out = (Ids){x.ids, (int64_t)x.n};
     *own = (int64_t)tok_inside(&x, prompt);
+    chats_mark(w, j, &x, *own);
     return true;
 }
 

@@ -10,10 +10,15 @@ Str texts_without_special(Arena *a, const Tokenizer *t, Str s); // words that ar
 // as in the library, with a note.
 bool texts_encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, Ids *out, Err *e);
 // The same for a whole text of a decoder-only model. own: how many tokens lie wholly inside its first `prompt` bytes.
-bool texts_encode_whole(const Work *w, const Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e);
+bool texts_encode_whole(const Work *w, Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e);
 bool texts_add_start(const Work *w, Ids *ids, Err *e); // the decoder's start token before them
 bool texts_decode_ids(const Work *w, Ids ids, bool skip_special, Str *out,
                       Err *e); // rows without a name are left out
+
+// Conversations (chats.c). Without a template these do nothing.
+bool chats_render(const Work *w, Job *j);
+Str chats_answer(const Work *w, const Job *j, Str answer); // the conversation's text with this behind it
+void chats_mark(const Work *w, Job *j, const Encoding *x, int64_t n); // j->of_template, of the first n tokens
 
 // Decoder-only models (prompts.c).
 bool prompts_encode(const Work *w, Job *j); // the prompt alone

@@ -29,7 +29,9 @@ static bool not_empty(const Work *w, Job *j)
 
 bool prompts_encode(const Work *w, Job *j)
 {
-    return not_empty(w, j) && texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, &j->err) &&
+    int64_t all;
+    return chats_render(w, j) && not_empty(w, j) &&
+           texts_encode_whole(w, j, j->source, j->source.n, &j->source_ids, &all, &j->err) &&
            (j->source_ids.n || err_set(&j->err, "the prompt has no tokens; give at least one word"));
 }
 
@@ -118,7 +120,7 @@ static bool make_foil(const Work *w, Job *j)
                                 "contrast_targets");
     if (!j->has_foil_target) return true;
     Pair *p = j->foil = arena_new(w->a, Pair, 1);
-    Str text = j->bare ? behind_start(w, j->foil_target) : j->foil_target;
+    Str text = j->bare ? behind_start(w, j->foil_target) : chats_answer(w, j, j->foil_target);
     if (!texts_encode(w, j, text, TOK_SOURCE, w->plain, &p->target, &j->err)) return false;
     if (p->target.n < 2)
         return err_set(&j->err, "the foil must be a whole text: the prompt, and what might have followed it");

@@ -37,6 +37,8 @@ typedef struct Work {
     bool plain; // no special tokens are added, and words that are such are taken out (skip_special_tokens)
     bool
         skip_special; // and none that a decoder-only model generates is kept (generation's skip_special_tokens)
+    const ChatTemplate *chat; // texts are turns of the user, or lists of messages; NULL: texts as they are
+    ChatOptions chat_options;
     const Talk *talk;
 } Work;
 
@@ -62,10 +64,15 @@ typedef struct Job {
     bool has_foil_source, has_foil_target;
     AttrAlignment alignment;
     AttrAlign align;
-    bool bare; // the prompt was empty: the start token stands for it
-    bool made; // it has a sequence
+    ChatText chat; // what the template made of the source, which it has become; .content NULL: no template
+    bool *of_template; // [source_ids.n] tokens that came out of no message; NULL: no template
+    bool bare;         // the prompt was empty: the start token stands for it
+    bool made;         // it has a sequence
     Err err;
 } Job;
+
+// The chat template of the model's folder, for w->chat. Its options: see tok.h.
+bool texts_chat(Work *w, ChatOptions o, Err *e);
 
 // A job for each text, its source encoded.
 bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e);
