@@ -90,6 +90,11 @@ test: inseq                                # the tests run in the build whose n-
 tests: $(B)/run $(B)/inseq
 	@INSEQ=$(B)/inseq $(B)/run
 
+REAL := $(filter-out $(B)/test/t_%.o,$(TEST)) $(B)/test/real/t_real.o
+$(B)/run-real: $(REAL) $(OBJ)
+	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+test-real: $(B)/run-real                   # MODEL=FOLDER: a published model, see test/golden/real
+	@MODEL='$(MODEL)' $(B)/run-real
 check fuzz coverage:
 	tools/$@.sh
 demo bench: inseq
@@ -124,5 +129,5 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0) # all cores, if nothing else is 
 MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 
-.PHONY: always all test tests check coverage demo demo-model bench fuzz golden format install uninstall clean
+.PHONY: always all test tests test-real check coverage demo demo-model bench fuzz golden format install uninstall clean
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
