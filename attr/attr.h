@@ -237,7 +237,9 @@ typedef struct BenchResult {
     double flops, done;     // that the attribution needs (attr_flops); those that its products were
     double attribution, attribution_best; // seconds, median and least of the runs
     double decoding[2],
-        decode_step[2];  // seconds with beam 1 and 4: of all tokens with the encoder, of one step
+        decode_step[2]; // seconds with beam 1 and 4: of all tokens with the encoder, of one step
+    double first_token,
+        first_flops;     // seconds to the first token, with encoder or prompt; the operations that it needs
     double decode_bytes; // of weights that a step with beam 1 must read
     BenchProduct product[PRODUCT_ROWS]; // of the model's linear layers
     ProfileOp ops[PROFILE_OPS];         // where the attribution's time goes, seconds a run

@@ -4,7 +4,8 @@
 //   attribution   multiply-adds: encoder parameters x S x T, decoder parameters x T(T+1)/2, vocabulary x D x T for the
 //                 way back, and once each for the way forth; against the measured peak of fused multiply-adds. Short
 //                 texts need fewer (tensor/fold.h), and the top decoder layer's last row only: `done` counts the products
-//                 that were made, attention's small ones aside
+//                 that were made, attention's small ones aside. Of decoder-only models S is the prompt: S + T - 1 rows
+//                 forth, and back those that each step sees, S, S + 1, ... S + T - 1
 //   products      the model's own linear layers at that many rows, forth and back, against the same peak; the vocabulary's
 //                 is left out; at most as many rows as the model has positions
 //   decoding      bytes of weights that a step must read, against the measured read bandwidth; the time of 20 tokens has
@@ -36,7 +37,12 @@ static void sort(double *v, int n)
 double attr_flops(const Model *m, int64_t S, int64_t T, int passes)
 {
     const ModelInfo *f = nn_info(m);
-    double s = (double)S, t = (double)T, forth = s * f->flops_source + t * (f->flops_target + f->flops_word);
+    double s = (double)S, t = (double)T;
+    if (!f->encoder_decoder) {
+        double rows = s + t - 1 + t * s + t * (t - 1) / 2;
+        return 2 * passes * (rows * f->flops_target + 2 * t * f->flops_word);
+    }
+    double forth = s * f->flops_source + t * (f->flops_target + f->flops_word);
     double back = s * t * f->flops_source + t * (t + 1) / 2 * f->flops_target + t * f->flops_word;
     return 2 * passes * (forth + back);
 }
@@ -44,12 +50,12 @@ double attr_flops(const Model *m, int64_t S, int64_t T, int passes)
 static bool time_attribution(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e)
 {
     const ModelInfo *f = nn_info(m);
-    int64_t S = o->source_tokens, T = o->target_tokens;
-    Token *source = arena_new(a, Token, S), *target = arena_new(a, Token, T + 1);
-    int32_t *ids = draw_ids(a, T + 1, f->vocab, 2);
-    ids[0] = f->start;
-    Pair p = {.source = {draw_ids(a, S, f->vocab, 1), S},
-              .target = {ids, T + 1},
+    int64_t S = o->source_tokens, T = o->target_tokens, all = f->encoder_decoder ? T + 1 : S + T;
+    Token *source = arena_new(a, Token, S), *target = arena_new(a, Token, all);
+    int32_t *ids = draw_ids(a, all, f->vocab, 2);
+    if (f->encoder_decoder) ids[0] = f->start;
+    Pair p = {.source = {f->encoder_decoder ? draw_ids(a, S, f->vocab, 1) : ids, S},
+              .target = {ids, all},
               .source_tokens = source,
               .target_tokens = target};
     AttrOptions run = attr_defaults();
@@ -151,7 +157,8 @@ static bool note_time(void *context, int64_t length)
 {
     Steps *s = context;
     s->last = wall_clock();
-    if (length == 1) s->first = s->last;
+    (void)length;
+    if (s->first == 0) s->first = s->last;
     return true;
 }
 
@@ -159,7 +166,8 @@ static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, Bench
 {
     const ModelInfo *f = nn_info(m);
     Ids source = {draw_ids(a, o->source_tokens, f->vocab, 1), o->source_tokens};
-    double step = 4 * (f->flops_target + f->flops_word); // float32 weights, each read once
+    double each = (double)f->bytes / (double)f->parameters; // bytes of a weight; each is read once
+    double step = each * (f->flops_target + f->flops_word);
     for (int beam = 0; beam < 2; beam++) {
         const char *text =
             arena_printf(a, "{\"num_beams\": %d, \"max_new_tokens\": %d, \"min_new_tokens\": %d}",
@@ -167,22 +175,28 @@ static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, Bench
         const GenConfig *g;
         const Json *j = json_parse(a, str_of(text), "bench", e);
         if (!j || !nn_generation(a, m, j, &g, e)) return false;
-        double *whole = arena_new(a, double, o->runs), *steps = arena_new(a, double, o->runs);
+        double *whole = arena_new(a, double, o->runs), *steps = arena_new(a, double, o->runs),
+               *first = arena_new(a, double, o->runs);
         for (int i = -1; i < o->runs; i++) {
             Arena *work = arena_create(a);
             Generated out[4];
             Steps s = {0};
             double start = wall_clock();
             bool ok = nn_generate(work, m, g, 1, &source, NULL, out, note_time, &s, e);
-            if (i >= 0) whole[i] = wall_clock() - start, steps[i] = s.last - s.first;
+            if (i >= 0)
+                whole[i] = wall_clock() - start, steps[i] = s.last - s.first, first[i] = s.first - start;
             arena_free(work);
             if (!ok) return false;
         }
-        sort(whole, o->runs), sort(steps, o->runs);
+        sort(whole, o->runs), sort(steps, o->runs), sort(first, o->runs);
+        if (!beam) r->first_token = first[o->runs / 2];
         r->decoding[beam] = whole[o->runs / 2];
         r->decode_step[beam] = steps[o->runs / 2] / (o->decode_tokens - 1);
     }
     r->decode_bytes = step;
+    r->first_flops =
+        2 * ((double)o->source_tokens * (f->encoder_decoder ? f->flops_source : f->flops_target) +
+             f->flops_word + (f->encoder_decoder ? f->flops_target : 0));
     return true;
 }
 
@@ -226,6 +240,8 @@ void attr_bench_text(const BenchOptions *o, const BenchResult *r, Buf *out)
                    "the bandwidth\n",
                    o->decode_tokens, i ? 4 : 1, r->decoding[i], rate / 1e9, 100 * rate / r->bandwidth);
     }
+    buf_printf(out, "              the first of them after %.3f s: %.0f %% of the peak\n", r->first_token,
+               100 * r->first_flops / r->first_token / r->peak);
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
         buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%   %5.1f GFLOP\n",
@@ -242,11 +258,11 @@ void attr_bench_json(const BenchOptions *o, const BenchResult *r, Buf *out)
                ",\"flops\":%.6g,\"flops_done\":%.6g,\"limit_seconds\":%.5f,\"attribution_seconds\":%.5f,"
                "\"ratio\":%.4f,"
                "\"decode_beam1_seconds\":%.5f,\"decode_beam4_seconds\":%.5f,\"step_beam1_seconds\":%.6f,"
-               "\"step_beam4_seconds\":%.6f,\"step_bytes\":%.6g,\"products\":[",
+               "\"step_beam4_seconds\":%.6f,\"step_bytes\":%.6g,\"first_token_seconds\":%.6f,\"products\":[",
                cpu_isa(), pool_threads(), r->peak, r->bandwidth, r->loading, o->source_tokens,
                o->target_tokens, r->flops, r->done, r->flops / r->peak, r->attribution,
                r->attribution / (r->flops / r->peak), r->decoding[0], r->decoding[1], r->decode_step[0],
-               r->decode_step[1], r->decode_bytes);
+               r->decode_step[1], r->decode_bytes, r->first_token);
     for (int i = 0; i < PRODUCT_ROWS; i++)
         buf_printf(out, "%s{\"rows\":%" PRId64 ",\"forward_share\":%.4f,\"backward_share\":%.4f}",
                    i ? "," : "", r->product[i].rows, r->product[i].forward, r->product[i].backward);

@@ -25,6 +25,8 @@ static int run(Args *a)
     double start = wall_clock();
     if (!args_load(a, args_text(a, "model_name_or_path"), &l, &e)) return cmd_fail(&e, EXIT_INPUT);
     double loaded = wall_clock() - start;
+    if (!l.info->encoder_decoder && !s->given) o.source_tokens = 64;
+    if (!l.info->encoder_decoder && !t->given) o.target_tokens = 24;
     if (!attr_bench(a->a, l.model, &o, &r, &e)) return cmd_fail(&e, EXIT_INPUT);
     Buf b = {.arena = a->a};
     r.loading = loaded;
