@@ -7,9 +7,9 @@
 //   b_k: text floor(n frac(v + k phi)) of n     v = num_random(seed, 0) / 2^64, phi the golden ratio
 // Every position and text is as likely as in the paper, which draws both uniformly; that each part of the line has its
 // draw and the texts take turns along it takes most of the chance out of the mean (stratified sampling; Weyl's sequence).
-// A draw serves all steps, a forward and a backward pass. Row i of b_k is the text's token i; where the source goes
-// on the unknown word stands, and what it has more is cut off. End tokens, and the target's rows, are as in baseline.c;
-// without a file so is all else. In expectation a column sums to f_s(x) - mean f_s(b), which "deltas" is held against,
+// A draw serves all steps, a forward and a backward pass. Row i of b_k is the text's token i; where the source (the prompt
+// of a decoder-only model) goes on the unknown word stands, and what it has more is cut off. End tokens, and the target's
+// other rows, are as in baseline.c; without a file so is all else. In expectation a column sums to f_s(x) - mean f_s(b), which "deltas" is held against,
 // with the baselines as often as they were drawn.
 #include "../run.h"
 
@@ -22,8 +22,8 @@ typedef struct Expected {
     const Point *v;
     int64_t samples;
     uint64_t seed;
-    int64_t kept; // the point whose baseline x holds; -1: none
-    float *x;     // [S, D] a source's baseline
+    int64_t kept; // the point whose baseline moved holds; -1: none
+    float *moved; // a source's baseline [S, D], or that of a target which begins with the prompt
     float *scratch;
     double *at_baseline; // [steps]
 } Expected;
@@ -40,23 +40,26 @@ static int64_t text_of(const Run *r, const Expected *c, int64_t k)
     return (int64_t)((turn >> 32) * r->o->n_baselines >> 32);
 }
 
-// The source's rows of draw k's baseline.
-static void fill_baseline(const Run *r, const Expected *c, int64_t p, int64_t k, float *x)
+// Draw k's baseline of the side that texts stand in for.
+static void fill_baseline(const Run *r, const Expected *c, int64_t p, int64_t k, float *to)
 {
-    Ids source = r->pair[p].source;
-    memcpy(x, c->bx + run_x_at(r, p), (size_t)(source.n * r->width) * sizeof *x);
+    Ids own = r->pair[p].source;
+    bool prompt = !r->sources;
+    const float *from = prompt ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p);
+    memcpy(to, from, (size_t)((prompt ? r->pair[p].target.n - 1 : own.n) * r->width) * sizeof *to);
     if (!r->o->n_baselines) return;
     Ids text = r->o->baselines[text_of(r, c, k)];
-    for (int64_t i = 0; i < source.n && i < text.n; i++)
-        if (!run_baseline_keeps(r, source.v[i], i, false) && !run_baseline_keeps(r, text.v[i], i, false))
-            nn_embed(r->m, (Ids){text.v + i, 1}, false, x + i * r->width);
+    for (int64_t i = 0; i < own.n && i < text.n; i++)
+        if (!run_baseline_keeps(r, own.v[i], i, prompt) && !run_baseline_keeps(r, text.v[i], i, prompt))
+            nn_embed(r->m, (Ids){text.v + i, 1}, prompt, to + i * r->width);
 }
 
-static const float *baseline_of(const Run *r, Expected *c, int64_t i)
+static const float *baseline_of(const Run *r, Expected *c, int64_t i, bool target)
 {
-    if (c->kept != i) fill_baseline(r, c, c->v[i].pair, i % c->samples, c->x);
+    if (target && r->sources) return c->by + run_y_at(r, c->v[i].pair);
+    if (c->kept != i) fill_baseline(r, c, c->v[i].pair, i % c->samples, c->moved);
     c->kept = i;
-    return c->x;
+    return c->moved;
 }
 
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
@@ -64,8 +67,8 @@ static void fill(Run *r, void *context, int64_t i, float *x, float *y)
     Expected *c = context;
     int64_t p = c->v[i].pair;
     float a = position(c, i % c->samples);
-    if (x) path_point(x, baseline_of(r, c, i), a, r->pair[p].source.n * r->width);
-    if (y) path_point(y, c->by + run_y_at(r, p), a, (r->pair[p].target.n - 1) * r->width);
+    if (x) path_point(x, baseline_of(r, c, i, false), a, r->pair[p].source.n * r->width);
+    if (y) path_point(y, baseline_of(r, c, i, true), a, (r->pair[p].target.n - 1) * r->width);
 }
 
 // to = (x - b) * dx
@@ -79,8 +82,8 @@ static void add(Run *r, void *context, int64_t i, int64_t column, const float *d
 {
     Expected *c = context;
     int64_t p = c->v[i].pair, nx = r->pair[p].source.n * r->width, ny = (r->from[p] + column) * r->width;
-    if (dx) dx = times_difference(c->scratch, run_x(r, p), baseline_of(r, c, i), dx, nx);
-    if (dy) dy = times_difference(c->scratch + nx, run_y(r, p), c->by + run_y_at(r, p), dy, ny);
+    if (dx) dx = times_difference(c->scratch, run_x(r, p), baseline_of(r, c, i, false), dx, nx);
+    if (dy) dy = times_difference(c->scratch + nx, run_y(r, p), baseline_of(r, c, i, true), dy, ny);
     path_add(r, p, column, 1 / (float)c->samples, i % c->samples == 0, dx, dy);
 }
 
@@ -90,8 +93,8 @@ static void fill_end(Run *r, void *context, int64_t i, float *x, float *y)
 {
     Expected *c = context;
     int64_t p = c->v[i].pair;
-    if (x) memcpy(x, baseline_of(r, c, i), (size_t)(r->pair[p].source.n * r->width) * sizeof *x);
-    if (y) memcpy(y, c->by + run_y_at(r, p), (size_t)((r->pair[p].target.n - 1) * r->width) * sizeof *y);
+    if (x) memcpy(x, baseline_of(r, c, i, false), (size_t)(r->pair[p].source.n * r->width) * sizeof *x);
+    if (y) memcpy(y, baseline_of(r, c, i, true), (size_t)((r->pair[p].target.n - 1) * r->width) * sizeof *y);
 }
 
 static void value(Run *r, void *context, int64_t i, int64_t column, double f)
@@ -118,12 +121,10 @@ static bool check_baselines(Run *r, Err *e)
 {
     if (attr_argument(r->o, "baselines") && !r->o->n_baselines)
         return err_set(e, "expected_gradients: there are no texts in the file of baselines");
-    if (r->o->n_baselines && !r->sources)
-        return err_set(e, "expected_gradients: %s has no source of its own that texts could stand in for",
-                       r->f->name);
     for (size_t k = 0; k < r->o->n_baselines; k++)
         for (int64_t i = 0; i < r->o->baselines[k].n; i++)
-            if (!nn_check_ids(r->m, (Ids){r->o->baselines[k].v + i, 1}, false, "a text of the baselines", e))
+            if (!nn_check_ids(r->m, (Ids){r->o->baselines[k].v + i, 1}, !r->sources,
+                              "a text of the baselines", e))
                 return false;
     return true;
 }
@@ -143,7 +144,7 @@ static bool run(Run *r, Err *e)
         S = r->pair[p].source.n > S ? r->pair[p].source.n : S;
         T = r->pair[p].target.n > T ? r->pair[p].target.n : T;
     }
-    c.bx = bx, c.by = by, c.v = v, c.x = arena_new(r->work, float, S * r->width);
+    c.bx = bx, c.by = by, c.v = v, c.moved = arena_new(r->work, float, (S > T ? S : T) * r->width);
     c.scratch = arena_new(r->work, float, (S + T) * r->width);
     run_scores(r, 1, &r->width, OUT_GRANULAR);
     return run_points(r, &(Points){.v = v, .n = n, .context = &c, .fill = fill, .gradient = add}, e) &&

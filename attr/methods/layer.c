@@ -31,7 +31,8 @@ bool layer_find(Run *r, TargetLayer *out, Err *e)
     if (r->sources && out->target && !out->weight && !r->o->attribute_target)
         return err_set(e, "%s: these are the prefix's own embeddings; attribute_target must be on",
                        r->o->method);
-    if (out->target && r->o->step.contrast_force_inputs)
+    bool embedded = !r->sources && !out->weight; // a decoder's embeddings: another method does those
+    if (out->target && !embedded && r->o->step.contrast_force_inputs)
         return err_set(e,
                        "%s: a foil with a pass of its own has rows of its own in a layer of the decoder; "
                        "contrast_force_inputs must be off",

@@ -38,14 +38,14 @@ static bool run(Run *r, Err *e)
     Lift c = {.at = arena_new(r->work, float *, 2 * r->n),
               .times = arg_bool(r, "multiply_by_inputs", true, e)};
     if ((e && e->set) || !layer_find(r, &c.l, e) || !run_baseline(r, &bx, &by, e)) return false;
-    if (!r->sources) return method_deeplift.run(r, e); // a decoder alone: its embeddings
+    if (!r->sources && !c.l.weight) return method_deeplift.run(r, e); // a decoder alone: its embeddings
     Point *v = arena_new(r->work, Point, 2 * r->n);
     for (int64_t i = 0; i < 2 * r->n; i++)
         v[i] = (Point){.pair = i / 2,
                        .from = i % 2 ? r->to[i / 2] : r->from[i / 2],
                        .to = r->to[i / 2],
-                       .moves_x = true,
-                       .moves_y = c.l.target && r->o->attribute_target};
+                       .moves_x = r->sources != NULL,
+                       .moves_y = c.l.target && run_wants_target(r)};
     c.bx = bx, c.by = by;
     layer_room(r, &c.l);
     return run_points(r,

@@ -81,18 +81,19 @@ static bool run(Run *r, Err *e)
     if ((e && e->set) || !layer_find(r, &c.l, e) || !path_nodes(r, &c.nodes, e) ||
         !run_baseline(r, &bx, &by, e))
         return false;
-    if (!r->sources) return method_integrated_gradients.run(r, e); // a decoder alone: its embeddings
+    if (!r->sources && !c.l.weight)
+        return method_integrated_gradients.run(r, e); // a decoder alone: its embeddings
     int64_t n = r->n * c.nodes.n;
     Point *ends = arena_new(r->work, Point, 2 * r->n), *v = arena_new(r->work, Point, n);
     for (int64_t i = 0; i < 2 * r->n; i++)
         ends[i] = (Point){.pair = i / 2,
                           .from = r->to[i / 2] - 1,
                           .to = r->to[i / 2],
-                          .moves_x = true,
-                          .moves_y = c.l.target && r->o->attribute_target};
+                          .moves_x = r->sources != NULL,
+                          .moves_y = c.l.target && run_wants_target(r)};
     for (int64_t i = 0; i < n; i++) {
         int64_t p = i / c.nodes.n;
-        v[i] = (Point){.pair = p, .from = r->from[p], .to = r->to[p], .moves_x = true};
+        v[i] = (Point){.pair = p, .from = r->from[p], .to = r->to[p], .moves_x = r->sources != NULL};
     }
     for (int64_t p = 0; p < r->n; p++) {
         c.at[p] = arena_new(r->work, float, size(r, &c, p));
@@ -134,7 +135,7 @@ static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
     end.from = v.to - 1;
     if (!layer_find(r, &l, e) || !path_nodes(r, &nodes, e)) return false;
     passes_add(r, &v, (double)nodes.n, true, p);
-    if (r->sources) passes_add(r, &end, 2, false, p);
+    if (r->sources || l.weight) passes_add(r, &end, 2, false, p);
     return passes_deltas(r, pair, p, e);
 }
 

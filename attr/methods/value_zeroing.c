@@ -198,7 +198,7 @@ static bool run(Run *r, Err *e)
 // A layer is computed again for each token, without its products that come before the zeroed values.
 static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 {
-    double S = (double)r->pair[pair].source.n, T = (double)r->pair[pair].target.n - 1;
+    double S = r->sources ? (double)r->pair[pair].source.n : 0, T = (double)r->pair[pair].target.n - 1;
     bool self = run_wants_target(r) || arg_bool(r, "output_decoder_self_scores", true, e),
          encoder = arg_bool(r, "output_encoder_self_scores", true, e);
     p->target_rows += S * T + (self ? T * (T + 1) / 2 : 0);

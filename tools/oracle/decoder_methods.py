@@ -14,6 +14,8 @@ is what goes into the output projection is checked.
                            the factor that a family gives attention's result (Gemma 2, OLMo 2, Granite), as the linear map that it is
     value_zeroing          a layer again without V[j] (similarity_metric euclidean)
     attn_lrp               rules of AttnLRP put into autograd's way back
+    expected_gradients     as expected_gradients.py, with texts in the prompt's place; its draws
+    layer_integrated_gradients, layer_deeplift    Captum's, at LAYERS: of each row's attributions the sum and the norm
 """
 
 import os
@@ -24,6 +26,8 @@ import common
 common.quiet()
 
 import torch  # noqa: E402
+from captum.attr import LayerDeepLift, LayerIntegratedGradients  # noqa: E402
+from expected_gradients import MASK, mix  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch.overrides import TorchFunctionMode  # noqa: E402
 from transformers import AutoModelForCausalLM  # noqa: E402
@@ -40,6 +44,9 @@ FAMILIES = {  # layers, output projection of attention, last norm
 AFTER = ("gemma2", "gemma3_text", "olmo2")  # post_attention_layernorm is of what attention gives
 NAMES = ["gpt2-by-layer", "gpt_neo", "gpt_neox", "gptj", "bloom", "falcon-7b", "falcon-40b", "opt-no-bias", "phi", "llama", "mistral", "qwen3",
          "gemma2", "gemma3_text", "olmo2", "granite", "starcoder2"]
+UNK, SAMPLES, SEED = 3, 5, 11
+BASELINES = [[7, 8, 9], [20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38]]
+LAYERS = {"gpt2-by-layer": "transformer.h.1.mlp.c_fc", "llama": "model.layers.0.mlp.up_proj", "opt-no-bias": "model.decoder.layers.0.fc1"}
 LRP = ("gpt2-by-layer", "gpt_neox", "llama", "qwen3", "gemma2", "granite", "phi", "opt-no-bias")
 
 
@@ -196,6 +203,49 @@ def value_zeroing(c, kept, made):
     return out
 
 
+def embed(c, ids):
+    return c.model.get_input_embeddings()(torch.tensor([ids])).detach()
+
+
+def expected_gradients(c):
+    prompt = c.T + 1 - STEPS
+    out = c.room(c.x.shape[-1])
+    for k in range(SAMPLES):
+        a = (k + (mix(SEED, k + 1) >> 11) / 2**53) / SAMPLES
+        turn = mix(SEED, 0) + k * 0x9E3779B97F4A7C15 & MASK
+        text = BASELINES[(turn >> 32) * len(BASELINES) >> 32]
+        b = embed(c, [text[i] if i < min(prompt, len(text)) else UNK for i in range(c.T)])
+        x = (b + a * (c.x - b)).requires_grad_()
+        made = c.run(x)
+        for s, row in enumerate(c.steps):
+            g, = torch.autograd.grad(made.logits[0, row, c.ids[0, row + 1]], x, retain_graph=True)
+            part = ((c.x - b) * g)[0, :row + 1] / SAMPLES
+            out[:row + 1, s] = part if k == 0 else out[:row + 1, s] + part
+    return out
+
+
+class Logit(torch.nn.Module):
+    def __init__(self, model, word):
+        super().__init__()
+        self.model, self.word = model, word
+
+    def forward(self, x):
+        return self.model(input_ids=x, use_cache=False).logits[:, -1, self.word]
+
+
+def at_layer(c, name, method):
+    out = c.room(2)
+    for s, row in enumerate(c.steps):
+        x = c.ids[:, :row + 1]
+        f = Logit(c.model, c.ids[0, row + 1])
+        how = {"n_steps": 6} if method is LayerIntegratedGradients else {}
+        a = method(f, c.model.get_submodule(LAYERS[name])).attribute(x, torch.full_like(x, UNK), **how)
+        a = a[0] if isinstance(a, tuple) else a
+        a = a.detach().reshape(row + 1, -1)
+        out[:row + 1, s] = torch.stack([a.sum(-1), a.norm(dim=-1)], -1)
+    return out
+
+
 # ------------------------------------------------------------------------------------------ attn_lrp
 
 
@@ -270,6 +320,10 @@ def make(name):
                "alti": shares, "alti_logit": logit, "value_zeroing": value_zeroing(c, kept, made)}
     if name in LRP:
         tensors["attn_lrp"] = lrp(c)
+    if name in LAYERS:
+        tensors["expected_gradients"] = expected_gradients(c)
+        tensors["layer_integrated_gradients"] = at_layer(c, name, LayerIntegratedGradients)
+        tensors["layer_deeplift"] = at_layer(c, name, LayerDeepLift)
     path = os.path.join(FOLDER, name, "methods.safetensors")
     save_file({k: v.float().contiguous() for k, v in tensors.items()}, path)
     os.chmod(path, 0o644)
