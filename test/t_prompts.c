@@ -12,7 +12,6 @@ static void take_note(void *context, const char *sentence)
 {
     buf_printf(&((Notes *)context)->b, "%s\n", sentence);
 }
-static bool always(void *context) { return context != NULL; }
 
 // One text through the room; its job.
 static Job one_job(Arena *A, const Lab *l, const char *prompt, const char *text, const char *foil,
@@ -21,7 +20,7 @@ static Job one_job(Arena *A, const Lab *l, const char *prompt, const char *text,
     Talk *talk = arena_new(A, Talk, 1);
     Loaded *loaded = arena_new(A, Loaded, 1);
     Err e = {0};
-    *talk = (Talk){notes, take_note, always}, *loaded = (Loaded){"", l->m, l->t, l->f};
+    *talk = (Talk){notes, take_note}, *loaded = (Loaded){"", l->m, l->t, l->f};
     *notes = (Notes){.b = {.arena = A}};
     Work w = {.a = A, .l = loaded, .talk = talk};
     Str in = str_of(prompt), target = str_of(text ? text : ""), other = str_of(foil ? foil : "");
@@ -193,6 +192,20 @@ TEST(prompts_chat)
     Run r = RUN("generate", "-m", QWEN, "--chat", "-i", "Is it?", "--max_new_tokens", "3");
     check_ran("generate --chat", r); // the answer alone
     CHECK(!strstr(r.out, "user") && !strstr(r.out, "Is it?"));
+}
+
+// Generation ends once a stop string stands in the text, though it begins and ends inside tokens.
+TEST(prompts_stop_strings)
+{
+#define GO "generate", "-m", "test/golden/models/gpt2-tiny", "-i", "The nurse lost", "--generation_kwargs"
+    Run whole = RUN(GO, "{\"max_new_tokens\": 12}"), cut;
+    check_ran("generate", whole);
+    const char *rest = whole.out + strlen("The nurse lost");
+    const char *stop = arena_printf(A, "%.2s", rest + 4); // some two letters of what it writes
+    cut = RUN(GO, arena_printf(A, "{\"max_new_tokens\": 12, \"stop_strings\": \"%s\"}", stop));
+    check_ran("generate with stop_strings", cut);
+    CHECK(strstr(cut.out + strlen("The nurse lost"), stop) != NULL);
+    CHECK(cut.n_out < whole.n_out && !strncmp(cut.out, whole.out, cut.n_out - 1));
 }
 
 TEST(prompts_chat_refused)

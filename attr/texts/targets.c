@@ -2,61 +2,6 @@
 // targets.c — what is attributed: a generated or a forced target, and its foil.
 #include "encode.h"
 
-// ------------------------------------------------------------------------------------------ generating
-
-// skip_special_tokens is an argument of Inseq's generate, not of transformers'.
-bool texts_generation(Work *w, const Json *arguments, Err *e)
-{
-    Json *rest = arguments ? arena_new(w->a, Json, 1) : NULL, *last = NULL;
-    if (rest) rest->kind = J_OBJECT, rest->at = arguments->at;
-    for (const Json *c = arguments ? arguments->child : NULL; c; c = c->next) {
-        if (str_is(c->key, "skip_special_tokens")) {
-            if (c->kind != J_TRUE && c->kind != J_FALSE)
-                return err_set(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(c));
-            w->skip_special = c->kind == J_TRUE;
-            continue;
-        }
-        Json *copy = arena_new(w->a, Json, 1);
-        *copy = *c, copy->next = NULL;
-        if (last) last->next = copy;
-        else rest->child = copy;
-        last = copy, rest->count++;
-    }
-    return nn_generation(w->a, w->l->model, rest, &w->generation, e);
-}
-
-typedef struct Writing {
-    const Work *w;
-    const Ids *source, *prefix;
-    int64_t n;
-    Generated *out;
-    Err *e;
-    bool ok;
-} Writing;
-
-static void write_texts(void *context)
-{
-    Writing *t = context;
-    t->ok = nn_generate(t->w->a, t->w->l->model, t->w->generation, t->n, t->source, t->prefix, t->out, NULL,
-                        NULL, t->e);
-}
-
-bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
-{
-    Ids *source = arena_new(w->a, Ids, n), *prefix = arena_new(w->a, Ids, n);
-    for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
-    *out = arena_new(w->a, Generated, n * (size_t)nn_generation_returns(w->generation));
-    Writing t = {w, source, prefix, (int64_t)n, *out, e, false};
-    return stop_run(write_texts, &t) && t.ok;
-}
-
-bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)
-{
-    return texts_decode_ids(w, (Ids){g->ids, g->n}, true, out, e);
-}
-
-// ------------------------------------------------------------------------------------------ targets
-
 // The foil's source and target; what is not given is the text's own.
 static bool make_foil(const Work *w, Job *j, Err *e)
 {

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// answers.c — what the model writes: its settings, and jobs generated together.
+#include "encode.h"
+
+// What each id adds to a text that goes on: its text behind another word, less that word's (transformers finds it so too).
+static const Str *added_texts(const Work *w, int64_t n)
+{
+    Str *text = arena_new(w->a, Str, n), alone = {"", 0};
+    Encoding word = {0};
+    TokOptions plain = {.side = w->l->info->encoder_decoder ? TOK_TARGET : TOK_SOURCE, .plain = true};
+    if (!tok_encode(w->a, w->l->tok, STR_LIT("abc"), plain, &word, NULL)) word.n = 0;
+    int32_t *ids = arena_new(w->a, int32_t, word.n + 1);
+    for (size_t i = 0; i < word.n; i++) ids[i] = word.ids[i];
+    if (word.n) tok_decode(w->a, w->l->tok, ids, word.n, (TokDecode){.cleanup = 0}, &alone, NULL);
+    for (int64_t i = 0; i < n && i < (int64_t)tok_size(w->l->tok); i++) {
+        Str both;
+        ids[word.n] = (int32_t)i;
+        if (tok_decode(w->a, w->l->tok, ids, word.n + 1, (TokDecode){.cleanup = 0}, &both, NULL) &&
+            both.n >= alone.n)
+            text[i] = (Str){both.s + alone.n, both.n - alone.n};
+    }
+    return text;
+}
+
+// skip_special_tokens is an argument of Inseq's generate, not of transformers'.
+bool texts_generation(Work *w, const Json *arguments, Err *e)
+{
+    Json *rest = arguments ? arena_new(w->a, Json, 1) : NULL, *last = NULL;
+    if (rest) rest->kind = J_OBJECT, rest->at = arguments->at;
+    for (const Json *c = arguments ? arguments->child : NULL; c; c = c->next) {
+        if (str_is(c->key, "skip_special_tokens")) {
+            if (c->kind != J_TRUE && c->kind != J_FALSE)
+                return err_set(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(c));
+            w->skip_special = c->kind == J_TRUE;
+            continue;
+        }
+        Json *copy = arena_new(w->a, Json, 1);
+        *copy = *c, copy->next = NULL;
+        if (last) last->next = copy;
+        else rest->child = copy;
+        last = copy, rest->count++;
+    }
+    if (!nn_generation(w->a, w->l->model, rest, &w->generation, e)) return false;
+    if (nn_generation_needs_texts(w->generation)) {
+        int64_t n = w->l->info->vocab;
+        w->generation = nn_generation_texts(w->a, w->generation, added_texts(w, n), n);
+    }
+    return true;
+}
+
+typedef struct Writing {
+    const Work *w;
+    const Ids *source, *prefix;
+    int64_t n;
+    Generated *out;
+    Err *e;
+    bool ok;
+} Writing;
+
+static void write_texts(void *context)
+{
+    Writing *t = context;
+    t->ok = nn_generate(t->w->a, t->w->l->model, t->w->generation, t->n, t->source, t->prefix, t->out, NULL,
+                        NULL, t->e);
+}
+
+bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
+{
+    Ids *source = arena_new(w->a, Ids, n), *prefix = arena_new(w->a, Ids, n);
+    for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
+    *out = arena_new(w->a, Generated, n * (size_t)nn_generation_returns(w->generation));
+    Writing t = {w, source, prefix, (int64_t)n, *out, e, false};
+    return stop_run(write_texts, &t) && t.ok;
+}
+
+bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)
+{
+    return texts_decode_ids(w, (Ids){g->ids, g->n}, true, out, e);
+}
