@@ -159,6 +159,8 @@ typedef struct AttrOptions {
     bool attribute_target;
     bool include_eos_baseline; // the baseline of the end token is unk too, not itself
     int32_t unk, eos, bos;     // the tokenizer's, for baselines and paths; -1: none
+    bool (*special)(const void *vocabulary, int32_t id); // the tokenizer's special words; NULL: those three
+    const void *vocabulary;
     bool has_start, has_end;
     int64_t start, end; // attr_pos_start, attr_pos_end (exclusive); negative: from the end
     StepArgs step;

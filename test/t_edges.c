@@ -49,7 +49,7 @@ TEST(edges_attribute)
         check_attribute(a, c);
         arena_free(a);
     }
-    CHECK_INT(cases, 19);
+    CHECK_INT(cases, 20);
 }
 
 static Ids ids_of(Arena *A, const Json *list)

@@ -187,7 +187,8 @@ static void build(int64_t row, void *context)
 // By the tokenizer: a start token that is an ordinary word is one elsewhere, and at its place its own baseline.
 static bool is_special(const Run *r, int32_t id)
 {
-    return id == r->o->unk || id == r->o->eos || id == r->o->bos || id == r->f->eos || id == r->f->pad;
+    return id == r->o->unk || id == r->o->eos || id == r->o->bos || id == r->f->eos || id == r->f->pad ||
+           (r->o->special && r->o->special(r->o->vocabulary, id));
 }
 
 static float *find_paths(Run *r, bool target, int64_t n, int64_t neighbours, bool count)

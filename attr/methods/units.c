@@ -14,7 +14,8 @@
 static bool special(const Run *r, int32_t id)
 {
     int32_t eos = r->o->eos >= 0 ? r->o->eos : r->f->eos;
-    return id == eos || id == r->o->bos || id == r->f->pad || id == r->f->start;
+    return id == eos || id == r->o->bos || id == r->f->pad || id == r->f->start ||
+           (r->o->special && r->o->special(r->o->vocabulary, id));
 }
 
 static bool begins_word(const Token *t) { return str_starts(t->text, STR_LIT("▁")); }

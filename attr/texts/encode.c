@@ -31,9 +31,12 @@ int32_t texts_pad(const Loaded *l)
     return pad >= 0 ? pad : l->info->eos;
 }
 
+static bool is_special(const void *vocabulary, int32_t id) { return tok_is_special(vocabulary, id); }
+
 void texts_special(const Loaded *l, AttrOptions *o)
 {
     o->unk = tok_unk(l->tok), o->eos = tok_eos(l->tok), o->bos = tok_bos(l->tok);
+    o->special = is_special, o->vocabulary = l->tok;
     if (l->info->encoder_decoder) return;
     if (o->unk < 0) o->unk = texts_pad(l);
     if (l->info->eos >= 0) o->eos = l->info->eos;

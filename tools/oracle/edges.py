@@ -105,6 +105,8 @@ CASES = [  # name, model, sources, targets, what attribute() is given besides
     ("ten-buckets", "plain", LONG, CAT, dict(method="saliency", attribute_target=True, aggregated=True, step_scores=["logit", "entropy"])),
     ("start-word", "start", "the old cat and the bird", "the bird and the cat", dict(
         method="discretized_integrated_gradients", attribute_target=True, args=dict(n_steps=5))),
+    ("special-words", "../models/t5-yesno-tiny", "Is <extra_id_3> it <extra_id_0>?", "yes <extra_id_0>", dict(
+        method="discretized_integrated_gradients", attribute_target=True, aggregated=True, args=dict(n_steps=4))),
     ("maxcount", "plain", CAT, BIRD, dict(method="discretized_integrated_gradients", args=dict(n_steps=6, attribution_args={"method": "maxcount"}))),
     ("deeplift", "plain", CAT, BIRD, dict(method="deeplift", attribute_target=True)),
     ("lime-pad", "plain", CAT, "a bird", dict(method="lime", args=dict(n_samples=12, attribution_args={"mask_token": "pad"}))),
@@ -157,7 +159,7 @@ def request(model, sources, targets, q):
 
 
 def command(name, sources, targets, q, masks):
-    line = ["attribute", "-m", f"test/golden/edges/{name}", "-a", q["method"], "-i", *sources, "-g", *targets]
+    line = ["attribute", "-m", os.path.normpath(f"test/golden/edges/{name}"), "-a", q["method"], "-i", *sources, "-g", *targets]
     line += ["--attribute_target"] if q.get("attribute_target") else []
     line += ["-fn", q["attributed_fn"]] if "attributed_fn" in q else []
     line += ["--step_scores", *q["step_scores"]] if "step_scores" in q else []
