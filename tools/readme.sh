@@ -14,7 +14,7 @@ table=$(COLUMNS=96 LC_ALL=C.UTF-8 ./inseq compare -m demo/en-nl -a saliency -a i
     -i "The nurse went to the hospital." --color never --no_progress | tail -7 | sed 's/^/    /')
 text=$(awk -v map="$map" -v table="$table" '
     /^    +--step_scores probability -i "The nurse went/ && !done { print; print ""; print map; print ""; skip = 1; done = 1; next }
-    /^tools\/heatmap.svg is/ || /^comprehensiveness and/ { skip = 0 }
+    /^[^ ]/ { skip = 0 } # what follows the indented lines
     /^    +--evaluate -i "The nurse went/ { print; print ""; print table; print ""; skip = 1; next }
     !skip' README)
 printf '%s\n' "$text" >"${1:-.}/README"
