@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // t_adapter.c — LoRA and DoRA adapters merged while a model is opened, against PEFT's merge_and_unload (test/golden/adapters,
 // made by tools/oracle/adapters.py), on every instruction set; adapters that don't fit, are of another kind, or are cut.
 #include "kit.h"

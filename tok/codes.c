@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // codes.c — the language codes of Marian's models for several languages: what there are, and what was probably meant.
 //
 // MarianTokenizer takes a code only at the very beginning of a text, and makes <unk> of one that vocab.json lacks, without

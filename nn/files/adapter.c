@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // adapter.c — a LoRA adapter merged into the weights of its base, as PEFT's merge_and_unload does.
 //
 //   LoRA   Hu et al. 2021, arXiv:2106.09685       W' = W + s B A          s = alpha / r, or alpha / sqrt(r) (rslora)

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Adapters of PEFT for tiny bases, and what the merged models answer.   adapters.py   (in the checkout; remakes test/golden/adapters)
 
 Each folder has adapter_config.json and adapter_model.safetensors (or .bin) as PEFT saves them, with random weights, and want.json:
