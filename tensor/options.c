@@ -223,8 +223,9 @@ static const char *other_encoding(Str s)
     if (s.n >= 2 && (!memcmp(s.s, "\xFF\xFE", 2) || !memcmp(s.s, "\xFE\xFF", 2))) return "UTF-16";
     size_t n = s.n < 4096 ? s.n : 4096, zeros[2] = {0};
     for (size_t i = 0; i < n; i++) zeros[i % 2] += s.s[i] == 0;
-    if (n >= 4 && zeros[0] > n / 2 - n / 8 && zeros[1] > n / 4 - n / 8) return "UTF-32";
-    return zeros[0] > n / 8 || zeros[1] > n / 8 ? "UTF-16" : NULL;
+    size_t more = zeros[0] > zeros[1] ? zeros[0] : zeros[1], less = zeros[0] + zeros[1] - more;
+    if (n >= 4 && more > n / 2 - n / 8 && less > n / 4 - n / 8) return "UTF-32";
+    return more > n / 8 ? "UTF-16" : NULL;
 }
 
 bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Err *e)
