@@ -51,8 +51,7 @@ static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols
                 m->checkpoint->files[0], name, m->checkpoint->n, alike(m, name), m->family->model_type);
         return NULL;
     }
-    uint64_t elements = 1;
-    for (int i = 0; i < s->rank; i++) elements *= (uint64_t)s->dim[i];
+    uint64_t elements = stored_count(s);
     bool shaped =
         rows == 1 ? elements == (uint64_t)cols : s->rank == 2 && s->dim[0] == rows && s->dim[1] == cols;
     if (!shaped) {
@@ -65,12 +64,12 @@ static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols
         return NULL;
     }
     if (s->dtype == DT_F64) narrow(m, &m->checkpoint->tensor[s - m->checkpoint->tensor]);
-    if (s->dtype != DT_F32 && s->dtype != DT_F16 && s->dtype != DT_BF16) {
+    if (!dtype_is_weight(s->dtype)) {
         err_at(e, s->file, s->at, "tensor \"%s\" is of type %s; weights must be F32, F16, BF16 or F64", name,
                dtype_name(s->dtype));
         return NULL;
     }
-    *type = s->dtype == DT_F32 ? W_F32 : s->dtype == DT_F16 ? W_F16 : W_BF16;
+    *type = (WType)s->dtype;
     if (m->bound) m->bound[s - m->checkpoint->tensor] = true;
     return s;
 }

@@ -117,8 +117,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
                           .encoder_decoder = m->family->encode != NULL,
                           .bytes = c->bytes,
                           .tensors = c->n};
-    for (size_t i = 0; i < c->n; i++)
-        m->info.parameters += c->tensor[i].bytes / dtype_size(c->tensor[i].dtype);
+    for (size_t i = 0; i < c->n; i++) m->info.parameters += stored_count(&c->tensor[i]);
     if (p.adapter && !merge_adapter(m, p.adapter, e)) return NULL;
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
     if (!gen_config_load(a, p.folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
@@ -236,10 +235,10 @@ bool nn_check_finite(const Model *m, const float *logits, int64_t n, Err *e)
     if (num_all_finite(logits, W_F32, n, &at)) return true;
     for (size_t i = 0; i < m->checkpoint->n; i++) {
         const Stored *s = &m->checkpoint->tensor[i];
-        if (s->dtype != DT_F32 && s->dtype != DT_F16 && s->dtype != DT_BF16) continue; // F64: never bound
-        WType type = s->dtype == DT_F32 ? W_F32 : s->dtype == DT_F16 ? W_F16 : W_BF16;
-        if (!num_all_finite(s->data, type, (int64_t)(s->bytes / dtype_size(s->dtype)), &at))
-            return err_at(e, s->file, s->at + (uint64_t)at * dtype_size(s->dtype),
+        if (!dtype_is_weight(s->dtype)) continue; // F64: never bound
+        const WType type = (WType)s->dtype;
+        if (!num_all_finite(s->data, type, (int64_t)stored_count(s), &at))
+            return err_at(e, s->file, s->at + (uint64_t)type_bytes(type, at),
                           "tensor \"%.*s\" holds NaN or infinity at element %" PRId64
                           "; the checkpoint is damaged",
                           (int)s->name.n, s->name.s, at);

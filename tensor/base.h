@@ -203,6 +203,8 @@ typedef struct BuiltinFile {
     const char *path, *from, *to; // "demo/en-nl/config.json" and its bytes
 } BuiltinFile;
 extern const BuiltinFile file_builtins[] __attribute__((weak));
+// One more, of this path, as long as a lives; of equal paths the latest. The bytes and the path must live as long.
+void file_put(Arena *a, const char *path, Str bytes);
 
 // ---------------------------------------------------------------------------------------------------- threads
 

@@ -226,10 +226,54 @@ static uint64_t size_of(const struct stat *st)
     return S_ISREG(st->st_mode) && st->st_size > 0 ? (uint64_t)st->st_size : 0;
 }
 
-// Whether path is one of the files inside the program, or (folder) the beginning of one up to a slash. out may be NULL.
+// Files that are made, not stored: the latest first.
+typedef struct Put {
+    const char *path;
+    Str bytes;
+    struct Put *next;
+} Put;
+
+static Put *made; // under `changing`
+
+static void take_out(void *object)
+{
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    for (Put **p = &made; *p; p = &(*p)->next)
+        if (*p == object) {
+            *p = (*p)->next;
+            break;
+        }
+    atomic_flag_clear(&changing);
+}
+
+void file_put(Arena *a, const char *path, Str bytes)
+{
+    Put *p = arena_new(a, Put, 1);
+    *p = (Put){.path = path, .bytes = bytes};
+    arena_on_free(a, take_out, p);
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    p->next = made, made = p;
+    atomic_flag_clear(&changing);
+}
+
+static bool put_there(const char *path, bool folder, Str *out)
+{
+    const size_t n = strlen(path);
+    bool found = false;
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    for (const Put *p = made; p && !found; p = p->next) {
+        found = strncmp(p->path, path, n) == 0 && p->path[n] == (folder ? '/' : 0);
+        if (found && out) *out = p->bytes;
+    }
+    atomic_flag_clear(&changing);
+    return found;
+}
+
+// Whether path is one of the files inside the program, or one that was put, or (folder) the beginning of one up to a slash. out may be NULL.
 static bool builtin(const char *path, bool folder, Str *out)
 {
     size_t n = strlen(BUILTIN);
+    if (put_there(path, folder, out)) return true;
     if (strncmp(path, BUILTIN, n) != 0 || !file_builtins) return false;
     path += n, n = strlen(path);
     for (const BuiltinFile *f = file_builtins; f->path; f++) {

@@ -196,8 +196,10 @@ static void widen_BF16(float *y, const void *row, int64_t at, int64_t n)
     EACH16(n, { PUT(y, v_from_bf16(halves(part, row, at + i, m))); });
 }
 
+#include "blocks.h"
+
 static void (*const widen[])(float *y, const void *row, int64_t at, int64_t n) = {
-#define TYPE(name, elements, bytes) widen_##name,
+#define TYPE(name, elements, bytes, number) widen_##name,
 #include "types.def"
 #undef TYPE
 };

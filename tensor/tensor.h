@@ -28,9 +28,10 @@ typedef struct Layout {
 } Layout;
 
 typedef enum {
-#define TYPE(name, elements, bytes) W_##name,
+#define TYPE(name, elements, bytes, number) W_##name,
 #include "types.def"
 #undef TYPE
+    W_TYPES
 } WType;
 
 // Of so many weights in a row, whole blocks of them.
@@ -39,7 +40,7 @@ static inline int64_t type_bytes(WType type, int64_t n)
     static const struct {
         int64_t elements, bytes;
     } block[] = {
-#define TYPE(name, elements, bytes) {elements, bytes},
+#define TYPE(name, elements, bytes, number) {elements, bytes},
 #include "types.def"
 #undef TYPE
     };

@@ -46,7 +46,7 @@ static Checkpoint *table(Arena *a, StoredList *l, Err *e)
 {
     if (!sorted(l->v, l->n, e)) return NULL;
     Checkpoint *c = arena_new(a, Checkpoint, 1);
-    *c = (Checkpoint){.format = l->format, .tensor = l->v, .n = l->n, .bytes = l->bytes};
+    *c = (Checkpoint){.format = l->format, .tensor = l->v, .n = l->n, .bytes = l->bytes, .plain = l->plain};
     return c;
 }
 
@@ -326,7 +326,7 @@ static Checkpoint *open_folder(Arena *a, const char *folder, bool verify, Err *e
         if (file_exists(single)) {
             if (!read_file(readers[i], single, &l, e) || !(c = table(a, &l, e))) return NULL;
             const char **files = arena_new(a, const char *, 1);
-            files[0] = single;
+            files[0] = c->n ? c->tensor[0].file : single; // a GGUF file is not where it is looked for
             c->files = files, c->n_files = 1;
         } else if (file_exists(index)) {
             if (!(c = open_shards(a, readers[i], folder, &l, e))) return NULL;

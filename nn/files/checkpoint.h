@@ -6,9 +6,24 @@
 #pragma once
 #include "../../tensor/base.h"
 
-typedef enum { DT_F32, DT_F16, DT_BF16, DT_F64, DT_I64, DT_I32, DT_I16, DT_I8, DT_U8, DT_BOOL } Dtype;
-size_t dtype_size(Dtype d);
-const char *dtype_name(Dtype d); // as safetensors spells it: "F32", "BF16", ...
+// Types of weights first, in the order of types.def, then those that no weight has here.
+struct Stored;
+typedef enum {
+#define TYPE(name, elements, bytes, number) DT_##name,
+#include "../../tensor/types.def"
+#undef TYPE
+    DT_F64,
+    DT_I64,
+    DT_I32,
+    DT_I16,
+    DT_I8,
+    DT_U8,
+    DT_BOOL
+} Dtype;
+size_t dtype_size(Dtype d);                    // bytes of an element; of a block, where a type has blocks
+bool dtype_is_weight(Dtype d);                 // then it is a WType of the same number
+uint64_t stored_count(const struct Stored *s); // elements
+const char *dtype_name(Dtype d);               // as safetensors spells it: "F32", "BF16", ...
 
 enum { MAX_RANK = 8 };
 
@@ -31,7 +46,8 @@ typedef struct Checkpoint {
     size_t n_files;
     Stored *tensor; // sorted by name
     size_t n;
-    uint64_t bytes;          // of tensor data, shared storages counted once
+    uint64_t bytes; // of tensor data, shared storages counted once
+    bool plain;     // all matrices are [out, in] and norms' gains what they multiply by, whatever the family
     Str base, prefix, outer; // see checkpoint_names
 } Checkpoint;
 
@@ -78,6 +94,7 @@ typedef struct StoredList {
     uint64_t bytes;
     bool verify;        // check CRCs of the data too
     const char *format; // set by the reader
+    bool plain;         // see Checkpoint
 } StoredList;
 Stored *stored_add(StoredList *l); // a zeroed one at the end; the pointer lives until the next call
 

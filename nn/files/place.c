@@ -5,7 +5,7 @@
 // folder that a trainer wrote its checkpoints into, an adapter without its base. What can only mean one thing is taken;
 // for the rest a sentence says what to give instead. Of an adapter transformers takes the base beside it where there is a
 // config.json, else the one that adapter_config.json names, relative to where the program was started.
-#include "checkpoint.h"
+#include "gguf.h"
 
 #include <string.h>
 
@@ -132,18 +132,51 @@ static bool split(Arena *a, const char **note, Place *p, Err *e)
     return true;
 }
 
+// "org/name:Q4_K_M", "FOLDER:FILE.gguf": the part before; the rest to `file`, .s NULL if there is none.
+static const char *cut_file(Arena *a, const char *name, Str *file)
+{
+    const char *colon = strrchr(name, ':');
+    *file = (Str){NULL, 0};
+    if (!colon || colon == name || !colon[1] || strchr(colon, '/') ||
+        str_starts(str_of(name), STR_LIT(BUILTIN)) || dir_exists(name))
+        return name;
+    *file = str_of(colon + 1);
+    return arena_printf(a, "%.*s", (int)(colon - name), name);
+}
+
+// A GGUF file in the place of the folder: the one that is asked for, or the only one of a folder without other weights.
+static bool find_gguf(Arena *a, Place *p, Str wanted, Err *e)
+{
+    Err own = {0};
+    if (!wanted.s && has_weights(a, p->folder) && !in_dir(a, p->folder, "model.gguf")) return true;
+    const char *file = gguf_in(a, p->folder, wanted, &own);
+    if (own.set) return err_set(e, "%s", own.text);
+    if (!file) return true;
+    if (!gguf_unfold(a, file, e)) return false;
+    p->folder = p->weights = file;
+    return true;
+}
+
 static bool find(Arena *a, const char *model, const char *revision, const char *cache_dir, const char **note,
                  Place *out, Err *e)
 {
     Err own = {0};
+    Str file;
+    if (str_ends(str_of(model), STR_LIT(".gguf")) && file_exists(model)) {
+        *out = (Place){.folder = model, .weights = model};
+        return gguf_unfold(a, model, e);
+    }
     const char *last, *name = name_in_address(a, model, &revision, e);
     if (!name) return false;
+    name = cut_file(a, name, &file);
     *out = (Place){.folder = hub_folder(a, name, revision, cache_dir, note, &own)};
     if (!out->folder && file_exists(model)) {
         const char *folder = parent(a, model, &last);
         return err_set(e, "model '%s' is a file; a model is a folder, here -m %s", model, folder);
     }
     if (!out->folder) return err_set(e, "%s", own.text);
+    if (!str_starts(str_of(out->folder), STR_LIT(BUILTIN)) && !find_gguf(a, out, file, e)) return false;
+    if (out->weights) return true;
     if (!(out->folder = settle(a, out->folder, revision, note, e))) return false;
     out->weights = out->folder;
     return split(a, note, out, e);

@@ -120,7 +120,7 @@ static const Json *value_of(Arena *a, Str text, size_t at, char first, const cha
 static bool dtype_of(Str text, Dtype *out)
 {
     for (int d = DT_F32; d <= DT_BOOL; d++)
-        if (str_is(text, dtype_name((Dtype)d))) return *out = (Dtype)d, true;
+        if ((d <= DT_BF16 || d >= DT_F64) && str_is(text, dtype_name((Dtype)d))) return *out = (Dtype)d, true;
     return false;
 }
 

@@ -9,13 +9,23 @@ static const struct {
     const char *name;
     uint8_t size;
 } dtypes[] = {
-    [DT_F32] = {"F32", 4}, [DT_F16] = {"F16", 2},   [DT_BF16] = {"BF16", 2}, [DT_F64] = {"F64", 8},
-    [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4},   [DT_I16] = {"I16", 2},   [DT_I8] = {"I8", 1},
-    [DT_U8] = {"U8", 1},   [DT_BOOL] = {"BOOL", 1},
+#define TYPE(name, elements, bytes, number) [DT_##name] = {#name, bytes},
+#include "../../tensor/types.def"
+#undef TYPE
+    [DT_F64] = {"F64", 8}, [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4},   [DT_I16] = {"I16", 2},
+    [DT_I8] = {"I8", 1},   [DT_U8] = {"U8", 1},   [DT_BOOL] = {"BOOL", 1},
 };
 
 size_t dtype_size(Dtype d) { return dtypes[d].size; }
 const char *dtype_name(Dtype d) { return dtypes[d].name; }
+bool dtype_is_weight(Dtype d) { return d < DT_F64; }
+
+uint64_t stored_count(const Stored *s)
+{
+    uint64_t n = 1;
+    for (int i = 0; i < s->rank; i++) n *= (uint64_t)s->dim[i];
+    return n;
+}
 
 const char *shown(char out[SHOWN], Str text)
 {

@@ -142,16 +142,17 @@ bool decoder_read(Model *m, const DecoderRow *row, DecoderShape *s, Err *e)
     Config own = m->config;
     if (row->wrapped && !text_part(&own, e)) return false;
     const Config *c = &own;
+    const bool plain = m->checkpoint->plain;
     *s = (DecoderShape){.names = row->names,
                         .layers = need(c, layer_keys, MOST_LAYERS, 0),
                         .width = need(c, width_keys, MOST_WIDTH, 0),
                         .vocab = need(c, vocab_keys, MOST_VOCAB, row->vocab),
-                        .norm = row->norm,
+                        .norm = row->norm == NORM_RMS_PLUS_ONE && plain ? NORM_RMS : row->norm,
                         .residual = row->residual,
                         .position = row->position,
                         .fused = row->fused,
                         .qk_norm = row->qk_norm,
-                        .turned = row->turned,
+                        .turned = row->turned && !plain,
                         .gated = row->gated,
                         .gate_up = row->gate_up,
                         .neighbours = row->neighbours,
