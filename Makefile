@@ -66,7 +66,7 @@ endif
 
 TRAINER := $(patsubst %,$(B)/tools/%.o,train grammar vocabulary sha256)
 $(B)/inseq: $(B)/inseq.o $(OBJ)
-$(B)/run: $(TEST) $(OBJ)
+$(B)/run: $(TEST) $(OBJ) $(B)/tools/sha256.o
 $(B)/train: $(TRAINER) $(filter-out $(B)/nn/demo.o,$(OBJ))
 $(B)/inseq $(B)/run $(B)/train:
 	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
