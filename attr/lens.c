@@ -55,7 +55,7 @@ static Token *layer_names(Arena *a, int64_t L)
 {
     Token *t = arena_new(a, Token, L + 1);
     for (int64_t l = 0; l <= L; l++)
-        t[l] = (Token){-1, l ? str_of(arena_printf(a, "layer %" PRId64, l)) : STR_LIT("embeddings")};
+        t[l] = (Token){-1, l ? str_of(arena_printf(a, "layer %" PRId64, l - 1)) : STR_LIT("embeddings")};
     return t;
 }
 

@@ -23,7 +23,8 @@ Ids lab_start(Arena *A, const Lab *l, Ids ids); // with the start token before t
 Str lab_decode(Arena *A, const Lab *l, const int32_t *ids, int64_t n);
 Pair lab_pair(Arena *A, const Lab *l, Ids source, Ids target);
 Pair lab_forced(Arena *A, const Lab *l, const char *source, const char *target);
-Pair lab_prompt(Arena *A, const Lab *l, const char *prompt, const char *text); // decoder-only; text NULL: generated
+Pair lab_prompt(Arena *A, const Lab *l, const char *prompt,
+                const char *text); // decoder-only; text NULL: generated
 
 // A case of index.json: what it asks for, or why we can't do it yet (then false). why: the name we don't know.
 typedef struct Case {

@@ -179,3 +179,43 @@ TEST(layers_picture)
     CHECK(!attr_layer_picture(A, &s, s.attr_pos_end, &p, &e));
     check_has(__FILE__, __LINE__, e.text, "is not among the attributed ones");
 }
+
+// ------------------------------------------------------------------------------------------ pictures in reports
+
+// Words of a vocabulary are a stranger's text in pictures too; numbers and words are all there as data.
+TEST(pictures_reported)
+{
+    static const char *const formats[] = {"terminal", "html", "svg", "csv", "json"};
+    Str cell[] = {STR_LIT("<b>\x1b[31m"), STR_LIT("two"), STR_LIT("=1+1"), STR_LIT("four")};
+    Token row[] = {{1, STR_LIT("</td>")}, {2, STR_LIT("row")}},
+          column[] = {{3, STR_LIT("\xe2\x80\xae")}, {4, STR_LIT("col")}};
+    float v[] = {0.25f, 0.5f, NAN, 1};
+    Picture p = {.title = "A title",
+                 .down = "Rows",
+                 .across = "Columns",
+                 .row = row,
+                 .column = column,
+                 .cell = cell,
+                 .scores = {.rank = 2, .dim = {2, 2}, .v = v}};
+    Attribution t = {.pictures = &p, .n_pictures = 1};
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        Err e = {0};
+        Buf b = {.arena = A};
+        ReportOptions o = {.width = 80, .unicode = true, .min_val = NAN, .max_val = NAN};
+        if (!attr_report(formats[i])->write(A, &t, &o, &b, &e)) FAIL("%s: %s", formats[i], e.text);
+        const char *out = str_zero(A, buf_view(&b));
+        bool data = i >= 3;
+        check_has(__FILE__, __LINE__, out, "A title");
+        check_has(__FILE__, __LINE__, out, "four");
+        if (!data) CHECK(!strchr(out, 27)); // ESC
+        if (i == 1 || i == 2) CHECK(!strstr(out, "<b>\xe2") && !strstr(out, "</td></"));
+        if (i == 3) check_has(__FILE__, __LINE__, out, ",0.5,two\n");
+        if (i == 4) {
+            const Json *j = json_parse(A, buf_view(&b), "json", &e),
+                       *all = j ? json_get(j, "pictures") : NULL;
+            if (!all) return FAIL("%s", e.text);
+            CHECK_STR(json_get(all->child, "words")->child->text, cell[0]);
+            CHECK_INT((int64_t)json_get(all->child, "values")->count, 2);
+        }
+    }
+}

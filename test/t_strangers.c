@@ -298,7 +298,8 @@ TEST(strangers_many_values)
     const char *folder = kit_folder(A), *path = arena_printf(A, "%s/r", folder);
     for (int i = 0; i < 4; i++)
         for (int packed = 0; packed < 2; packed++) {
-            Arena *own = arena_create(NULL); // given back before the program starts: its peak begins with ours
+            Arena *own =
+                arena_create(NULL); // given back before the program starts: its peak begins with ours
             Buf b = {.arena = own};
             buf_str(&b, STR_LIT("{\"a\":["));
             for (int k = 0; k < 3000000; k++) buf_str(&b, str_of(unit[i]));

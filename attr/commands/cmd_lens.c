@@ -52,6 +52,9 @@ static int run(Args *a)
         !args_texts(a, &texts, &e) || !texts_jobs(&w, &texts, &job, &n, &e) || !word_id(a, &l, &o.word, &e))
         return cmd_fail(&e, EXIT_INPUT);
     o.context = l.tok;
+    Buf name = {.arena = a->a};
+    buf_json(&name, str_of(l.info->name));
+    t.info = &(InfoField){STR_LIT("model_name"), buf_view(&name)}, t.n_info = 1;
     for (size_t i = 0; i < n && !stop_asked(); i++)
         if (!job[i].err.set) look(a, &w, &job[i], i, &o, &t);
     int code = cmd_report_failures(job, n), delivered = t.n_pictures ? cmd_deliver(a, &t, &t) : 0,
