@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,25 +12,29 @@ static bool no_output(Err *e) // a reader that has gone is no fault
     return errno == EPIPE ? false : err_set(e, "standard output: %s", strerror(errno));
 }
 
+// The next line without its end; false: there is none.
+static bool next_line(FILE *in, Buf *line)
+{
+    int c;
+    line->n = 0;
+    while ((c = getc_unlocked(in)) != EOF && c != '\n') buf_char(line, (char)c);
+    return c != EOF || line->n;
+}
+
 static bool filter_lines(Args *a, const Sentencepiece *sp, const Tokenizer *t, Err *e)
 {
-    char *line = NULL; // getline owns it
-    size_t cap = 0, number = 0;
-    ssize_t n;
     bool ok = true;
     Arena *work = arena_create(a->a);
-    while (ok && (n = getline(&line, &cap, stdin)) >= 0) {
+    Buf line = {.arena = arena_create(a->a)};
+    for (size_t number = 1; ok && next_line(stdin, &line); number++) {
         Buf out = {.arena = work};
-        Str one = {line, n && line[n - 1] == '\n' ? (size_t)n - 1 : (size_t)n};
         Err own = {0};
-        number++;
-        if (one.n && !tok_jsonl(work, sp, t, one, &out, &own))
+        if (line.n && !tok_jsonl(work, sp, t, buf_view(&line), &out, &own))
             ok = err_set(e, "line %zu: %s", number, own.text);
-        if (one.n && ok) buf_char(&out, '\n');
+        if (line.n && ok) buf_char(&out, '\n');
         if (ok && fwrite(out.s ? out.s : "", 1, out.n, stdout) != out.n) ok = no_output(e);
         arena_reset(work);
     }
-    free(line); // getline's: libc allocated it
     return (fflush(stdout) == 0 || no_output(e)) && ok;
 }
 
