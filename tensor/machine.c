@@ -41,7 +41,7 @@ double cpu_peak(int threads)
     for (int round = 0; round < 5; round++) {
         double start = now();
         pool_run(threads, spin_fma, &s);
-        double rate = (double)threads * (double)s.n * SPINNERS * 2 / (now() - start);
+        double rate = (double)threads * (double)s.n * (double)SPINNERS * 2 / (now() - start);
         if (rate > best) best = rate;
     }
     return best;
