@@ -290,7 +290,8 @@ static const char *first_undone(const Json *json)
     return NULL;
 }
 
-bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t vocab, GenConfig *out, Err *e)
+bool gen_config_load(Arena *a, const char *folder, const Config *model, const char *absent, int64_t vocab,
+                     GenConfig *out, Err *e)
 {
     Err unseen = {0};
     if (!e) e = &unseen;
@@ -302,6 +303,12 @@ bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t 
     bool own = lstat(path, &st) == 0 || file_exists(path);
     if (own && !config_open(a, folder, file, &k.c, e)) return false;
     k.c.e = e;
+    if (absent && !own) { // what the class says of keys that its config.json leaves out
+        Keys class = {
+            .c = {.json = json_parse(a, str_of(absent), "the class", e), .path = model->path, .e = e},
+            .vocab = INT32_MAX};
+        if (!class.c.json || !read_keys(a, &class, out)) return false;
+    }
     if (!read_keys(a, &k, out)) return false;
     // BART's old way to ask for it, still obeyed for settings that came from a config.json
     if ((!own || cfg_bool(&k.c, "_from_model_config", false)) &&

@@ -45,8 +45,9 @@ typedef struct GenConfig {
 // From generation_config.json if the folder has one (then generation keys of config.json are ignored), else from
 // config.json. Settings of sampling are kept for whoever asks for it; do_sample is not: the same command gives the likeliest
 // text, and what it gives by chance it gives when told. vocab bounds every id; unknown keys are ignored; null means unset.
-bool gen_config_load(Arena *a, const char *folder, const Config *model, int64_t vocab, GenConfig *out,
-                     Err *e);
+// absent: a JSON object of what the model's class says of keys that its config.json leaves out; NULL: nothing.
+bool gen_config_load(Arena *a, const char *folder, const Config *model, const char *absent, int64_t vocab,
+                     GenConfig *out, Err *e);
 // One JSON object of overrides as --generation_kwargs gives it (generate()'s argument names). Unknown names are an
 // error that suggests the nearest; names transformers knows and we do not do are refused.
 bool gen_config_override(Arena *a, const Json *kwargs, int64_t vocab, GenConfig *g, Err *e);

@@ -30,6 +30,11 @@ const ModelInfo *nn_info(const Model *m) { return &m->info; }
 static const Family *find_family(const Config *c, Err *e)
 {
     Str type = cfg_str(c, "model_type", "");
+    const Json *class = json_get(c->json, "architectures");
+    if (!type.n && class && class->child && class->child->kind == J_STRING)
+        for (size_t i = 0; i < N_FAMILIES; i++)
+            if (families[i]->by_class && str_is(class->child->text, families[i]->class_name))
+                return families[i];
     for (size_t i = 0; i < N_FAMILIES; i++)
         if (str_is(type, families[i]->model_type)) return families[i];
     Buf known = {.arena = arena_create(NULL)};
@@ -120,7 +125,8 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     for (size_t i = 0; i < c->n; i++) m->info.parameters += stored_count(&c->tensor[i]);
     if (p.adapter && !merge_adapter(m, p.adapter, e)) return NULL;
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
-    if (!gen_config_load(a, p.folder, &m->config, m->info.vocab, &m->generation, e)) return NULL;
+    if (!gen_config_load(a, p.folder, &m->config, m->family->generation, m->info.vocab, &m->generation, e))
+        return NULL;
     m->info.encoder_heads = m->family->encode ? m->self_attention[0].heads : 0;
     m->info.start = m->generation.decoder_start;
     m->info.pad = m->generation.pad;

@@ -77,6 +77,9 @@ typedef struct Family {
     const char *const
         *tied; // tables that are one: see AdapterBase; decoder-only families: base + anchor, lm_head
     const struct DecoderRow *row;   // of decoder-only families: models/decoder.h
+    const struct MarianRow *marian; // of those that are Marian's transformer: models/marian.c
+    const char *generation; // JSON: what keys for generate() that config.json lacks mean; NULL: nothing
+    bool by_class;          // known by "architectures" too: a published folder has no model_type
     bool (*open)(Model *m, Err *e); // reads the configuration and binds the weights
     Tensor *(*encode)(const Model *m, Tape *t, Tensor *x, Pass *pass);
     // cache NULL: whole prefixes at once; else the rows of y are the next row of each beam.
@@ -107,6 +110,7 @@ struct Model {
     Tensor *logits_bias;       // [1,V] or NULL
     float embed_scale, logits_scale;
     Layer *encoder, *decoder;
+    Norm embed_norm[2];                           // behind the positions; g NULL: none
     Norm encoder_norm, decoder_norm;              // after the last layer; g NULL: none
     Attention self_attention[2], cross_attention; // [encoder, decoder]
     Block *block;                                 // decoder-only models
@@ -116,12 +120,13 @@ struct Model {
     Act act;
     float eps;
     struct Positions {
-        float *table; // [max_positions, D], of which `made` rows are there
-        int64_t made;
-    } * positions; // absolute positions; NULL: none
-    Buf notes;     // sentences that whoever opened it should know, a line each
-    Noise *noise;  // NULL but while training
-    Noise dropout; // the rates that config.json states
+        float *table[2]; // [encoder, decoder] of `room` rows of D, of which `made` are there; room 0: learned
+        float *frequency;   // [D / 2] of the kind that grows; NULL: another
+        int64_t made, room; // of both, which are one then
+    } * positions;          // absolute positions; NULL: none
+    Buf notes;              // sentences that whoever opened it should know, a line each
+    Noise *noise;           // NULL but while training
+    Noise dropout;          // the rates that config.json states
 };
 
 // Weights by name. A missing one or a wrong shape fills e, naming what config.json says; NULL then.

@@ -160,6 +160,19 @@ void num_sinusoids(float *table, int64_t from, int64_t to, int64_t width)
     }
 }
 
+void num_halved_sinusoids(float *table, const float *frequency, int64_t from, int64_t to, int64_t width)
+{
+    int64_t half = width / 2;
+    for (int64_t p = from; p < to; p++) {
+        float *row = table + p * width;
+        for (int64_t i = 0; i < half; i++) {
+            double angle = (double)((float)p * frequency[i]);
+            row[i] = (float)sine(angle, 0), row[half + i] = (float)sine(angle, 1);
+        }
+        if (width % 2) row[width - 1] = 0;
+    }
+}
+
 void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to, float scale)
 {
     for (int64_t p = from; p < to; p++)

@@ -204,6 +204,9 @@ bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
 // The table of tn_rope, rows from..to-1: cos and sin of position * frequency[i] (a float32 product), times `scale`.
 void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to,
                    float scale);
+// Rows from..to-1 of another table of positions: sines of position * frequency[i] (a float32 product), then their cosines,
+// width / 2 each, and a zero where the width is odd.
+void num_halved_sinusoids(float *table, const float *frequency, int64_t from, int64_t to, int64_t width);
 void num_sinusoids(float *table, int64_t from, int64_t to,
                    int64_t width); // Marian's positions, rows from..to-1 of a table
 

@@ -34,14 +34,26 @@ static bool knows(Arena *A, const char *name, bool decoder_only)
 
 bool lab_knows(Arena *A, const char *name) { return knows(A, name, false); }
 
-static bool open_lab(Arena *A, const char *name, Lab *out)
+static bool open_model(Arena *A, const char *name, Lab *out)
 {
     Err e = {0};
-    const char *folder = folder_of(A, name);
-    if (!(out->m = nn_open(A, folder, (NnOptions){0}, &e)) || !(out->t = tok_open(A, folder, &e)))
+    if (!(out->m = nn_open(A, folder_of(A, name), (NnOptions){0}, &e)))
         return FAIL("%s: %s", name, e.text), false;
     out->f = nn_info(out->m);
     return true;
+}
+
+static bool open_lab(Arena *A, const char *name, Lab *out)
+{
+    Err e = {0};
+    if (!(out->t = tok_open(A, folder_of(A, name), &e))) return FAIL("%s: %s", name, e.text), false;
+    return open_model(A, name, out);
+}
+
+bool lab_open_model(Arena *A, const char *name, Lab *out)
+{
+    *out = (Lab){0};
+    return lab_knows(A, name) && open_model(A, name, out);
 }
 
 bool lab_open_any(Arena *A, const char *name, Lab *out)

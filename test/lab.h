@@ -15,8 +15,9 @@ typedef struct Lab {
 // A folder of test/golden/models: "odd-marian", or "models/odd-marian" as golden files call it. False if its family is
 // not one of nn_families, or decoder-only; anything else that goes wrong fails the test.
 bool lab_open(Arena *A, const char *name, Lab *out);
-bool lab_open_any(Arena *A, const char *name, Lab *out); // decoder-only ones too
-bool lab_knows(Arena *A, const char *name);              // is the family known, with an encoder?
+bool lab_open_model(Arena *A, const char *name, Lab *out); // without its tokenizer
+bool lab_open_any(Arena *A, const char *name, Lab *out);   // decoder-only ones too
+bool lab_knows(Arena *A, const char *name);                // is the family known, with an encoder?
 
 Ids lab_encode(Arena *A, const Lab *l, Str text, TokSide side, bool plain);
 Ids lab_start(Arena *A, const Lab *l, Ids ids); // with the start token before them

@@ -149,7 +149,7 @@ static bool load(Arena *A, const char *folder, const char *generation, const cha
     else unlink(path);
     kit_write(folder, "config.json", str_of(config));
     Config c;
-    return config_open(A, folder, "config.json", &c, e) && gen_config_load(A, folder, &c, vocab, g, e);
+    return config_open(A, folder, "config.json", &c, e) && gen_config_load(A, folder, &c, NULL, vocab, g, e);
 }
 
 TEST(generation_settings_of_golden_models)
@@ -158,18 +158,19 @@ TEST(generation_settings_of_golden_models)
     Config c;
     GenConfig g;
     CHECK(config_open(A, MODELS "marian-en-nl", "config.json", &c, &e) &&
-          gen_config_load(A, MODELS "marian-en-nl", &c, 1211, &g, &e));
+          gen_config_load(A, MODELS "marian-en-nl", &c, NULL, 1211, &g, &e));
     CHECK(g.max_length == 64 && g.max_length_given && g.num_beams == 4 && g.renormalize_logits &&
           !g.do_sample);
     CHECK(g.decoder_start == 1210 && g.pad == 1210 && g.bos == 0 && g.forced_bos == -1 && !g.undone);
     CHECK(g.eos.n == 1 && g.eos.v[0] == 0 && g.forced_eos.n == 1 && g.forced_eos.v[0] == 0);
     CHECK(g.n_bad_words == 1 && g.bad_words[0].n == 1 && g.bad_words[0].v[0] == 1210);
-    CHECK(!gen_config_load(A, MODELS "marian-en-nl", &c, 1210, &g, &e)); // an id outside of the vocabulary
+    CHECK(!gen_config_load(A, MODELS "marian-en-nl", &c, NULL, 1210, &g,
+                           &e)); // an id outside of the vocabulary
     CHECK_HAS(
         e.text,
         "generation_config.json: decoder_start_token_id is 1210; it must be an integer from -1 to 1209");
     CHECK_INT(config_open(A, MODELS "odd-marian", "config.json", &c, (e = (Err){0}, &e)) &&
-                  gen_config_load(A, MODELS "odd-marian", &c, 295, &g, &e),
+                  gen_config_load(A, MODELS "odd-marian", &c, NULL, 295, &g, &e),
               1);
     CHECK_INT(g.num_beams, 6);
 }
@@ -227,10 +228,10 @@ TEST(a_link_to_a_missing_blob_does_not_pass_for_no_file)
     Config c;
     GenConfig g;
     kit_write(folder, "config.json", BYTES("{}"));
-    CHECK(config_open(A, folder, "config.json", &c, &e) && gen_config_load(A, folder, &c, 10, &g, &e));
+    CHECK(config_open(A, folder, "config.json", &c, &e) && gen_config_load(A, folder, &c, NULL, 10, &g, &e));
     if (symlink("../../blobs/gone", arena_printf(A, "%s/generation_config.json", folder)) != 0)
         FAIL("no link");
-    CHECK(!gen_config_load(A, folder, &c, 10, &g, &e));
+    CHECK(!gen_config_load(A, folder, &c, NULL, 10, &g, &e));
     CHECK_HAS(e.text, "generation_config.json: cache entry incomplete");
 }
 
@@ -336,7 +337,7 @@ static bool loads(Arena *A, Str text, Err *e)
     GenConfig g = {0};
     const Json *j = json_parse(a, text, "config.json", e);
     Config c = {.json = j, .path = "config.json", .e = e};
-    bool ok = j && j->kind == J_OBJECT && gen_config_load(a, "build/no_such_folder", &c, 1211, &g, e);
+    bool ok = j && j->kind == J_OBJECT && gen_config_load(a, "build/no_such_folder", &c, NULL, 1211, &g, e);
     if (j && j->kind == J_OBJECT && ok == e->set) FAIL("result and error disagree: %s", e->text);
     arena_free(a);
     return ok;
@@ -369,8 +370,8 @@ static bool open_both(Arena *a, void *folder, Err *e)
 {
     Config c;
     GenConfig g;
-    return config_open(a, folder, "config.json", &c, e) && gen_config_load(a, folder, &c, 1211, &g, e) &&
-           g.num_beams == 4;
+    return config_open(a, folder, "config.json", &c, e) &&
+           gen_config_load(a, folder, &c, NULL, 1211, &g, e) && g.num_beams == 4;
 }
 
 TEST(every_fault_while_reading_settings)

@@ -17,7 +17,7 @@ enum { MOST_WIDTH = 1 << 16, MOST_LAYERS = 512, MOST_VOCAB = 1 << 24 };
 
 typedef struct Shape { // of config.json
     int64_t d_kv, heads, ff, buckets, max_distance;
-    bool gated;
+    bool gated, every_bias;
 } Shape;
 
 // The four matrices of one attention; `prefix` ends with the module's name.
@@ -60,25 +60,38 @@ static bool bind_block(Model *m, const Shape *s, Layer *l, const char *stack, in
            bind_norm(m, &l->ff_norm, arena_printf(m->arena, "%s.%d.layer_norm", p, last), d, false, e);
 }
 
-// One stack with its table of relative positions and its last norm.
-static bool bind_stack(Model *m, const Shape *s, bool decoder, Layer **out, int64_t n, Norm *last, Err *e)
+static bool bind_bias(Model *m, const Shape *s, const char *stack, int64_t i, Attention *out, Err *e)
 {
-    const char *stack = decoder ? "decoder" : "encoder";
-    *out = arena_new(m->arena, Layer, n);
-    for (int64_t i = 0; i < n; i++)
-        if (!bind_block(m, s, &(*out)[i], stack, i, decoder, e)) return false;
-    const char *name =
-        arena_printf(m->arena, "%s.block.0.layer.0.SelfAttention.relative_attention_bias.weight", stack);
+    const char *name = arena_printf(
+        m->arena, "%s.block.%" PRId64 ".layer.0.SelfAttention.relative_attention_bias.weight", stack, i);
     Tensor *bias = bind_matrix(m, name, s->buckets, s->heads, e);
     if (!bias) return false;
     bias->f = arena_new_raw(m->arena, float, s->buckets * s->heads);
     num_widen(bias->f, bias->raw, bias->type, 0, s->buckets * s->heads);
-    m->self_attention[decoder] = (Attention){.heads = (int)s->heads,
-                                             .scale = 1,
-                                             .causal = decoder,
-                                             .bias = bias,
-                                             .bidirectional = !decoder,
-                                             .max_distance = s->max_distance};
+    out->bias = bias;
+    return true;
+}
+
+// One stack with its tables of relative positions and its last norm.
+static bool bind_stack(Model *m, const Shape *s, bool decoder, Layer **out, int64_t n, Norm *last, Err *e)
+{
+    const char *stack = decoder ? "decoder" : "encoder";
+    Attention *how = &m->self_attention[decoder];
+    *how = (Attention){.heads = (int)s->heads,
+                       .scale = 1,
+                       .causal = decoder,
+                       .bidirectional = !decoder,
+                       .max_distance = s->max_distance};
+    *out = arena_new(m->arena, Layer, n);
+    for (int64_t i = 0; i < n; i++)
+        if (!bind_block(m, s, &(*out)[i], stack, i, decoder, e)) return false;
+    if (!bind_bias(m, s, stack, 0, how, e)) return false;
+    for (int64_t i = 1; s->every_bias && i < n; i++) {
+        Attention *own = arena_new(m->arena, Attention, 1);
+        *own = *how;
+        if (!bind_bias(m, s, stack, i, own, e)) return false;
+        (*out)[i].attention = own;
+    }
     return bind_norm(m, last, arena_printf(m->arena, "%s.final_layer_norm", stack), m->info.width, false, e);
 }
 
@@ -115,6 +128,7 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
                .ff = cfg_int(c, "d_ff", absent->ff, 1, MOST_WIDTH * 4),
                .buckets = cfg_int(c, "relative_attention_num_buckets", 32, 4, 1 << 16),
                .max_distance = cfg_int(c, "relative_attention_max_distance", 128, 2, 1 << 20)};
+    s.every_bias = absent->every_bias;
     f->width = cfg_int(c, "d_model", 512, 1, MOST_WIDTH);
     f->vocab = cfg_int(c, "vocab_size", absent->vocab, 1, MOST_VOCAB);
     f->encoder_layers = cfg_int(c, "num_layers", absent->layers, 1, MOST_LAYERS);

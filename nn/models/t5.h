@@ -10,7 +10,8 @@ extern const char *const t5_tied[]; // tables that are one: see AdapterBase
 typedef struct T5Defaults { // of the keys that config.json leaves out
     int64_t heads, ff, vocab, layers;
     const char *feed_forward;
-    bool scaled; // the last states may be scaled; false: they never are
+    bool scaled;     // the last states may be scaled; false: they never are
+    bool every_bias; // each block has a table of relative positions; false: the first one's serves all
 } T5Defaults;
 
 bool t5_open(Model *m, const T5Defaults *absent, Err *e);

@@ -37,12 +37,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         const int32_t *ids = cfg_ids(a, &c, "eos_token_id", 100, &count);
         check_ids(ids, count, 100);
         e = (Err){0};
-        if (gen_config_load(a, "/nonexistent", &c, 100, &g, &e)) check(&g);
+        if (gen_config_load(a, "/nonexistent", &c, NULL, 100, &g, &e)) check(&g);
         else REQUIRE(e.set);
     }
     e = (Err){0};
     Config none = {.json = json_parse(a, STR_LIT("{}"), "none", &e), .path = "none", .e = &e};
-    REQUIRE(gen_config_load(a, "/nonexistent", &none, 100, &g, &e));
+    REQUIRE(gen_config_load(a, "/nonexistent", &none, NULL, 100, &g, &e));
     if (gen_config_override(a, j, 100, &g, &e)) check(&g);
     else REQUIRE(e.set);
     return 0;
