@@ -70,6 +70,17 @@ bool lab_open(Arena *A, const char *name, Lab *out)
 
 // ------------------------------------------------------------------------------------------ texts
 
+void lab_languages(Arena *A, const Lab *l, const Json *names)
+{
+    static const char *const key[] = {"src_lang", "tgt_lang"};
+    for (int side = 0; names && side < 2; side++) {
+        const Json *j = json_get(names, key[side]);
+        Err e = {0};
+        if (j && j->kind == J_STRING && !tok_set_language(A, l->t, (TokSide)side, j->text, &e))
+            FAIL("%s", e.text);
+    }
+}
+
 Ids lab_encode(Arena *A, const Lab *l, Str text, TokSide side, bool plain)
 {
     Err e = {0};
@@ -272,7 +283,8 @@ bool lab_case(Arena *A, const Json *entry, Case *c, const char **why)
     for (const Json *j = args->child; j; j = j->next)
         if (!take_argument(A, j, c)) return *why = str_zero(A, j->key), false;
     for (const Json *j = load ? load->child : NULL; j; j = j->next)
-        if (!str_is(j->key, "model_kwargs") && !attr_method_takes(c->o.method, j->key))
+        if (str_is(j->key, "tokenizer_kwargs")) c->languages = j;
+        else if (!str_is(j->key, "model_kwargs") && !attr_method_takes(c->o.method, j->key))
             return *why = str_zero(A, j->key), false;
     read_tolerance(A, json_get(entry, "tolerance"), c);
     return true;
@@ -359,6 +371,7 @@ bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err 
 {
     Ids *source = arena_new(A, Ids, c->n), *target = arena_new(A, Ids, c->n);
     Pair *pair = arena_new(A, Pair, c->n);
+    lab_languages(A, l, c->languages);
     if (!l->f->encoder_decoder && !make_prompts(A, l, c, pair, e)) return false;
     for (size_t i = 0; l->f->encoder_decoder && i < c->n; i++)
         source[i] = lab_encode(A, l, c->input[i], TOK_SOURCE, c->plain);

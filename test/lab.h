@@ -19,6 +19,8 @@ bool lab_open_model(Arena *A, const char *name, Lab *out); // without its tokeni
 bool lab_open_any(Arena *A, const char *name, Lab *out);   // decoder-only ones too
 bool lab_knows(Arena *A, const char *name);                // is the family known, with an encoder?
 
+void lab_languages(Arena *A, const Lab *l,
+                   const Json *names); // src_lang and tgt_lang of an object, where they are
 Ids lab_encode(Arena *A, const Lab *l, Str text, TokSide side, bool plain);
 Ids lab_start(Arena *A, const Lab *l, Ids ids); // with the start token before them
 Str lab_decode(Arena *A, const Lab *l, const int32_t *ids, int64_t n);
@@ -34,7 +36,7 @@ typedef struct Case {
     Str *input, *target; // [n]; target NULL: generated
     size_t n;
     bool prefix, plain, clean;
-    const Json *generation;
+    const Json *generation, *languages;
     Str contrast_source, contrast_target;
     bool has_contrast_source, has_contrast_target;
     Span *alignment;

@@ -7,8 +7,9 @@
 #include <math.h>
 #include <stdio.h>
 
-static const char *const models[] = {"marian-en-nl",  "odd-marian",    "t5-yesno", "t5-v10-relu",
-                                     "t5-yesno-mini", "t5-yesno-tiny", "odd-t5"};
+static const char *const models[] = {
+    "odd-bart",   "odd-mbart50", "odd-m2m100",  "odd-nllb",      "odd-pegasus",   "odd-umt5", "marian-en-nl",
+    "odd-marian", "t5-yesno",    "t5-v10-relu", "t5-yesno-mini", "t5-yesno-tiny", "odd-t5"};
 enum { N_MODELS = sizeof models / sizeof *models };
 
 static bool is_odd(const char *name) { return !strncmp(name, "odd-", 4); }
@@ -47,6 +48,19 @@ static size_t row_sources(Arena *A, const Lab *l, const char *what, const Json *
     return n;
 }
 
+// M2M-100 has rows that are no words; the library writes its unknown token for them, though special tokens are left out,
+// and begins anew behind it, where a space is lost.
+static Str words_of(Arena *A, const Lab *l, Str text)
+{
+    Buf b = {.arena = A};
+    if (strcmp(tok_class(l->t), "M2M100Tokenizer")) return text;
+    for (size_t i = 0; i < text.n;)
+        if (str_starts((Str){text.s + i, text.n - i}, STR_LIT("<unk>"))) i += strlen("<unk>");
+        else if (text.s[i] == ' ') i++;
+        else buf_char(&b, text.s[i++]);
+    return buf_view(&b);
+}
+
 static void check_row(Arena *A, const Lab *l, const char *name, const Json *row, double tolerance)
 {
     Err e = {0};
@@ -54,6 +68,7 @@ static void check_row(Arena *A, const Lab *l, const char *name, const Json *row,
     const GenConfig *g;
     const char *what = arena_printf(A, "%s, %s, '%.30s'", name, str_zero(A, json_get(row, "name")->text),
                                     str_zero(A, json_get(row, "input")->text));
+    lab_languages(A, l, row);
     size_t n = row_sources(A, l, what, row, &source);
     if (member(row, "prefix")) prefix[0] = lab_encode(A, l, json_get(row, "prefix")->text, TOK_TARGET, true);
     if (!nn_generation(A, l->m, json_get(row, "args"), &g, &e)) return FAIL("%s: %s", what, e.text);
@@ -67,7 +82,7 @@ static void check_row(Arena *A, const Lab *l, const char *name, const Json *row,
     for (size_t i = 0; ids && i < n * returns;
          i++, ids = ids->next, text = text->next, score = score ? score->next : NULL) {
         same_ids(what, ids, out[i].ids, out[i].n, l->f->pad);
-        CHECK_STR(lab_decode(A, l, out[i].ids, out[i].n), text->text);
+        CHECK_STR(words_of(A, l, lab_decode(A, l, out[i].ids, out[i].n)), words_of(A, l, text->text));
         if (score && !(fabs(out[i].score - score->number) <= tolerance + 5e-6 * fabs(score->number)))
             FAIL("%s: score %zu is %.9g, expected %.9g", what, i, out[i].score, score->number);
     }
@@ -88,7 +103,7 @@ TEST(generate_golden)
         }
         arena_free(a);
     }
-    if (rows < 437) FAIL("%d rows were compared; it was 437 and more", rows);
+    if (rows < 437 + 152) FAIL("%d rows were compared; it was 589 and more", rows);
 }
 
 // ------------------------------------------------------------------------------------------ with itself
@@ -180,7 +195,7 @@ static float forced_score(Arena *A, const Lab *l, const GenConfig *g, Ids source
         processors_run(g, source, out->ids, i + 1, 1, limit, z, V, NULL);
         score += z[out->ids[i + 1]];
     }
-    return g->num_beams == 1 ? score : score / (float)(double)T;
+    return g->num_beams == 1 ? score : score / (float)pow((double)T, g->length_penalty);
 }
 
 TEST(generate_cache)

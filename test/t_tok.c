@@ -79,6 +79,17 @@ TEST(sentencepiece_cases)
     CHECK_INT(lines, 16031);
 }
 
+static void check_folder(const Tokenizer *t, const Json *f)
+{
+    CHECK_STR(str_of(tok_class(t)), json_get(f, "class")->text);
+    CHECK_INT(tok_size(t), json_get(f, "len")->i);
+    for (const Json *s = json_get(f, "special_ids")->child; s; s = s->next) {
+        CHECK_INT(tok_id(t, s->key), s->i);
+        CHECK_STR(tok_string(t, (int32_t)s->i), s->key);
+        CHECK(tok_is_special(t, (int32_t)s->i));
+    }
+}
+
 TEST(folder_cases)
 {
     const Json *folders = slurp_json(A, CASES "hf_tokenizers.json");
@@ -90,13 +101,7 @@ TEST(folder_cases)
         const Tokenizer *t = tok_open(a, arena_printf(a, MODELS "%s", name), &e);
         if (!t) FAIL("%s", e.text);
         else {
-            CHECK_STR(str_of(tok_class(t)), json_get(f, "class")->text);
-            CHECK_INT(tok_size(t), json_get(f, "len")->i);
-            for (const Json *s = json_get(f, "special_ids")->child; s; s = s->next) {
-                CHECK_INT(tok_id(t, s->key), s->i);
-                CHECK_STR(tok_string(t, (int32_t)s->i), s->key);
-                CHECK(tok_is_special(t, (int32_t)s->i));
-            }
+            check_folder(t, f);
             lines += walk_lines(a, arena_printf(a, CASES "hf/%s.jsonl", name), NULL, t);
             lines += walk_lines(a, arena_printf(a, CASES "hf/%s.decode.jsonl", name), NULL, t);
         }
@@ -104,6 +109,74 @@ TEST(folder_cases)
     }
     CHECK_INT(lines, 9 * 511 + 10 * 403);
     CHECK_INT(n, 19);
+}
+
+// BART, mBART, NLLB, M2M-100, Pegasus, UMT5, mT5; lines of multilingual ones name their languages.
+TEST(family_cases)
+{
+    const Json *folders = slurp_json(A, CASES "families/families.json");
+    long lines = 0, n = 0;
+    for (const Json *f = folders ? folders->child : NULL; f; f = f->next, n++) {
+        Arena *a = arena_create(A);
+        Err e = {0};
+        const char *name = str_zero(a, f->key), *folder = arena_printf(a, MODELS "%s", name);
+        if (str_is(f->key, "pegasus-bigbird")) { // another vocabulary under another setting
+            folder = kit_folder(a);
+            kit_write(folder, "spiece.model", slurp(a, MODELS "spm/pegasus.model"));
+            kit_write(folder, "tokenizer_config.json",
+                      STR_LIT("{\"offset\": 0, \"tokenizer_class\": \"PegasusTokenizer\"}"));
+        }
+        const Tokenizer *t = tok_open(a, folder, &e);
+        if (!t) FAIL("%s", e.text);
+        else {
+            check_folder(t, f);
+            lines += walk_lines(a, arena_printf(a, CASES "families/%s.jsonl", name), NULL, t);
+            lines += walk_lines(a, arena_printf(a, CASES "families/%s.decode.jsonl", name), NULL, t);
+        }
+        arena_free(a);
+    }
+    CHECK_INT(lines, 3629 + 11 * 35);
+    CHECK_INT(n, 11);
+}
+
+// Every language has a name, and its code, another's code and its name all mean it.
+TEST(languages_named)
+{
+    static const struct {
+        const char *folder, *word, *says; // says: the code it means, or a part of the refusal
+    } cases[] = {{"mbart50-mini", "Dutch", "nl_XX"},
+                 {"mbart50-mini", "nl", "nl_XX"},
+                 {"mbart50-mini", "NLD-latn", "nl_XX"},
+                 {"mbart50-mini", "__nl__", "nl_XX"},
+                 {"mbart50-mini", "zh", "zh_CN"},
+                 {"nllb-mini", "dutch", "nld_Latn"},
+                 {"nllb-mini", "nl_XX", "nld_Latn"},
+                 {"nllb-mini", "nld_latn", "nld_Latn"},
+                 {"nllb-mini", "Arabic", "arb_Arab"},
+                 {"nllb-mini", "zho_Hans", "zho_Hans"},
+                 {"m2m100-mini", "Dutch", "nl"},
+                 {"m2m100-mini", "nld_Latn", "nl"},
+                 {"m2m100-mini", "__nl__", "nl"},
+                 {"m2m100-mini", "no", "no"},
+                 {"nllb-mini", "Chinese", "\"Chinese\" may be zho_Hans (Chinese), zho_Hant (Chinese)"},
+                 {"nllb-mini", "klingon", "\"klingon\" is none of this model's 202 languages; near are "},
+                 {"nllb-mini", "Duch", "nld_Latn (Dutch)"},
+                 {"mbart50-mini", "", "is none of"},
+                 {"mbart-mini", "Polish", "is none of this model's 25 languages"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Err e = {0};
+        Tokenizer *t = tok_open(A, arena_printf(A, MODELS "%s", cases[i].folder), &e);
+        if (!t) {
+            FAIL("%s", e.text);
+            continue;
+        }
+        const int32_t *ids;
+        for (size_t k = 0, n = tok_languages(t, &ids); k < n; k++)
+            CHECK(tok_language_name(t, ids[k]) != NULL);
+        if (tok_set_language(A, t, TOK_TARGET, str_of(cases[i].word), &e))
+            CHECK_STR(tok_language_code(t, tok_language(t, TOK_TARGET)), str_of(cases[i].says));
+        else CHECK_HAS(e.text, cases[i].says);
+    }
 }
 
 // The same folders under other settings of tokenizer_config.json: stripping added tokens, other special
@@ -168,17 +241,21 @@ TEST(golden_encode)
     static const char *const names[] = {
         "marian-en-nl",  "odd-marian",   "odd-t5",     "t5-v10-relu", "t5-yesno",    "t5-yesno-mini",
         "t5-yesno-tiny", "gpt2-tiny",    "llama-tiny", "bloom-tiny",  "gemma2-tiny", "gpt_neox-tiny",
-        "llama3-tiny",   "mistral-tiny", "opt-tiny",   "qwen2-tiny",  "qwen3-tiny"};
+        "llama3-tiny",   "mistral-tiny", "opt-tiny",   "qwen2-tiny",  "qwen3-tiny",  "odd-bart",
+        "odd-mbart50",   "odd-nllb",     "odd-m2m100", "odd-pegasus", "odd-umt5"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         Err e = {0};
         const Json *top = slurp_json(A, arena_printf(A, "test/golden/cases/encode/%s.json", names[i]));
-        const Tokenizer *t = tok_open(A, arena_printf(A, "test/golden/models/%s", names[i]), &e);
+        Tokenizer *t = tok_open(A, arena_printf(A, "test/golden/models/%s", names[i]), &e);
         if (!t || !top) {
             FAIL("%s", e.text);
             continue;
         }
         for (const Json *row = json_get(top, "rows")->child; row; row = row->next) {
             Str text = json_get(row, "text")->text;
+            const Json *from = json_get(row, "src_lang"), *to = json_get(row, "tgt_lang");
+            if (from) CHECK(tok_set_language(A, t, TOK_SOURCE, from->text, &e));
+            if (to) CHECK(tok_set_language(A, t, TOK_TARGET, to->text, &e));
             check_side(A, t, text, json_get(row, "source"), TOK_SOURCE);
             check_side(A, t, text, json_get(row, "target"), TOK_TARGET);
         }

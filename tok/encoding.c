@@ -25,9 +25,23 @@ void encoding_add_at(EncodingBuilder *b, int32_t id, Str token, TokSpan span)
 
 void encoding_add(EncodingBuilder *b, int32_t id, Str token) { encoding_add_at(b, id, token, (TokSpan){0}); }
 
-void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n)
+size_t around_text(const Tokenizer *t, TokOptions o, bool after, int32_t out[5])
 {
-    for (size_t i = 0; i < n && !o.plain; i++) encoding_add(b, ids[i], tok_string(t, ids[i]));
+    const int32_t *own = after ? t->after : t->before;
+    size_t n = 0, n_own = after ? t->n_after : t->n_before;
+    int32_t tag = t->tags == TAGS_FIRST || t->tags == TAGS_LAST ? t->language[o.side] : -1;
+    if (o.plain) return 0;
+    if (tag >= 0 && !after && t->tags == TAGS_FIRST) out[n++] = tag;
+    for (size_t i = 0; i < n_own; i++) out[n++] = own[i];
+    if (tag >= 0 && after && t->tags == TAGS_LAST) out[n++] = tag;
+    return n;
+}
+
+void encoding_around(EncodingBuilder *b, const Tokenizer *t, TokOptions o, bool after)
+{
+    int32_t ids[5];
+    size_t n = around_text(t, o, after, ids);
+    for (size_t i = 0; i < n; i++) encoding_add(b, ids[i], tok_string(t, ids[i]));
 }
 
 size_t tok_inside(const Encoding *x, size_t bytes)

@@ -176,6 +176,38 @@ static bool put_decoded(Line *l, const Tokenizer *t, const int32_t *ids, size_t 
     return true;
 }
 
+// Of a multilingual tokenizer, in the languages that the line names: the target's ids too, and those of the text alone.
+static bool put_languages(Line *l, const Tokenizer *t, Str text)
+{
+    Encoding source, target, plain;
+    if (!tok_encode(l->a, t, text, (TokOptions){0}, &source, l->e) ||
+        !tok_encode(l->a, t, text, (TokOptions){.side = TOK_TARGET}, &target, l->e) ||
+        !tok_encode(l->a, t, text, (TokOptions){.plain = true}, &plain, l->e))
+        return false;
+    put_ids(l, "ids", source.ids, source.n);
+    put_ids(l, "target_ids", target.ids, target.n);
+    put_ids(l, "ids_plain", plain.ids, plain.n);
+    if (source.n > MANY_IDS) return true;
+    put_tokens(l, "tokens", t, source.ids, source.n);
+    Str decoded;
+    if (!put_decoded(l, t, source.ids, source.n) ||
+        !tok_decode(l->a, t, target.ids, target.n, (TokDecode){.cleanup = 0}, &decoded, l->e))
+        return false;
+    put_text(l, "target_decoded", decoded);
+    return true;
+}
+
+static bool name_languages(Line *l, Tokenizer *t, const Json *top)
+{
+    static const char *const key[] = {"src_lang", "tgt_lang"};
+    for (int side = 0; side < 2; side++) {
+        const Json *j = json_get(top, key[side]);
+        if (j && j->kind == J_STRING && !tok_set_language(l->a, t, (TokSide)side, j->text, l->e))
+            return false;
+    }
+    return true;
+}
+
 static bool put_tokenizer(Line *l, const Tokenizer *t, Str text)
 {
     Encoding source, target;
@@ -242,6 +274,10 @@ bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, 
     Str input = has_text ? text->text : buf_view(&bytes);
 
     Line l = {.a = a, .out = out, .e = e};
+    Tokenizer own = t ? *t : (Tokenizer){0};
+    bool multilingual = t && (t->tags == TAGS_FIRST || t->tags == TAGS_LAST);
+    if (t && !name_languages(&l, &own, top)) return false;
+    if (t) t = &own;
     buf_char(out, '{');
     for (const Json *j = top->child; j; j = j->next) {
         if (is_ours(j->key)) continue;
@@ -250,6 +286,7 @@ bool tok_jsonl(Arena *a, const Sentencepiece *sp, const Tokenizer *t, Str line, 
     }
     bool ok = !has_text && !has_coded ? put_from_ids(&l, sp, t, ids)
               : sp                    ? put_sentencepiece(&l, sp, input)
+              : multilingual          ? put_languages(&l, t, input)
                                       : put_tokenizer(&l, t, input);
     buf_char(out, '}');
     return ok;

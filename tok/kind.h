@@ -59,6 +59,14 @@ typedef struct AddedSet { // some of a tokenizer's added tokens
     bool begins[256];     // one may begin with this byte
 } AddedSet;
 
+// Where the token of a language stands.
+typedef enum {
+    TAGS_NONE,     // nowhere
+    TAGS_FIRST,    // before each text
+    TAGS_LAST,     // behind the end token
+    TAGS_OF_TARGET // that of the target before the source (Marian)
+} Tags;
+
 struct Tokenizer {
     const TokKind *kind;
     const char *class_name; // transformers' class
@@ -79,6 +87,12 @@ struct Tokenizer {
     bool
         added_stated; // tokenizer_config.json has added_tokens_decoder: other files' added tokens don't count
     bool has_template; // tokenizer.json says what these are, so tokenizer_config.json does not
+    Tags tags;
+    const char *usual_source; // the class's source language where nobody names one
+    int32_t *languages;       // [n_languages] ids of tokens that stand for languages, ascending
+    size_t n_languages;
+    int32_t language[2]; // [source, target]; -1: none named
+    bool language_stated[2];
     int64_t max_length;
     bool cleanup;
     size_t size;
@@ -138,8 +152,14 @@ typedef struct EncodingBuilder {
 } EncodingBuilder;
 void encoding_add(EncodingBuilder *b, int32_t id, Str token);
 void encoding_add_at(EncodingBuilder *b, int32_t id, Str token, TokSpan span);
-// The ids around a text; nothing if o.plain.
-void encoding_affix(EncodingBuilder *b, const Tokenizer *t, TokOptions o, const int32_t *ids, size_t n);
+// The ids around a text of one side, out [5]: how many. None if o.plain.
+size_t around_text(const Tokenizer *t, TokOptions o, bool after, int32_t out[5]);
+void encoding_around(EncodingBuilder *b, const Tokenizer *t, TokOptions o, bool after);
+
+// ------------------------------------------------------------------------------------- languages (languages.c)
+
+// Finds the tokens that stand for languages, and those that tokenizer_config.json names for each side.
+bool languages_open(Arena *a, Tokenizer *t, const Json *config, const char *folder, Err *e);
 
 // -------------------------------------------------------------------------------------------------- merges
 

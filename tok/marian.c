@@ -131,6 +131,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     if (!added_lists(a, t, config, folder, e)) return NULL;
     if (t->max_length == 0) t->max_length = 512;
     added_done(a, t);
+    t->tags = TAGS_OF_TARGET;
     return m;
 }
 
@@ -164,6 +165,8 @@ static bool encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encodin
     EncodingBuilder b = {.arena = a};
     Cutter c = {.t = t, .text = text, .keep_text = o.keep_text};
     Str plain;
+    int32_t code = o.side == TOK_SOURCE ? t->language[TOK_TARGET] : -1;
+    if (code >= 0) encoding_add(&b, code, tok_source_string(t, code));
     for (const Added *token; cutter_next(&c, &plain, &token);) {
         if (plain.n) encode_stretch(a, &m->side[o.side], plain, &b);
         if (token) encoding_add(&b, token->id, token->text);

@@ -115,6 +115,18 @@ static Text replace(Job *j, Text t, const Pattern *p, Str content)
     return rewritten(&w);
 }
 
+static Text by_rules(Job *j, Text t, const Rules *r)
+{
+    Rewriter w = {.arena = j->scratch, .from = t, .s = {.arena = j->scratch}};
+    Buf out = {.arena = j->scratch};
+    for (size_t i = 0, n; i < t.s.n; i += n) {
+        out.n = 0;
+        n = rules_step(r, (Str){t.s.s + i, t.s.n - i}, &out);
+        rewrite(&w, buf_view(&out), i, i + n);
+    }
+    return rewritten(&w);
+}
+
 static bool is_plain(Str s) // nothing that a canonical form could change
 {
     for (size_t i = 0; i < s.n; i++)
@@ -128,6 +140,7 @@ static Text normalize_text(Job *j, Text t)
         const Norm *n = &j->p->norm[i];
         if (n->kind == NORM_PREPEND) t = prepend(j, t, n->content);
         if (n->kind == NORM_REPLACE) t = replace(j, t, &n->pattern, n->content);
+        if (n->kind == NORM_RULES) t = by_rules(j, t, n->rules);
         if (n->kind == NORM_FORM && !is_plain(t.s)) {
             Rewriter w = {.arena = j->scratch, .from = t, .s = {.arena = j->scratch}};
             unicode_normalize(j->scratch, j->p->unicode, n->form, t.s, rewrite, &w);
@@ -373,9 +386,11 @@ static void encode_stretch(Job *j, Text t)
     }
 }
 
-static void add_around(Job *j, const int32_t *ids, size_t n, uint32_t at)
+static void add_around(Job *j, bool after, uint32_t at)
 {
-    for (size_t i = 0; i < n && !j->o.plain; i++)
+    int32_t ids[5];
+    size_t n = around_text(j->t, j->o, after, ids);
+    for (size_t i = 0; i < n; i++)
         encoding_add_at(&j->out, ids[i], tok_string(j->t, ids[i]), (TokSpan){at, at, true});
 }
 
@@ -393,12 +408,12 @@ bool pipeline_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encod
              .steps = 1000000 + 64 * (uint64_t)text.n};
     Cutter c = {.t = t, .set = &p->raw, .text = text, .keep_special = o.keep_text};
     Str plain;
-    add_around(&j, t->before, t->n_before, 0);
+    add_around(&j, false, 0);
     for (const Added *token; j.steps && cutter_next(&c, &plain, &token);) {
         if (plain.n) encode_stretch(&j, (Text){plain, (uint32_t)(plain.s - text.s), NULL});
         if (token) add_token(&j, token, (Span){(uint32_t)c.from, (uint32_t)c.to});
     }
-    add_around(&j, t->after, t->n_after, (uint32_t)text.n);
+    add_around(&j, true, (uint32_t)text.n);
     arena_free(scratch);
     if (!j.steps) return err_set(e, "the tokenizer's regular expressions take too long on this text");
     if (j.no_unknown)

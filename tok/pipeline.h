@@ -7,7 +7,7 @@
 // The order: added tokens that are not "normalized" are cut out of the raw text; the rest is normalised; those that are
 // normalized are cut out of that; each stretch is cut into pieces by the pre-tokenizers; each piece is merged.
 #pragma once
-#include "kind.h"
+#include "parts.h"
 #include "regex.h"
 
 typedef enum { ISOLATED, CONTIGUOUS, WITH_PREVIOUS, WITH_NEXT } Behaviour; // of what a pattern matches
@@ -21,13 +21,14 @@ typedef struct Pattern {
 
 typedef enum { NEVER, AT_START, ALWAYS } Prepend;
 
-typedef enum { NORM_FORM, NORM_PREPEND, NORM_REPLACE, NORM_STRIP } NormKind;
+typedef enum { NORM_FORM, NORM_PREPEND, NORM_REPLACE, NORM_STRIP, NORM_RULES } NormKind;
 
 typedef struct Norm {
     NormKind kind;
     UnicodeForm form;
     Pattern pattern; // replace
     Str content;     // replace, prepend
+    Rules *rules;    // a SentencePiece model's
     bool left, right;
 } Norm;
 

@@ -165,8 +165,20 @@ static bool one_norm(Read *r, const Json *j, Str type)
         n->kind = NORM_STRIP;
         return flag_at(r, j, "strip_left", true, &n->left) && flag_at(r, j, "strip_right", true, &n->right);
     }
+    if (str_is(type, "Precompiled")) {
+        const Json *coded = member(j, "precompiled_charsmap");
+        Buf b = {.arena = r->a};
+        n->kind = NORM_RULES;
+        n->rules = arena_new(r->a, Rules, 1);
+        if (!coded || coded->kind != J_STRING || !base64_decode(&b, coded->text))
+            return WRONG(r, j, "Precompiled: expected base64 under precompiled_charsmap");
+        if (!charsmap_open(buf_view(&b), r->path, place(r, coded), &n->rules->map, r->e)) return false;
+        return rules_prepare(n->rules), true;
+    }
     return WRONG(
-        r, j, "normalizer %.*s is not known here (known are NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip)",
+        r, j,
+        "normalizer %.*s is not known here (known are NFC, NFD, NFKC, NFKD, Prepend, Replace, Strip, "
+        "Precompiled)",
         shown(type), type.s);
 }
 

@@ -15,6 +15,9 @@ typedef struct Class {
     const char *name, *model_types; // between spaces
     const char *(*steps)(Arena *a, const Json *config);
     const char *unk, *bos, *eos, *pad, *mask;
+    bool around; // the start token before each text and the end token behind it
+    Tags tags;
+    const char *usual_source;
 } Class;
 
 // ------------------------------------------------------------------------------------------ steps of the classes
@@ -75,17 +78,23 @@ static const char *gemma_steps(Arena *a, const Json *config)
 
 #define END "<|endoftext|>"
 static const Class classes[] = {
-    {"GPT2Tokenizer", " gpt2 opt gpt_neo gptj phi starcoder2 ", gpt2_steps, END, END, END, NULL, NULL},
-    {"LlamaTokenizer", " llama mistral mixtral ", llama_steps, "<unk>", "<s>", "</s>", NULL, NULL},
-    {"Qwen2Tokenizer", " qwen2 qwen3 ", qwen2_steps, END, NULL, END, END, NULL},
-    {"GPTNeoXTokenizer", " gpt_neox ", neox_steps, END, END, END, "<|padding|>", NULL},
+    {"GPT2Tokenizer", " gpt2 opt gpt_neo gptj phi starcoder2 ", gpt2_steps, END, END, END, NULL, NULL,
+     .around = false},
+    {"LlamaTokenizer", " llama mistral mixtral ", llama_steps, "<unk>", "<s>", "</s>", NULL, NULL,
+     .around = false},
+    {"Qwen2Tokenizer", " qwen2 qwen3 ", qwen2_steps, END, NULL, END, END, NULL, .around = false},
+    {"GPTNeoXTokenizer", " gpt_neox ", neox_steps, END, END, END, "<|padding|>", NULL, .around = false},
     {"GemmaTokenizer", " gemma gemma2 gemma3 gemma3_text ", gemma_steps, "<unk>", "<bos>", "<eos>", "<pad>",
-     "<mask>"},
+     "<mask>", .around = false},
+    {"RobertaTokenizer", " bart ", gpt2_steps, "<unk>", "<s>", "</s>", "<pad>", "<mask>", .around = true},
+    {"NllbTokenizer", " m2m_100 ", NULL, "<unk>", "<s>", "</s>", "<pad>", "<mask>", .tags = TAGS_FIRST,
+     .usual_source = "eng_Latn"},
 };
 enum { CLASSES = sizeof classes / sizeof *classes, GPT2 = 0, LLAMA = 1 };
 
 static const Class *class_named(Str name)
 {
+    if (str_is(name, "BartTokenizer")) name = STR_LIT("RobertaTokenizer"); // one and the same
     for (size_t i = 0; i < CLASSES; i++)
         if (str_is(name, classes[i].name)) return &classes[i];
     return NULL;
@@ -178,6 +187,8 @@ static bool open_files(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, 
 {
     bool model = !folder_has(folder, "vocab.json") &&
                  (class == &classes[LLAMA] || folder_has(folder, "tokenizer.model"));
+    static const char *const only[] = {"tokenizer.json", NULL};
+    if (!class->steps) return folder_has_all(a, folder, only, e);
     static const char *const needed[2][3] = {{"vocab.json", "merges.txt"}, {"tokenizer.model"}};
     if (!folder_has_all(a, folder, needed[model], e)) return false;
     if (model && !read_model(a, t, p, in_folder(a, folder, "tokenizer.model"), e)) return false;
@@ -192,6 +203,16 @@ static void affixes_from_config(Tokenizer *t, const Json *config)
     if (t->has_template) return;
     if (json_flag(config, "add_bos_token", false) && t->bos >= 0) t->before[t->n_before++] = t->bos;
     if (json_flag(config, "add_eos_token", false) && t->eos >= 0) t->after[t->n_after++] = t->eos;
+}
+
+// These classes say what stands around a text, whatever tokenizer.json does.
+static void put_around(Tokenizer *t, const Class *class, const Json *config)
+{
+    t->n_before = t->n_after = 0;
+    if (class->around && t->bos >= 0) t->before[t->n_before++] = t->bos;
+    if (t->eos >= 0) t->after[t->n_after++] = t->eos;
+    t->tags = class->tags && json_flag(config, "legacy_behaviour", false) ? TAGS_LAST : class->tags;
+    t->usual_source = class->usual_source;
 }
 
 static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config, Err *e)
@@ -224,6 +245,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     added_named(a, t, config, "cls_token", NULL);
     if (!added_lists(a, t, config, folder, e)) return NULL;
     affixes_from_config(t, config);
+    if (class->around || class->tags) put_around(t, class, config);
     return pipeline_done(a, t, p, e) ? p : NULL;
 }
 

@@ -47,6 +47,9 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
     if (!folder_object(a, folder, "config.json", &model, e)) return NULL;
     Str class = string_at(config, "tokenizer_class");
     bool named = class.n > 0;
+    if (!named && (str_is(string_at(model, "model_type"), "mbart") ||
+                   str_is(string_at(model, "model_type"), "m2m_100")))
+        class = string_at(model, "tokenizer_class");    // two classes for one model
     if (str_ends(class, STR_LIT("Fast"))) class.n -= 4; // the same tokenizer under its older name
     static const char *const any[] = {"PreTrainedTokenizer", "TokenizersBackend"}; // names that say nothing
     if (str_is(class, any[0]) || str_is(class, any[1])) class.n = 0;
@@ -74,14 +77,15 @@ Tokenizer *tok_open(Arena *a, const char *folder, Err *e)
                      .unk = -1,
                      .pad = -1,
                      .eos = -1,
-                     .bos = -1};
+                     .bos = -1,
+                     .language = {-1, -1}};
     const Json *clean = config ? json_get(config, "clean_up_tokenization_spaces") : NULL;
     const Json *longest = config ? json_get(config, "model_max_length") : NULL;
     t->added_stated = stated;
     t->cleanup = clean && clean->kind == J_TRUE;
     if (longest && longest->is_int && longest->i > 0 && longest->i < INT32_MAX) t->max_length = longest->i;
     t->state = kind->open(a, t, folder, config, e);
-    return t->state ? t : NULL;
+    return t->state && languages_open(a, t, config, folder, e) ? t : NULL;
 }
 
 // ----------------------------------------------------------------------------------------------- encodings

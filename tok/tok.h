@@ -88,6 +88,23 @@ int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
 // The ids that are put before a text (a start token, mostly), unless TokOptions.plain; a view.
 const int32_t *tok_before(const Tokenizer *t, size_t *n);
 
+// ------------------------------------------------------------------------------------------- languages
+
+// Tokenizers of multilingual models put a token for the language beside each text: of the source's beside sources, of the
+// target's beside targets; Marian's, for the target's, before sources.
+
+size_t tok_languages(const Tokenizer *t, const int32_t **ids); // the tokens that stand for languages; 0: none
+Str tok_language_code(const Tokenizer *t,
+                      int32_t id); // without what marks it as a token: "nl_XX", "nld_Latn", "nl"
+const char *tok_language_name(const Tokenizer *t, int32_t id); // "Dutch"; NULL: not known here
+// Names the language of a side: by its code or another's (nl, nld, nl_XX, nld_Latn, __nl__) or in English (Dutch), in any
+// case. What is not known, or could be several, is told with codes that are near.
+bool tok_set_language(Arena *a, Tokenizer *t, TokSide side, Str name, Err *e);
+int32_t tok_language(const Tokenizer *t, TokSide side);     // its token; -1: nobody has named it
+bool tok_language_stated(const Tokenizer *t, TokSide side); // false: it is the class's usual one, or none
+bool tok_needs_target(const Tokenizer *t); // a target's token stands beside it, and nobody has named it
+bool tok_begins_with_language(const Tokenizer *t); // targets begin with their token
+
 // ---------------------------------------------------------------------------------------------------- chat
 
 // Chat templates: a program in a subset of Jinja that writes a conversation as the one text a model was trained on.
