@@ -17,6 +17,15 @@
 // A float at any address: weights are views into files.
 typedef float __attribute__((aligned(1), may_alias)) AnyFloat;
 
+// Sixteen bytes, which compilers know how to add, shift and compare on any machine.
+typedef uint8_t B16 __attribute__((vector_size(16)));
+INLINE B16 b_load(const void *p)
+{
+    B16 x;
+    memcpy(&x, p, 16);
+    return x;
+}
+
 // Before a loop of constant length whose array should live in registers.
 #if !defined(__AVX2__) && !defined(__ARM_NEON)
 #define UNROLL // no registers to keep them in, and compilers take minutes
@@ -55,6 +64,9 @@ INLINE V16 v_pow2(V16 n)
         _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
 }
 INLINE V16 v_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
+INLINE V16 v_from_i8(B16 x) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32((__m128i)x)); }
+INLINE B16 b_table(B16 table, B16 at) { return (B16)_mm_shuffle_epi8((__m128i)table, (__m128i)at); }
+INLINE float f_from_f16(uint16_t h) { return _cvtsh_ss(h); }
 INLINE V16 v_from_bf16(const void *p)
 {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
@@ -212,6 +224,14 @@ INLINE __m256 bf16_half(const void *p)
 {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
+INLINE V16 v_from_i8(B16 x)
+{
+    const __m128i n = (__m128i)x;
+    return (V16){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(n)),
+                 _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(n, n)))};
+}
+INLINE B16 b_table(B16 table, B16 at) { return (B16)_mm_shuffle_epi8((__m128i)table, (__m128i)at); }
+INLINE float f_from_f16(uint16_t h) { return _cvtsh_ss(h); }
 INLINE V16 v_from_bf16(const void *p) { return (V16){bf16_half(p), bf16_half((const __m128i *)p + 1)}; }
 #elif defined(__ARM_NEON) && defined(__aarch64__)
 // ------------------------------------------------------------------------------------------------ NEON
@@ -292,6 +312,18 @@ INLINE V16 v_from_f16(const void *p)
 {
     EACH(vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8((const uint8_t *)p + 8 * i))));
 }
+INLINE V16 v_from_i8(B16 x)
+{
+    const int16x8_t low = vmovl_s8(vget_low_s8((int8x16_t)x)), high = vmovl_s8(vget_high_s8((int8x16_t)x));
+    return (V16){{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+                  vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+                  vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
+}
+INLINE B16 b_table(B16 table, B16 at) { return (B16)vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)at); }
+INLINE float f_from_f16(uint16_t h)
+{
+    return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))), 0);
+}
 INLINE V16 v_from_bf16(const void *p)
 {
     EACH(vreinterpretq_f32_u32(vshll_n_u16(vreinterpret_u16_u8(vld1_u8((const uint8_t *)p + 8 * i)), 16)));
@@ -363,6 +395,14 @@ INLINE V16 v_from_f16(const void *p)
     memcpy(h, p, 32);
     EACH(half_to_float(h[i]));
 }
+INLINE V16 v_from_i8(B16 x) { EACH((float)(int8_t)x[i]); }
+INLINE B16 b_table(B16 table, B16 at)
+{
+    B16 out;
+    for (int i = 0; i < 16; i++) out[i] = table[at[i] & 15];
+    return out;
+}
+INLINE float f_from_f16(uint16_t h) { return half_to_float(h); }
 INLINE V16 v_from_bf16(const void *p)
 {
     uint16_t h[16];
