@@ -525,3 +525,21 @@ TEST(gguf_by_name)
     e = (Err){0};
     if (!nn_open(A, "org/tiny-GGUF", (NnOptions){.cache_dir = cache}, &e)) FAIL("%s", e.text);
 }
+
+// A model in two files: the first one names it, or the folder.
+TEST(gguf_split)
+{
+    static const char *const parts[] = {"split-00001-of-00002.gguf", "split-00002-of-00002.gguf"};
+    const char *folder = kit_folder(A);
+    Err e = {0};
+    size_t n;
+    CHECK(nn_open(A, FOLDER "models/split-00001-of-00002.gguf", (NnOptions){0}, &e));
+    CHECK(!nn_open(A, FOLDER "models/split-00002-of-00002.gguf", (NnOptions){0}, &e));
+    for (int i = 0; i < 2; i++) {
+        const char *text = slurp(A, arena_printf(A, FOLDER "models/%s", parts[i]), &n);
+        kit_write(folder, parts[i], (Str){text, n});
+        e = (Err){0};
+        CHECK((nn_open(A, folder, (NnOptions){0}, &e) != NULL) == (i == 1));
+        if (i == 0) CHECK_HAS(e.text, parts[1]);
+    }
+}
