@@ -193,6 +193,8 @@ void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *
 
 // Adds the sequences of `more` to t (which may be empty) and what its info says of their texts and models.
 void attr_append(Arena *a, Attribution *t, const Attribution *more);
+void attr_note_methods(
+    Arena *a, Attribution *t); // of a comparison: the info then says which method each sequence is of
 void attr_take_titles(Arena *a,
                       Attribution *t); // of a file just read: Sequence.title where several models ran
 
@@ -216,6 +218,8 @@ typedef struct AttrRequest {
     Str ignored[16]; // names that nobody knows
     size_t n_ignored;
 } AttrRequest;
+// Stands in AttrOptions.progress where show_progress is false.
+void attr_no_progress(void *context, int64_t done, int64_t total);
 // Reads a JSON object (NULL: none) into both. Wrong kinds and ranges fill e.
 bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, Err *e);
 

@@ -2,7 +2,9 @@
 // describe.c — the `info` of a result file: which model, method, texts and arguments it was made with, under Inseq's keys.
 #include "run.h"
 
-#define SEQUENCE_MODELS "sequence_models" // ours: the model of each sequence, where several ran
+// Ours: the model or the method of each sequence, where several ran.
+#define SEQUENCE_MODELS  "sequence_models"
+#define SEQUENCE_METHODS "sequence_methods"
 
 static void field(Arena *a, Attribution *t, const char *key, Str json)
 {
@@ -98,17 +100,30 @@ void attr_append(Arena *a, Attribution *t, const Attribution *more)
     field_list(a, t, SEQUENCE_MODELS, title, t->n);
 }
 
-// Gives each sequence the title that attr_append noted, where a file has them.
+void attr_note_methods(Arena *a, Attribution *t)
+{
+    Str *method = arena_new(a, Str, t->n);
+    for (size_t i = 0; i < t->n; i++) method[i] = str_of(t->sequence[i].method ? t->sequence[i].method : "");
+    field_list(a, t, SEQUENCE_METHODS, method, t->n);
+}
+
+// Gives each sequence the title that attr_append noted, or the method, where a file has them.
 void attr_take_titles(Arena *a, Attribution *t)
 {
     for (size_t i = 0; i < t->n_info; i++) {
-        if (!str_is(t->info[i].key, SEQUENCE_MODELS)) continue;
+        bool models = str_is(t->info[i].key, SEQUENCE_MODELS);
+        if (!models && !str_is(t->info[i].key, SEQUENCE_METHODS)) continue;
         const Json *list = json_parse(a, t->info[i].json, SEQUENCE_MODELS, NULL),
                    *c = list ? list->child : NULL;
         if (!list || list->kind != J_ARRAY || list->count != t->n) return;
         for (size_t k = 0; k < t->n; k++, c = c->next) {
             if (c->kind != J_STRING) return;
             Sequence *s = &t->sequence[k];
+            if (!models) {
+                s->method = str_zero(a, c->text);
+                s->text = !k ? 1 : s[-1].text + str_is(c->text, t->sequence[0].method);
+                continue;
+            }
             s->title = str_zero(a, c->text);
             s->text = k && str_is(c->text, s[-1].title) ? s[-1].text + 1 : 1;
         }

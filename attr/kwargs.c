@@ -124,6 +124,12 @@ static bool one(Arena *a, const Json *c, AttrOptions *o, AttrRequest *r, Err *e)
     if (str_is(k, "baselines") && attr_method_takes(o->method, k)) return kw_path(c, &r->baselines, e);
     if (str_is(k, "skip_special_tokens")) return kw_bool(c, &r->skip_special_tokens, e);
     if (str_is(k, "clean_special_chars")) return kw_bool(c, &r->clean_special_chars, e);
+    if (str_is(k, "show_progress") || str_is(k, "pretty_progress")) {
+        bool wanted = true;
+        if (!kw_bool(c, &wanted, e)) return false;
+        if (!wanted && str_is(k, "show_progress")) o->progress = attr_no_progress;
+        return true;
+    }
     if (str_is(k, "attr_pos_start"))
         return (o->has_start = true) && kw_int(c, INT32_MIN, INT32_MAX, &o->start, e);
     if (str_is(k, "attr_pos_end")) return (o->has_end = true) && kw_int(c, INT32_MIN, INT32_MAX, &o->end, e);
@@ -131,6 +137,8 @@ static bool one(Arena *a, const Json *c, AttrOptions *o, AttrRequest *r, Err *e)
     if (r->n_ignored < sizeof r->ignored / sizeof *r->ignored) r->ignored[r->n_ignored++] = k;
     return true;
 }
+
+void attr_no_progress(void *context, int64_t done, int64_t total) { (void)context, (void)done, (void)total; }
 
 bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, Err *e)
 {

@@ -33,6 +33,16 @@ bool err_set(Err *e, const char *format, ...)
     return false;
 }
 
+bool err_usage(Err *e, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (e && !e->set) e->usage = true;
+    fill(e, "", format, args);
+    va_end(args);
+    return false;
+}
+
 bool err_at(Err *e, const char *path, uint64_t offset, const char *format, ...)
 {
     char where[600];

@@ -16,12 +16,13 @@
 
 // What went wrong with the input, in one sentence for the person who gave it. Zero-initialise: {0} is "no error".
 typedef struct Err {
-    bool set;
+    bool set, usage; // usage: what was asked for is wrong in itself, whatever the files hold
     char text[1000]; // "file:+offset: what was found; what would be right"
 } Err;
 
 // Both fill e unless it is already set (e may be NULL: the caller does not want the words) and return false.
 bool err_set(Err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool err_usage(Err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool err_at(Err *e, const char *path, uint64_t offset, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
@@ -265,6 +266,8 @@ bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M"
 // The texts that words stand for: each word one; "-" the lines of standard input, "@FILE" those of a file; "@@x" is the
 // text "@x".
 bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Err *e);
+// The same; line (not NULL) gets for each whether it was a line and not a word.
+bool option_lines(Arena *a, const OptionValue *v, const Str **out, const bool **line, size_t *n, Err *e);
 
 // ---------------------------------------------------------------------------------------------------- the terminal
 
@@ -279,6 +282,8 @@ typedef struct Bar {
     const char *title;
     bool at_once; // draw even in the first half second
     int64_t initial, done, total, width;
+    int64_t before,
+        share; // for whoever counts in parts: done before this part, and what all of it counts for
     double start, drawn;
 } Bar;
 bool bar_text(Bar *b, int64_t done,

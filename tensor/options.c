@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 typedef struct Parse {
     Arena *a;
@@ -56,8 +57,8 @@ static bool truth(const char *word, bool *out)
     static const char *const yes[] = {"true", "yes", "t", "y", "1"}, *const no[] = {"false", "no", "f", "n",
                                                                                     "0"};
     for (int i = 0; i < 5; i++) {
-        if (!strcmp(word, yes[i])) return *out = true, true;
-        if (!strcmp(word, no[i])) return *out = false, true;
+        if (!strcasecmp(word, yes[i])) return *out = true, true; // Python's True too
+        if (!strcasecmp(word, no[i])) return *out = false, true;
     }
     return false;
 }
@@ -191,17 +192,19 @@ void options_help(const Option *table, size_t n, unsigned command, int width, Bu
 
 typedef struct Texts {
     Str *v;
+    bool *line;
     size_t n, cap;
 } Texts;
 
-static void add_text(Arena *a, Texts *t, Str s)
+static void add_text(Arena *a, Texts *t, Str s, bool line)
 {
     if (t->n == t->cap) {
         Str *more = arena_new(a, Str, t->cap = t->cap ? 2 * t->cap : 16);
-        if (t->n) memcpy(more, t->v, t->n * sizeof *more);
-        t->v = more;
+        bool *lines = arena_new(a, bool, t->cap);
+        if (t->n) memcpy(more, t->v, t->n * sizeof *more), memcpy(lines, t->line, t->n * sizeof *lines);
+        t->v = more, t->line = lines;
     }
-    t->v[t->n++] = s;
+    t->line[t->n] = line, t->v[t->n++] = s;
 }
 
 static void add_lines(Arena *a, Texts *t, Str all)
@@ -210,7 +213,7 @@ static void add_lines(Arena *a, Texts *t, Str all)
     while (all.n) {
         const char *end = memchr(all.s, '\n', all.n);
         size_t n = end ? (size_t)(end - all.s) : all.n;
-        add_text(a, t, (Str){all.s, n && all.s[n - 1] == '\r' ? n - 1 : n});
+        add_text(a, t, (Str){all.s, n && all.s[n - 1] == '\r' ? n - 1 : n}, true);
         all = end ? (Str){end + 1, all.n - n - 1} : (Str){0};
     }
 }
@@ -230,13 +233,18 @@ static const char *other_encoding(Str s)
 
 bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Err *e)
 {
+    return option_lines(a, v, out, NULL, n, e);
+}
+
+bool option_lines(Arena *a, const OptionValue *v, const Str **out, const bool **line, size_t *n, Err *e)
+{
     Texts t = {0};
     for (size_t i = 0; i < v->n; i++) {
         const char *word = v->list[i];
         bool literal = word[0] == '@' && word[1] == '@', file = word[0] == '@' && word[1] && !literal;
         Str all;
         Err own = {0};
-        if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word + literal));
+        if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word + literal), false);
         else if (file_stream(a, word + file, (size_t)1 << 32, &all, &own)) {
             const char *encoding = other_encoding(all);
             if (encoding)
@@ -246,6 +254,7 @@ bool option_texts(Arena *a, const OptionValue *v, const Str **out, size_t *n, Er
         } else return err_set(e, "%s%s", own.text, file ? "; a text that begins with @ is given as @@" : "");
     }
     *out = t.v, *n = t.n;
+    if (line) *line = t.line;
     return true;
 }
 

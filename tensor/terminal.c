@@ -78,9 +78,13 @@ bool bar_text(Bar *b, int64_t done, Buf *out)
     put_clock(&tail, passed), buf_char(&tail, '<');
     put_clock(&tail, rate > 0 ? (double)(b->total - done) / rate : 0);
     buf_printf(&tail, ", %5.2fit/s]", rate);
-    size_t before = out->n;
-    buf_printf(out, "\r%s: %3d%%|", b->title, b->total ? (int)(100 * done / b->total) : 100);
-    int64_t cells = b->width - (int64_t)(out->n - before - 1) - (int64_t)tail.n;
+    enum { LEAST = 8 };
+    Buf head = {.arena = out->arena};
+    buf_printf(&head, ": %3d%%|", b->total ? (int)(100 * done / b->total) : 100);
+    int64_t title = (int64_t)strlen(b->title), room = b->width - 1 - (int64_t)head.n - (int64_t)tail.n;
+    if (title > room - LEAST) title = room > LEAST ? room - LEAST : 0; // the name gives way, not the bar
+    int64_t cells = room - title < LEAST ? LEAST : room - title;
+    buf_printf(out, "\r%.*s%s", (int)title, b->title, head.s + (title ? 0 : 2));
     int64_t eighth = b->total ? cells * 8 * done / b->total : cells * 8;
     for (int64_t i = 0; i < cells; i++, eighth -= 8)
         buf_str(out, str_of(eighths[eighth > 8 ? 8 : eighth < 0 ? 0 : eighth]));

@@ -340,7 +340,7 @@ static bool make_prompts(Arena *A, const Lab *l, const Case *c, Pair *pair, Err 
     static const Talk talk = {.note = no_note};
     Loaded loaded = {"", l->m, l->t, l->f};
     Work w = {.a = A, .l = &loaded, .plain = c->plain, .talk = &talk};
-    Texts t = {c->input, c->target, c->n, c->target ? c->n : 0, c->prefix};
+    Texts t = {c->input, c->target, c->n, c->target ? c->n : 0, .beginnings = c->prefix};
     AttrRequest x = {.contrast_targets = &c->contrast_target,
                      .n_contrast_targets = c->has_contrast_target,
                      .align = ALIGN_RIGHT};

@@ -225,7 +225,7 @@ TEST(compare_refuses)
         {{"-m", MODEL, "-a", "saliency", "-a", "saliency", "-i", "x"}, 2, "-a saliency is given twice"},
         {{"-a", "saliency", "-a", "lime", "-i", "x"}, 2, "which model?"},
         {{"-m", MODEL, "-m", MODEL, "-a", "saliency", "-a", "lime", "-i", "x"}, 2, "compare takes one -m"},
-        {{"-m", MODEL, "-a", "saliency", "-a", "lime"}, 1, "which texts?"},
+        {{"-m", MODEL, "-a", "saliency", "-a", "lime"}, 2, "which texts?"},
         {{"-m", MODEL, "-a", "saliency", "-a", "lime", "-i", " "}, 1, "the source is empty"},
         {{"-m", MODEL, "-a", "saliency", "-a", "lime", "-i", "x", "--top", "0"},
          2,
@@ -233,7 +233,7 @@ TEST(compare_refuses)
         {{"-m", MODEL, "-a", "saliency", "-a", "lime", "-i", "x", "--random_seed", "-1"},
          2,
          "--random_seed -1"},
-        {{"-m", MODEL, "-a", "saliency", "-a", "lime", "-i", "x", "-o", "y"}, 2, "-o"},
+        {{"-m", MODEL, "-a", "saliency", "-a", "lime", "-i", "x", "-o", "no/y"}, 1, "--save_path no/y"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *words[16] = {"compare"};

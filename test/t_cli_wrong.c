@@ -39,7 +39,6 @@ TEST(cli_usage)
         {{"attribute", "-m", MODEL, "-i", "x", "--generation_kwargs", "{num_beams}"},
          "--generation_kwargs:+1"},
         {{"attribute", "-m", MODEL, "-i", "x", "--generation_kwargs", "[1]"}, "one JSON object"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--output_step_attributions"}, "not supported yet"},
         {{"attribute", "-m", MODEL, "-i", "x", "--attribution_kwargs", "{\"logprob\": 3}"},
          "logprob is a number"},
         {{"attribute", "-m", MODEL, "stray", "-i", "x"}, "'stray' belongs to no option"},
@@ -55,13 +54,31 @@ TEST(cli_usage)
         {{"show", "a.json", "--format", "pdf"}, "unknown format 'pdf'"},
         {{"attribute", "-m", MODEL, "-i", "x", "--contrast_targets", "@/dev/null"},
          "--contrast_targets: no texts"},
-        {{"tokenize", "-m", MODEL, "-i", "x", "--device", "cuda"},
-         "unknown option --device"}, // nothing runs there
         {{"generate", "-m", MODEL, "-i", "x", "--progress"}, "unknown option --progress"},
         {{"generate", "-m", MODEL, "-m", TRAINED, "-i", "x"}, "generate takes one -m, and 2 are given"},
         {{"tokenize", "-m", MODEL, "-m", TRAINED, "-i", "x"}, "tokenize takes one -m"},
         {{"info", "-m", MODEL, "-m", TRAINED}, "info takes one -m"},
         {{"bench", "-m", MODEL, "-m", TRAINED, "-m", MODEL}, "bench takes one -m, and 3 are given"},
+        {{"attribute", "-m", MODEL}, "which texts?"},
+        {{"attribute", "-m", MODEL, "-i", "x", "-g", "y", "z"}, "2 generated texts for 1 input texts"},
+        {{"attribute", "-m", MODEL, "-i", "x", "-g", "@/dev/null"}, "0 generated texts for 1 input texts"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--generate_from_target_prefix"}, "needs the beginnings"},
+        {{"attribute", "-m", MODEL, "-i", "x", "-t", "0"}, "--threads 0"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"dtype\": \"float16\"}"},
+         "dtype must be"},
+        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"num_beam\": 2}"}, "num_beams"},
+        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"do_sample\": true}"}, "do_sample"},
+
+        {{"generate", "-i", "x"}, "which model?"},
+        {{"info"}, "which model?"},
+        {{"generate", "-m", MODEL, "-i", "x", "-bs", "0"}, "--batch_size 0"},
+        {{"generate", "-m", MODEL}, "which texts?"},
+        {{"attribute", "-m", MODEL, "-i", "x", "y", "z", "--contrast_targets", "a", "b", "-q"},
+         "2 contrast targets for"},
+        {{"tokenize", "-m", MODEL, "-i", "x", "--tokenizer_kwargs", "{\"legacy\": false}"},
+         "\"legacy\" is not supported"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"load_in_8bit\": true}"}, "load_in_8bit"},
+        {{"show", "a.json", "--attribution_aggregators", "subword"}, "did you mean subwords?"},
         {{"diff", "a.json", "b.json", "--color", "blue"}, "--color blue: it must be auto, always or never"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -83,24 +100,14 @@ TEST(cli_input)
         const char *says;
     } bad[] = {
         {{"attribute", "-m", "no/such/model", "-i", "x"}, "no/such/model"},
-        {{"attribute", "-m", MODEL}, "which texts?"},
         {{"attribute", "-m", MODEL, "-i", ""}, "the source is empty"},
         {{"attribute", "-m", MODEL, "-i", " \t "}, "the source is empty"},
         {{"attribute", "-m", MODEL, "-i", "x", "-g", ""}, "the forced target is empty"},
-        {{"attribute", "-m", MODEL, "-i", "x", "-g", "y", "z"}, "2 generated texts for 1 input texts"},
-        {{"attribute", "-m", MODEL, "-i", "x", "-g", "@/dev/null"}, "0 generated texts for 1 input texts"},
         {{"attribute", "-m", MODEL, "-i", "x", "-o", "no/such/folder/o.json"},
          "--save_path no/such/folder/o.json: no/such/folder: No such file"}, // before anything is computed
         {{"attribute", "-m", MODEL, "-i", "caf\xe9"}, "UTF-8"},
         {{"attribute", "-m", MODEL, "-i", "x", "-g", "y\xff"}, "UTF-8"},
         {{"attribute", "-m", MODEL, "-i", TEXT, "-g", "De", "-s", "50"}, "the start must be smaller"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--generate_from_target_prefix"}, "needs the beginnings"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--dev", "cuda"}, "this program runs on the processor"},
-        {{"attribute", "-m", MODEL, "-i", "x", "-t", "0"}, "--threads 0"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"dtype\": \"float16\"}"},
-         "dtype must be"},
-        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"num_beam\": 2}"}, "num_beams"},
-        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"do_sample\": true}"}, "do_sample"},
         {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"max_new_tokens\": 100000}"},
          "max_new_tokens"},
         {{"show", "test/golden/models/odd-marian/config.json"}, "config.json"},
@@ -147,13 +154,14 @@ TEST(cli_some)
     CHECK_HAS(r.err, "inseq: text 2: attribution would start at target position 7");
     r = RUN("generate", "-m", TRAINED, "-i", TEXT, "", "It is raining cats and dogs today.", "--json");
     CHECK_INT(r.code, 3);
-    CHECK_INT(lines(r.out), 2);
+    CHECK_INT(lines(r.out), 3); // a line for each text
+    CHECK_HAS(r.out, "\n{\"sequences\":[],\"error\":\"the source is empty");
     CHECK_INT(lines(r.err), 1);
     const char *far = repeated(A, "verpleger", 600); // as a beginning, longer than what may be generated
     r = RUN("generate", "-m", TRAINED, "-i", TEXT, "It is raining.", "-g", far, "Het",
             "--generate_from_target_prefix", "--json", "-q");
     CHECK_INT(r.code, 3);
-    CHECK_INT(lines(r.out), 1);
+    CHECK_INT(lines(r.out), 2);
     CHECK_HAS(r.out, "\"text\":\"Het");
     CHECK_HAS(r.err, "inseq: text 1: ");
     CHECK_INT(lines(r.err), 1);

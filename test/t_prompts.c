@@ -24,7 +24,7 @@ static Job one_job(Arena *A, const Lab *l, const char *prompt, const char *text,
     *notes = (Notes){.b = {.arena = A}};
     Work w = {.a = A, .l = loaded, .talk = talk};
     Str in = str_of(prompt), target = str_of(text ? text : ""), other = str_of(foil ? foil : "");
-    Texts t = {&in, &target, 1, text ? 1 : 0, false};
+    Texts t = {.source = &in, .target = &target, .n = 1, .n_targets = text != NULL};
     AttrRequest x = {.contrast_targets = &other, .n_contrast_targets = foil ? 1 : 0};
     size_t n;
     Job *job = NULL, *batch[1];
@@ -213,8 +213,8 @@ TEST(prompts_chat_refused)
 #define REFUSED(words, code, ...) check_refused(words, RUN(__VA_ARGS__), code, words)
     REFUSED("chat_template", 1, "generate", "-m", "test/golden/models/gpt2-tiny", "--chat", "-i", "Hello");
     REFUSED("has an encoder", 1, "generate", "-m", TRAINED, "--chat", "-i", "Hello");
-    REFUSED("--system belongs to --chat", 1, "generate", "-m", QWEN, "--system", "Hello", "-i", "Hello");
-    REFUSED("--max_new_tokens 0: it must be 1 or more", 1, "generate", "-m", QWEN, "--max_new_tokens", "0",
+    REFUSED("--system belongs to --chat", 2, "generate", "-m", QWEN, "--system", "Hello", "-i", "Hello");
+    REFUSED("--max_new_tokens 0: it must be 1 or more", 2, "generate", "-m", QWEN, "--max_new_tokens", "0",
             "-i", "Hello");
     REFUSED("role", 1, "generate", "-m", QWEN, "--chat", "-i", "[{\"role\": 3}]");
 }

@@ -30,24 +30,25 @@ bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRe
     o->has_start = start->given, o->start = start->number;
     o->has_end = end->given, o->end = end->number;
     if (args_get(a, "max_memory")->given) o->max_memory = (size_t)args_get(a, "max_memory")->number;
-    o->aggregated = !args_text(a, "save_path"); // only a file wants more
+    o->aggregated =
+        !args_text(a, "save_path") && !args_get(a, "attribution_aggregators")->n; // else more is wanted
     int64_t seed = args_get(a, "random_seed")->number;
     if (seed < 0 || seed > UINT32_MAX)
-        return err_set(e, "--random_seed %" PRId64 ": it must be from 0 to %" PRIu32, seed, UINT32_MAX);
+        return err_usage(e, "--random_seed %" PRId64 ": it must be from 0 to %" PRIu32, seed, UINT32_MAX);
     o->evaluate = (EvaluateOptions){.wanted = args_on(a, "evaluate"), .random = true, .seed = (uint32_t)seed};
     const Json *arguments = with_layer(a, args_get(a, "attribution_kwargs")->json);
     if (!attr_kwargs(a->a, arguments, o, x, e) || !attr_check(o, e)) return false;
     if (args_text(a, "target_layer") && !attr_method_takes(o->method, STR_LIT("target_layer")))
-        return err_set(e, "--target_layer: %s has no such argument; layer_gradient_x_activation has",
-                       o->method);
+        return err_usage(e, "--target_layer: %s has no such argument; layer_gradient_x_activation has",
+                         o->method);
     if (attr_all_layers(o)) o->aggregated = false; // the picture shows them apart
     const OptionValue *foils = args_get(a, "contrast_targets"), *others = args_get(a, "contrast_sources");
     if (foils->given && !option_texts(a->a, foils, &x->contrast_targets, &x->n_contrast_targets, e))
         return false;
     if (others->given && !option_texts(a->a, others, &x->contrast_sources, &x->n_contrast_sources, e))
         return false;
-    if (foils->given && !x->n_contrast_targets) return err_set(e, "--contrast_targets: no texts there");
-    return !others->given || x->n_contrast_sources || err_set(e, "--contrast_sources: no texts there");
+    if (foils->given && !x->n_contrast_targets) return err_usage(e, "--contrast_targets: no texts there");
+    return !others->given || x->n_contrast_sources || err_usage(e, "--contrast_sources: no texts there");
 }
 
 // Arguments that none of the n methods takes.
@@ -115,10 +116,9 @@ bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOption
 size_t cmd_batch_scores(const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch, size_t n,
                         Bar *bar, Sequence *out)
 {
-    for (size_t i = 0; i < n; i++) // as the library counts: from the start position to the end
-        if (!batch[i]->err.set) bar->total += batch[i]->target_ids.n, bar->initial = bar->done + 1;
+    cmd_bar_batch(bar, batch, n);
     size_t done = texts_attribute(w, o, x->clean_special_chars, batch, n, out);
-    if (o->progress) cmd_bar_draw(bar, bar->total);
+    if (o->progress && !stop_asked()) cmd_bar_done(bar, n);
     return done;
 }
 

@@ -36,8 +36,7 @@ static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, si
             together.bytes > p.bytes)
             p.bytes = together.bytes;
     }
-    const char *format = args_text(a, "format");
-    if (p.n) (format && !strcmp(format, "json") ? attr_plan_json : attr_plan_text)(&p, &out);
+    if (p.n) (cmd_wants_json(a) ? attr_plan_json : attr_plan_text)(&p, &out);
     int printed = cmd_print_text(a, buf_view(&out)), failed = cmd_report_failures(job, n),
         interrupted = printed ? 0 : cmd_interrupted(p.n > 0);
     return printed ? printed : interrupted ? interrupted : failed;
@@ -58,7 +57,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     texts_special(&l, &o);
     if (args_on(a, "plan")) return plan_model(a, &w, &o, job, n, most, wall_clock() - start);
     Bar bar;
-    cmd_start_bar(a, &o, &bar);
+    cmd_start_bar(a, &o, job, n, &bar);
     Job **batch = arena_new(a->a, Job *, most);
     Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
     for (size_t at = 0, count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch));) {
@@ -66,8 +65,13 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
         own.n += cmd_batch_scores(&w, &o, x, batch, count, &bar, &own.sequence[own.n]);
     }
     bool several = args_get(a, "model_name_or_path")->n > 1;
-    for (size_t i = 0, k = 0; several && i < n && k < own.n; i++) // whatever failed has no sequence
-        if (job[i].made) own.sequence[k].title = name, own.sequence[k++].text = (int64_t)i + 1;
+    bool foils = n && job[n - 1].number == job[0].number; // of one text: then they are what is counted
+    for (size_t i = 0, k = 0; n > 1 && i < n && k < own.n; i++) { // whatever failed has no sequence
+        if (!job[i].made) continue;
+        if (several) own.sequence[k].title = name;
+        own.sequence[k++].text = (int64_t)(foils ? i + 1 : job[i].number);
+    }
+    if (several && n == 1 && own.n) own.sequence[0].title = name, own.sequence[0].text = 1;
     cmd_describe(a, &w, &o, job, n, &own);
     attr_append(a->a, t, &own);
     return cmd_report_failures(job, n);
@@ -108,6 +112,10 @@ static int run(Args *a)
     if (!models->n) return cmd_complain(NO_MODEL), EXIT_USAGE;
     if (!cmd_check_folders(a, &e) || !args_start_machine(a, &e)) return cmd_fail(&e, EXIT_INPUT);
     a->catch_interrupts();
+    if (args_on(a, "output_step_attributions"))
+        cmd_note(a, "--output_step_attributions adds nothing: each step is a column of what -o saves (Inseq "
+                    "can't load a "
+                    "file that has them twice)");
     if (args_get(a, "generation_kwargs")->n && args_get(a, "generated_texts")->given &&
         !args_on(a, "generate_from_target_prefix"))
         cmd_note(a, "--generation_kwargs has no effect: the targets are forced");

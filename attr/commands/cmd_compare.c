@@ -22,20 +22,21 @@ static bool methods_options(Args *a, Methods *m, Err *e)
 {
     const OptionValue *names = args_get(a, "attribution_method"), *models = args_get(a, "model_name_or_path");
     m->name = names->list, m->n = names->n;
-    if (m->n < 2) return err_set(e, "compare needs two methods or more: -a METHOD -a METHOD ...");
+    if (m->n < 2) return err_usage(e, "compare needs two methods or more: -a METHOD -a METHOD ...");
     for (size_t i = 0; i < m->n; i++)
         for (size_t k = 0; k < i; k++)
             if (!strcmp(m->name[i], m->name[k]))
-                return err_set(e, "compare: -a %s is given twice", m->name[i]);
-    if (!models->n) return err_set(e, NO_MODEL);
+                return err_usage(e, "compare: -a %s is given twice", m->name[i]);
+    if (!models->n) return err_usage(e, NO_MODEL);
     m->o = arena_new(a->a, AttrOptions, m->n), m->x = arena_new(a->a, AttrRequest, m->n);
     for (size_t i = 0; i < m->n; i++) {
         if (!cmd_attribution_options(a, m->name[i], &m->o[i], &m->x[i], e)) return false;
         m->o[i].evaluate.random = i == 0; // it is the same for all
+        m->o[i].aggregated = true;        // rankings are of single numbers
     }
     const OptionValue *top = args_get(a, "top");
     if (top->given && (top->number < 1 || top->number > INT32_MAX))
-        return err_set(e, "--top %" PRId64 ": it must be from 1 to %d", top->number, INT32_MAX);
+        return err_usage(e, "--top %" PRId64 ": it must be from 1 to %d", top->number, INT32_MAX);
     return args_batch_size(a, &m->batch, e) && cmd_check_delivery(a, e);
 }
 
@@ -50,7 +51,7 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     Bar bar;
     memcpy(own, m->job, m->texts * sizeof *own);
     texts_special(&m->l, &o);
-    cmd_start_bar(a, &o, &bar);
+    cmd_start_bar(a, &o, own, m->texts, &bar);
     for (size_t at = 0, count;
          !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
         done += cmd_batch_scores(&m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
@@ -80,6 +81,7 @@ static void gather_methods(Args *a, const Methods *m, Attribution *t)
     AttrOptions o = m->o[0];
     o.method = str_zero(a->a, buf_view(&names));
     cmd_describe(a, &m->w, &o, all, n, t);
+    attr_note_methods(a->a, t);
 }
 
 static int run(Args *a)

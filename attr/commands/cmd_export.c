@@ -29,13 +29,18 @@ static int run(Args *a)
         if (!file_write(arena_printf(a->a, "%s%s", to, f->path + n), s, &e)) return cmd_fail(&e, EXIT_INPUT);
         files++, bytes += s.n;
     }
-    printf("%s: %zu files, %.2f MB in %s\n", name, files, (double)bytes / 1e6, to);
-    return 0;
+    Buf b = {.arena = a->a};
+    if (args_on(a, "json")) {
+        buf_str(&b, STR_LIT("{\"model\":")), buf_json(&b, str_of(name));
+        buf_str(&b, STR_LIT(",\"folder\":")), buf_json(&b, str_of(to));
+        buf_printf(&b, ",\"files\":%zu,\"bytes\":%zu}\n", files, bytes);
+    } else buf_printf(&b, "%s: %zu files, %.2f MB in %s\n", name, files, (double)bytes / 1e6, to);
+    return cmd_print_text(a, buf_view(&b));
 }
 
 const Command command_export = {
     .name = "export",
-    .options = 0,
+    .options = LIST,
     .words = 2,
     .run = run,
     .usage = "demo/en-nl|demo/yes-no|demo/yes-no-small FOLDER",

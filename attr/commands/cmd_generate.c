@@ -13,6 +13,7 @@ static void write_answers(const Args *a, const Work *w, Job *j, const Generated 
         if (w->chat) answer.ids += j->source_ids.n, answer.n -= j->source_ids.n;
         if (!texts_decode(w, &answer, &words[r], &j->err)) return;
     }
+    j->made = true;
     for (size_t r = 0; r < n; r++) {
         if (!args_on(a, "json")) {
             buf_harmless(out, words[r], false), buf_char(out, '\n');
@@ -26,6 +27,16 @@ static void write_answers(const Args *a, const Work *w, Job *j, const Generated 
         buf_float(out, (float)made[r].score);
         buf_str(out, r + 1 < n ? STR_LIT("}") : STR_LIT("}]}\n"));
     }
+}
+
+// Where a text failed, so that the lines of the others keep their numbers.
+static void write_failure(const Args *a, const Job *j, size_t returns, Buf *out)
+{
+    if (args_on(a, "json")) {
+        buf_str(out, STR_LIT("{\"sequences\":[],\"error\":"));
+        buf_json(out, str_of(j->err.text)), buf_str(out, STR_LIT("}\n"));
+    } else
+        for (size_t r = 0; r < returns; r++) buf_char(out, '\n');
 }
 
 static int run(Args *a)
@@ -47,16 +58,21 @@ static int run(Args *a)
         if (!job[i].err.set && job[i].forced) texts_beginning(&w, &job[i]);
     int printed = 0;
     a->catch_interrupts();
-    for (size_t at = 0, count;
-         !stop_asked() && !printed && (count = texts_next_batch(job, n, &at, most, batch));) {
+    for (size_t at = 0, said = 0; !stop_asked() && !printed && said < n;) {
         Generated *made;
-        bool together = texts_generate(&w, batch, count, &made, &e);
-        if (!together && stop_asked()) break;
+        size_t count = texts_next_batch(job, n, &at, most, batch), next = 0;
+        bool together = count && texts_generate(&w, batch, count, &made, &e);
+        if (count && !together && stop_asked()) break;
         e = (Err){0};
-        for (size_t i = 0; i < count; i++) { // if one spoils the batch, each by itself
-            Generated *own = together ? made + i * returns : NULL;
-            if (own || texts_generate(&w, &batch[i], 1, &own, &batch[i]->err))
-                write_answers(a, &w, batch[i], own, returns, &out);
+        for (; said < at; said++) {
+            Job *j = &job[said];
+            size_t i = next < count && batch[next] == j ? next++ : count;
+            Generated *own = together && i < count ? made + i * returns : NULL;
+            // if one spoils the batch, each by itself
+            if (own || (i < count && texts_generate(&w, &j, 1, &own, &j->err)))
+                write_answers(a, &w, j, own, returns, &out);
+            if (stop_asked() && !j->made) break;
+            if (!j->made && n > 1) write_failure(a, j, returns, &out);
         }
         printed = cmd_print(buf_view(&out));
         out.n = 0;

@@ -51,9 +51,10 @@ static int run(Args *a)
     if (file) sp = sp_open(a->a, file, &e);
     else {
         const char *note = NULL, *other = args_text(a, "tokenizer");
-        NnOptions o = {.revision = other ? NULL : args_text(a, "revision"),
-                       .cache_dir = args_text(a, "cache_dir"),
-                       .note = &note};
+        NnOptions o;
+        if (!args_loading(a, &o, &e)) return cmd_fail(&e, EXIT_USAGE);
+        if (other) o.revision = NULL;
+        o.note = &note;
         const char *folder = nn_folder(a->a, other ? other : name, o, &e);
         if (note) cmd_note(a, note);
         t = folder ? tok_open(a->a, folder, &e) : NULL;

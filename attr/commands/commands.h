@@ -21,6 +21,7 @@ enum {
     BENCH = 32,
     DEMO = 64,
     LENS = 256,
+    LIST = 512,
     LOADED = ATTRIBUTE | GENERATE | INFO | LENS,
     MODEL = LOADED | TOKENIZE,
     VIEWED = ATTRIBUTE | SHOW | LENS // what draws
@@ -36,6 +37,7 @@ typedef struct Args {
     const char *program;                                              // as it was called: "./inseq"
     bool no_heatmaps;                                                 // on the terminal
     Talk talk;                                                        // cmd_talk
+    bool told_device;                                                 // that there is only the processor
     void (*catch_interrupts)(void);                                   // from now on an interrupt is answered
     int (*call)(Arena *a, int argc, char **argv, Attribution *shown); // another command line; its exit code
 } Args;
@@ -58,6 +60,7 @@ bool args_on(const Args *a, const char *name);
 const char *args_text(const Args *a, const char *name); // the last one given; NULL: none
 bool args_start_machine(const Args *a, Err *e);         // kernels and threads
 bool args_load(Args *a, const char *name, Loaded *l, Err *e);
+bool args_loading(Args *a, NnOptions *o, Err *e); // what --model_kwargs and the like say
 bool args_texts(const Args *a, Texts *t, Err *e);
 bool args_chat(const Args *a, Work *w,
                Err *e); // --chat and its kin; other commands' and options' combinations refused
@@ -71,7 +74,7 @@ ReportOptions args_report_options(const Args *a);
 void cmd_say(const char *format, ...) __attribute__((format(printf, 1, 2))); // "inseq: ...", harmless
 void cmd_complain(const char *message);
 void cmd_note(const Args *a, const char *message); // not with --quiet
-int cmd_fail(const Err *e, int code);              // says e, if it is set; returns the code
+int cmd_fail(const Err *e, int code);              // says e, if it is set; returns the code, or that of usage
 int cmd_no_output(void);                           // standard output failed: says so, returns the exit code
 int cmd_print(Str bytes);                          // on standard output; the exit code
 int cmd_print_text(Args *a, Str text);             // the same of text that may quote files: harmless
@@ -79,8 +82,10 @@ int cmd_print_text(Args *a, Str text);             // the same of text that may 
 int cmd_report_failures(const Job *job, size_t n);
 int cmd_interrupted(bool kept); // 0, or the exit code after a word about it; kept: what was finished is there
 Talk cmd_talk(Args *a);
-void cmd_start_bar(const Args *a, AttrOptions *o, Bar *bar);
-void cmd_bar_draw(Bar *b, int64_t done);
+void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar *bar);
+void cmd_bar_batch(Bar *b, Job *const *batch, size_t n); // the next ones
+void cmd_bar_done(Bar *b, size_t n);                     // so many more texts are done
+bool cmd_wants_json(const Args *a);
 
 // ------------------------------------------------------------------------------------------ results (deliver.c)
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool bar_open; // the progress bar's line has no end yet
+
 static void talk_note(void *context, const char *sentence) { cmd_note(context, sentence); }
 
 Talk cmd_talk(Args *a) { return (Talk){.context = a, .note = talk_note}; }
@@ -30,7 +32,8 @@ void cmd_say(const char *format, ...)
         buf_str(&raw, own ? (Str){c, 1} : STR_LIT("\xE2\x90\x8A"));
     }
     buf_harmless(&shown, buf_view(&raw), true);
-    buf_printf(&line, "inseq: %s\n", buf_view(&shown).s);
+    buf_printf(&line, "%sinseq: %s\n", bar_open ? "\n" : "", buf_view(&shown).s);
+    bar_open = false;
     fflush(stdout);
     fwrite(line.s, 1, line.n, stderr); // where that fails there is nobody to tell
     arena_free(a);
@@ -50,7 +53,7 @@ void cmd_note(const Args *a, const char *message)
 int cmd_fail(const Err *e, int code)
 {
     if (e->set) cmd_complain(e->text);
-    return code;
+    return e->usage ? EXIT_USAGE : code;
 }
 
 // Whoever read it may have seen enough (| head): then there is nothing to say.
@@ -90,28 +93,54 @@ int cmd_report_failures(const Job *job, size_t n)
     return !failed ? 0 : failed == n ? EXIT_INPUT : EXIT_SOME;
 }
 
-void cmd_bar_draw(Bar *b, int64_t done)
+static void draw(Bar *b, int64_t done)
 {
     Arena *a = arena_create(NULL);
     Buf line = {.arena = a};
-    if (b->total && bar_text(b, done, &line)) fwrite(line.s, 1, line.n, stderr);
+    if (b->total && bar_text(b, done, &line)) {
+        fwrite(line.s, 1, line.n, stderr);
+        bar_open = line.s[line.n - 1] != '\n';
+    }
     arena_free(a);
 }
 
 static void bar_progress(void *context, int64_t done, int64_t total)
 {
     Bar *b = context;
-    (void)total;
-    cmd_bar_draw(b, b->initial + done);
+    draw(b, b->before + (b->share && total ? b->share * done / total : done));
 }
 
-void cmd_start_bar(const Args *a, AttrOptions *o, Bar *bar)
+// A single text is counted in steps, as the library counts: from the start position to the end. Of several nobody knows how
+// long they will be, so texts are counted.
+void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar *bar)
 {
     *bar = (Bar){.title = arena_printf(a->a, "Attributing with %s...", o->method),
                  .at_once = args_on(a, "progress"),
                  .width = terminal_width(STDERR_FILENO),
                  .start = wall_clock()};
-    bool shown = (args_on(a, "progress") || isatty(STDERR_FILENO)) && !args_on(a, "no_progress") &&
-                 !args_on(a, "quiet");
+    bool shown = o->progress != attr_no_progress && (args_on(a, "progress") || isatty(STDERR_FILENO)) &&
+                 !args_on(a, "no_progress") && !args_on(a, "quiet");
+    for (size_t i = 0; i < n && shown; i++) bar->total += !job[i].err.set;
     o->progress = shown ? bar_progress : NULL, o->context = bar;
+}
+
+void cmd_bar_batch(Bar *b, Job *const *batch, size_t n)
+{
+    b->share = 0;
+    for (size_t i = 0; i < n; i++) b->share += !batch[i]->err.set;
+    if (b->total != 1 || b->share != 1) return;
+    for (size_t i = 0; i < n; i++)
+        if (!batch[i]->err.set) b->total = batch[i]->target_ids.n, b->initial = b->before = 1, b->share = 0;
+}
+
+void cmd_bar_done(Bar *b, size_t n)
+{
+    b->before = b->initial ? b->total : b->before + (int64_t)n;
+    if (b->total) draw(b, b->before);
+}
+
+bool cmd_wants_json(const Args *a)
+{
+    const char *format = args_text(a, "format");
+    return args_on(a, "json") || (format && !strcmp(format, "json"));
 }

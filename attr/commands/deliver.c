@@ -53,15 +53,31 @@ bool cmd_check_folders(const Args *a, Err *e)
     return true;
 }
 
-// The form that is shown: two-dimensional, and weighted by a step score if that was asked for.
+// Through --attribution_aggregators, if any are given.
+static bool aggregated(Args *a, const Attribution *t, Attribution *out, Err *e)
+{
+    Stage *stage;
+    size_t n;
+    *out = *t;
+    if (!cmd_pipeline(a, &stage, &n, e)) return false;
+    if (n) out->sequence = arena_new(a->a, Sequence, t->n);
+    for (size_t i = 0; n && i < t->n; i++)
+        if (!attr_aggregate(a->a, &t->sequence[i], stage, n, &out->sequence[i], e)) return false;
+    return true;
+}
+
+// The form that is shown: two-dimensional, and weighted by a step score if that was asked for. What aggregators have made
+// two-dimensional is shown as it is.
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e)
 {
     const char *weight = args_text(a, "weight_attributions");
-    *out = *t;
-    if (!weight && !attr_aggregate_default(a->a, t, out, e)) return false;
+    Attribution made;
+    if (!aggregated(a, t, &made, e)) return false;
+    *out = made;
+    if (!weight && !attr_aggregate_default(a->a, &made, out, e)) return false;
     if (weight) out->sequence = arena_new(a->a, Sequence, t->n);
     for (size_t i = 0; weight && i < t->n; i++)
-        if (!attr_weight(a->a, &t->sequence[i], weight, &out->sequence[i], e)) return false;
+        if (!attr_weight(a->a, &made.sequence[i], weight, &out->sequence[i], e)) return false;
     for (size_t i = 0; args_on(a, "hide_template") && i < t->n; i++) {
         Sequence whole = out->sequence[i];
         if (!attr_fold_template(a->a, &whole, &out->sequence[i], e)) return false;
@@ -92,7 +108,7 @@ int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
             code = cmd_fail(&e, EXIT_INPUT);
     }
     if (args_on(a, "hide_attributions")) return code;
-    const char *format = args_on(a, "json") ? "json" : args_text(a, "format");
+    const char *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
     Buf b = {.arena = a->a};
     ReportOptions o = args_report_options(a);
     Err e = {0};
@@ -105,15 +121,10 @@ int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
 // What is saved: as computed; through --attribution_aggregators; or as shown.
 bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e)
 {
-    Stage *stage;
-    size_t n;
     *out = *t;
     if (!args_text(a, "save_path")) return true; // nothing is saved
-    if (!cmd_pipeline(a, &stage, &n, e)) return false;
-    if (!n && (args_on(a, "save_aggregated") || args_text(a, "weight_attributions"))) *out = *shown;
-    if (n) out->sequence = arena_new(a->a, Sequence, t->n);
-    for (size_t i = 0; n && i < t->n; i++)
-        if (!attr_aggregate(a->a, &t->sequence[i], stage, n, &out->sequence[i], e)) return false;
+    if (args_get(a, "attribution_aggregators")->n) return aggregated(a, t, out, e);
+    if (args_on(a, "save_aggregated") || args_text(a, "weight_attributions")) *out = *shown;
     return true;
 }
 

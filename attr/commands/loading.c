@@ -5,6 +5,25 @@
 #include <stdio.h>
 #include <string.h>
 
+// What says how, where or by whom something is loaded, and changes no number here: transformers takes these for models and
+// tokenizers. So does what is null or false, and asks for nothing.
+static bool harmless(const Json *c)
+{
+    static const char *const names[] = {
+        "attn_implementation", "local_files_only", "device_map", "low_cpu_mem_usage",
+        "trust_remote_code",   "use_safetensors",  "token",      "use_auth_token",
+        "force_download",      "resume_download",  "proxies",    "offload_folder",
+        "offload_state_dict",  "offload_buffers",  "max_memory", "use_fast",
+        "padding_side",        "truncation_side",  "verbose",    "use_cache",
+        "_fast_init",          "mirror",           "tp_plan",    "weights_only"};
+    if (c->kind == J_NULL) return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (str_is(c->key, names[i])) return true;
+    return c->kind == J_FALSE && (str_is(c->key, "load_in_8bit") || str_is(c->key, "load_in_4bit") ||
+                                  str_is(c->key, "output_loading_info") || str_is(c->key, "from_tf") ||
+                                  str_is(c->key, "from_flax"));
+}
+
 static bool model_kwargs(Args *a, NnOptions *o, Err *e)
 {
     const Json *j = args_get(a, "model_kwargs")->json;
@@ -12,23 +31,44 @@ static bool model_kwargs(Args *a, NnOptions *o, Err *e)
         bool dtype = str_is(c->key, "dtype") || str_is(c->key, "torch_dtype");
         if (dtype && c->kind == J_STRING && (str_is(c->text, "float32") || str_is(c->text, "auto"))) continue;
         if (dtype)
-            return err_set(
+            return err_usage(
                 e, "--model_kwargs: dtype must be \"float32\"; everything is computed in float32 here");
         if (str_is(c->key, "revision") && c->kind == J_STRING) o->revision = str_zero(a->a, c->text);
         else if (str_is(c->key, "cache_dir") && c->kind == J_STRING) o->cache_dir = str_zero(a->a, c->text);
-        else if (str_is(c->key, "attn_implementation") || str_is(c->key, "local_files_only")) continue;
-        else
-            return err_set(e, "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are",
-                           (int)c->key.n, c->key.s);
+        else if (!harmless(c))
+            return err_usage(e,
+                             "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are",
+                             (int)c->key.n, c->key.s);
     }
     return true;
+}
+
+static bool tokenizer_kwargs(const Args *a, Err *e)
+{
+    const Json *j = args_get(a, "tokenizer_kwargs")->json;
+    for (const Json *c = j ? j->child : NULL; c; c = c->next)
+        if (!harmless(c))
+            return err_usage(
+                e, "--tokenizer_kwargs: \"%.*s\" is not supported: the tokenizer is loaded as its files say",
+                (int)c->key.n, c->key.s);
+    return true;
+}
+
+bool args_loading(Args *a, NnOptions *o, Err *e)
+{
+    const char *device = args_text(a, "device");
+    *o = (NnOptions){.revision = args_text(a, "revision"), .cache_dir = args_text(a, "cache_dir")};
+    if (device && strcmp(device, "cpu") && !a->told_device)
+        cmd_note(a, arena_printf(a->a, "--device %s: this program runs on the processor", device)),
+            a->told_device = true;
+    return model_kwargs(a, o, e) && tokenizer_kwargs(a, e);
 }
 
 bool args_start_machine(const Args *a, Err *e)
 {
     const OptionValue *threads = args_get(a, "threads");
     if (threads->given && (threads->number < 1 || threads->number > 1024))
-        return err_set(e, "--threads %" PRId64 ": it must be from 1 to 1024", threads->number);
+        return err_usage(e, "--threads %" PRId64 ": it must be from 1 to 1024", threads->number);
     if (!cpu_select(NULL, e)) return false;
     pool_start((int)threads->number);
     return true;
@@ -36,15 +76,11 @@ bool args_start_machine(const Args *a, Err *e)
 
 bool args_load(Args *a, const char *name, Loaded *l, Err *e)
 {
-    const char *device = args_text(a, "device");
-    NnOptions o = {.revision = args_text(a, "revision"),
-                   .cache_dir = args_text(a, "cache_dir"),
-                   .adapter = args_text(a, "adapter")};
-    if (!name) return err_set(e, NO_MODEL);
-    if (device && strcmp(device, "cpu"))
-        return err_set(e, "--device %s: this program runs on the processor: cpu", device);
-    if (!model_kwargs(a, &o, e) || !texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e))
-        return false;
+    NnOptions o;
+    if (!name) return err_usage(e, NO_MODEL);
+    if (!args_loading(a, &o, e)) return false;
+    o.adapter = args_text(a, "adapter");
+    if (!texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e)) return false;
     if (args_on(a, "verbose") || args_on(a, "very_verbose"))
         cmd_say("%s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s", l->info->folder,
                 l->info->class_name, l->info->format, l->info->tensors, (double)l->info->parameters / 1e6,
@@ -56,7 +92,7 @@ bool args_batch_size(const Args *a, size_t *out, Err *e)
 {
     const OptionValue *v = args_get(a, "batch_size");
     if (v->given && (v->number < 1 || v->number > 65536))
-        return err_set(e, "--batch_size %" PRId64 ": it must be from 1 to 65536", v->number);
+        return err_usage(e, "--batch_size %" PRId64 ": it must be from 1 to 65536", v->number);
     *out = v->given ? (size_t)v->number : 8;
     return true;
 }
@@ -65,7 +101,7 @@ bool args_chat(const Args *a, Work *w, Err *e)
 {
     static const char *const with[] = {"system", "chat_date", "chat_kwargs", "hide_template"};
     for (size_t i = 0; i < sizeof with / sizeof *with && !args_on(a, "chat"); i++)
-        if (args_get(a, with[i])->given) return err_set(e, "--%s belongs to --chat", with[i]);
+        if (args_get(a, with[i])->given) return err_usage(e, "--%s belongs to --chat", with[i]);
     if (!args_on(a, "chat")) return true;
     const char *system = args_text(a, "system"), *date = args_text(a, "chat_date");
     return texts_chat(w,
@@ -81,7 +117,7 @@ bool args_generation(Args *a, Work *w, Err *e)
     const Json *given = args_get(a, "generation_kwargs")->json;
     if (!most->given) return texts_generation(w, given, e);
     if (most->number < 1)
-        return err_set(e, "--max_new_tokens %" PRId64 ": it must be 1 or more", most->number);
+        return err_usage(e, "--max_new_tokens %" PRId64 ": it must be 1 or more", most->number);
     Json *all = arena_new(a->a, Json, 1), *own = arena_new(a->a, Json, 1);
     if (given) *all = *given;
     *own = (Json){.kind = J_NUMBER,
@@ -95,17 +131,51 @@ bool args_generation(Args *a, Work *w, Err *e)
     return texts_generation(w, all, e);
 }
 
+static bool blank(Str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!strchr(" \t\r\n", s.s[i])) return false;
+    return true;
+}
+
+// Lines of a file that hold nothing are left out, and with each its target. The others keep their numbers.
+static void leave_blank_out(const Args *a, Texts *t, const bool *line)
+{
+    size_t n = 0, first = 0, left_out = 0;
+    for (size_t i = 0; i < t->n; i++) left_out += line[i] && blank(t->source[i]);
+    bool pairs = t->n_targets == t->n;
+    if (!left_out || (t->n_targets && !pairs && t->n_targets != t->n - left_out)) return;
+    Str *source = arena_new(a->a, Str, t->n), *target = arena_new(a->a, Str, t->n);
+    size_t *number = arena_new(a->a, size_t, t->n);
+    for (size_t i = 0; i < t->n; i++) {
+        bool out = line[i] && blank(t->source[i]);
+        if (out && !first) first = i + 1;
+        if (out) continue;
+        if (pairs) target[n] = t->target[i];
+        number[n] = i + 1, source[n++] = t->source[i];
+    }
+    if (pairs && t->n) t->target = target, t->n_targets = n;
+    t->source = source, t->n = n, t->number = number;
+    cmd_note(a, arena_printf(a->a,
+                             "%zu blank line%s left out, the first is number %zu; --keep_blank "
+                             "keeps them as empty texts",
+                             left_out, left_out > 1 ? "s are" : " is", first));
+}
+
 bool args_texts(const Args *a, Texts *t, Err *e)
 {
-    *t = (Texts){.beginnings = args_on(a, "generate_from_target_prefix")};
-    if (!args_get(a, "input_texts")->given) return err_set(e, "which texts? give them with -i TEXT ...");
-    if (!option_texts(a->a, args_get(a, "input_texts"), &t->source, &t->n, e) ||
+    const bool *line;
+    *t = (Texts){.beginnings = args_on(a, "generate_from_target_prefix"),
+                 .keep_blank = args_on(a, "keep_blank")};
+    if (!args_get(a, "input_texts")->given) return err_usage(e, "which texts? give them with -i TEXT ...");
+    if (!option_lines(a->a, args_get(a, "input_texts"), &t->source, &line, &t->n, e) ||
         !option_texts(a->a, args_get(a, "generated_texts"), &t->target, &t->n_targets, e))
         return false;
+    if (!t->keep_blank) leave_blank_out(a, t, line);
     if (args_get(a, "generated_texts")->given && t->n_targets != t->n && t->n)
-        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", t->n_targets,
-                       t->n);
+        return err_usage(e, "%zu generated texts for %zu input texts; there must be one for each",
+                         t->n_targets, t->n);
     if (t->beginnings && !t->n_targets)
-        return err_set(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
+        return err_usage(e, "--generate_from_target_prefix needs the beginnings: -g TEXT ...");
     return true;
 }

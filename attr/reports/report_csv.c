@@ -150,7 +150,9 @@ static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     buf_str(out, words ? STR_LIT(",word\n") : STR_LIT("\n"));
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
-        Row r = {i, report_model(a, t, s),
+        bool numbered =
+            s->text > 0 && !s->title && !s->method; // as the texts were given: some may have failed
+        Row r = {numbered ? (size_t)s->text - 1 : i, report_model(a, t, s),
                  str_of(s->method ? s->method
                         : method  ? method
                                   : ""),

@@ -68,7 +68,7 @@ void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts)
 {
     const char *name = s->title ? s->title : s->method;
     if (!name || several_texts) {
-        report_ordinal(b, name && s->text > 0 ? (size_t)s->text - 1 : i);
+        report_ordinal(b, s->text > 0 ? (size_t)s->text - 1 : i);
         buf_str(b, name ? STR_LIT(" instance, ") : STR_LIT(" instance"));
     }
     if (name) buf_str(b, str_of(name));

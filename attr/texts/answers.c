@@ -30,7 +30,7 @@ bool texts_generation(Work *w, const Json *arguments, Err *e)
     for (const Json *c = arguments ? arguments->child : NULL; c; c = c->next) {
         if (str_is(c->key, "skip_special_tokens")) {
             if (c->kind != J_TRUE && c->kind != J_FALSE)
-                return err_set(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(c));
+                return err_usage(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(c));
             w->skip_special = c->kind == J_TRUE;
             continue;
         }
@@ -40,7 +40,9 @@ bool texts_generation(Work *w, const Json *arguments, Err *e)
         else rest->child = copy;
         last = copy, rest->count++;
     }
-    if (!nn_generation(w->a, w->l->model, rest, &w->generation, e)) return false;
+    if (!nn_generation(w->a, w->l->model, rest, &w->generation,
+                       e)) // the model's own were read when it was opened
+        return e->usage = true, false;
     if (nn_generation_needs_texts(w->generation)) {
         int64_t n = w->l->info->vocab;
         w->generation = nn_generation_texts(w->a, w->generation, added_texts(w, n), n);

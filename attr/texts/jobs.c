@@ -16,7 +16,8 @@ static bool encode_source(const Work *w, const Texts *t, Job *j)
     } else {
         bool blank = true;
         for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
-        if (blank) return err_set(&j->err, "the source is empty; give it at least one word");
+        if (blank && !t->keep_blank)
+            return err_set(&j->err, "the source is empty; give it at least one word");
         if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, &j->err)) return false;
     }
     if (t->beginnings && !texts_beginning(w, j)) return false;
@@ -25,10 +26,10 @@ static bool encode_source(const Work *w, const Texts *t, Job *j)
 
 bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
 {
-    if (!t->n) return err_set(e, "no input texts");
+    if (!t->n) return err_usage(e, "no input texts");
     if (t->n_targets && t->n_targets != t->n)
-        return err_set(e, "%zu generated texts for %zu input texts; there must be one for each", t->n_targets,
-                       t->n);
+        return err_usage(e, "%zu generated texts for %zu input texts; there must be one for each",
+                         t->n_targets, t->n);
     const char *note =
         t->n_targets && !t->beginnings ? NULL : nn_generation_note(w->a, w->l->model, w->generation);
     const char *last = "";
@@ -37,7 +38,9 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
     Job *job = *out = arena_new(w->a, Job, *n);
     for (size_t i = 0; i < *n; i++) {
         Job *j = &job[i];
-        *j = (Job){.number = i + 1, .source = t->source[i], .forced = t->n_targets && !t->beginnings};
+        *j = (Job){.number = t->number ? t->number[i] : i + 1,
+                   .source = t->source[i],
+                   .forced = t->n_targets && !t->beginnings};
         if (t->n_targets) j->target = t->target[i];
         if (!encode_source(w, t, j)) continue;
         if ((note = tok_code_note(w->a, w->l->tok, j->source)) && strcmp(note, last))
@@ -58,22 +61,32 @@ size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out)
 bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err *e)
 {
     size_t foils = x->n_contrast_targets, sources = x->n_contrast_sources, texts = *n;
+    size_t given = texts ? (*job)[texts - 1].number : 0; // with those that were left out
+    bool by_number = given > texts && (foils >= given || sources >= given);
     if (texts == 1 && foils > 1) {
         Job *more = arena_new(w->a, Job, foils);
         for (size_t i = 0; i < foils; i++) more[i] = (*job)[0];
         *job = more, *n = foils;
-    } else if (foils > 1 && foils != texts)
-        return err_set(e, "%zu contrast targets for %zu texts; there must be one for each, or one text",
-                       foils, texts);
-    if (sources > 1 && sources != texts)
-        return err_set(e, "%zu contrast sources for %zu texts; there must be one for each", sources, texts);
+    } else if (foils > 1 && foils != texts && !by_number)
+        return err_usage(e, "%zu contrast targets for %zu texts; there must be one for each, or one text",
+                         foils, texts);
+    if (sources > 1 && sources != texts && !by_number)
+        return err_usage(e, "%zu contrast sources for %zu texts; there must be one for each", sources, texts);
     if (x->n_alignments > 1 && x->n_alignments != *n)
-        return err_set(e, "contrast_targets_alignments has %zu lists for %zu texts or foils", x->n_alignments,
-                       *n);
+        return err_usage(e, "contrast_targets_alignments has %zu lists for %zu texts or foils",
+                         x->n_alignments, *n);
     for (size_t i = 0; i < *n; i++) {
         Job *j = &(*job)[i];
-        if (foils) j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1 ? 0 : i];
-        if (sources) j->has_foil_source = true, j->foil_source = x->contrast_sources[sources == 1 ? 0 : i];
+        size_t at = by_number ? j->number - 1 : i;
+        if (foils)
+            j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1                   ? 0
+                                                                            : foils > texts && by_number ? at
+                                                                                                         : i];
+        if (sources)
+            j->has_foil_source = true,
+            j->foil_source = x->contrast_sources[sources == 1                   ? 0
+                                                 : sources > texts && by_number ? at
+                                                                                : i];
         j->align = x->align;
         if (x->n_alignments) j->alignment = x->alignments[x->n_alignments == 1 ? 0 : i];
     }

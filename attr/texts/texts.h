@@ -48,8 +48,10 @@ bool texts_generation(Work *w, const Json *arguments, Err *e);
 // The texts as they were given.
 typedef struct Texts {
     const Str *source, *target;
-    size_t n, n_targets; // n_targets: 0, or one for each source
-    bool beginnings;     // the targets are beginnings, to be gone on from
+    size_t n, n_targets;  // n_targets: 0, or one for each source
+    const size_t *number; // [n] of each, as it was given; NULL: 1, 2, ...
+    bool keep_blank;      // an empty source is a text, and not a mistake
+    bool beginnings;      // the targets are beginnings, to be gone on from
 } Texts;
 
 // One text on its way: encoded, generated, attributed. What goes wrong with it stands in err and concerns no other.

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// t_small.c — small things that people trip over: blank and failed rows, spellings, arguments that mean nothing here, the
+// progress bar, every command's --json.
+#include "../attr/attr.h"
+#include "cli.h"
+
+static const char *text_file(Arena *A, const char *text)
+{
+    const char *folder = kit_folder(A);
+    kit_write(folder, "t", str_of(text));
+    return arena_printf(A, "@%s/t", folder);
+}
+
+// ------------------------------------------------------------------------------------------ rows
+
+TEST(small_blank_lines)
+{
+    const char *source = text_file(A, "It rains.\n\nThe nurse.\n  \t\n"),
+               *target = text_file(A, "Het.\nx\nDe.\n\n"), *fewer = text_file(A, "Het.\nDe.\n");
+    Run r = RUN("attribute", "-m", MODEL, "-a", "saliency", "-i", source, "-g", target);
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(r.err, "note: 2 blank lines are left out, the first is number 2");
+    CHECK_HAS(r.out, "0th instance:"), CHECK_HAS(r.out, "2nd instance:");
+    CHECK(!strstr(r.out, "1st instance"));
+    Run same = RUN("attribute", "-m", MODEL, "-a", "saliency", "-i", source, "-g",
+                   fewer); // as many as texts are left
+    CHECK_STR(str_of(same.out), str_of(r.out));
+    Run words = RUN("attribute", "-m", MODEL, "-a", "saliency", "-i", "It rains.", "The nurse.", "-g", "Het.",
+                    "De.", "--format", "json");
+    Run lines_ =
+        RUN("attribute", "-m", MODEL, "-a", "saliency", "-i", source, "-g", target, "--format", "json", "-q");
+    CHECK_STR(str_of(lines_.out), str_of(words.out));
+    r = RUN("attribute", "-m", MODEL, "-i", source, "-g", target, "--contrast_targets",
+            text_file(A, "A\nB\nC\nD\n"), "-fn", "contrast_prob_diff", "-q");
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(r.out, "C"); // the third line's foil, though it is the second text
+    r = RUN("attribute", "-m", MODEL, "-i", source, "--keep_blank");
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(r.out, "3rd instance:");
+    check_refused("all blank", RUN("attribute", "-m", MODEL, "-q", "-i", text_file(A, "\n\n")), 2,
+                  "no input texts");
+}
+
+TEST(small_failed_rows)
+{
+    Run r = RUN("attribute", "-m", MODEL, "-i", "It rains.", "", "The nurse.", "-g", "Het.", "x", "De.",
+                "--csv", "/dev/stdout", "--hide");
+    CHECK_INT(r.code, 3);
+    CHECK_HAS(r.err, "text 2: ");
+    CHECK_HAS(r.out, "\n2,");
+    CHECK(!strstr(r.out, "\n1,"));
+    r = RUN("generate", "-m", MODEL, "-i", "It rains.", "", "The nurse.", "-bs", "2");
+    CHECK_INT(lines(r.out), 3);
+    const char *second = strchr(r.out, '\n');
+    CHECK(second && second[1] == '\n' && second[2] && second[2] != '\n');
+}
+
+// ------------------------------------------------------------------------------------------ spellings
+
+TEST(small_spellings)
+{
+    Run r = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--attribute_target");
+    const char *const more[][4] = {
+        {"--attribute_target", "True"},
+        {"--attribute_target=TRUE"},
+        {"--attribute_target", "--device", "cuda:0", "-q"},
+        {"--attribute_target", "--tokenizer_kwargs", "{\"use_fast\": true, \"padding_side\": \"left\"}"},
+        {"--attribute_target", "--model_kwargs",
+         "{\"device_map\": \"auto\", \"low_cpu_mem_usage\": true, \"load_in_8bit\": false}"},
+        {"--attribute_target", "--attribution_kwargs",
+         "{\"show_progress\": false, \"pretty_progress\": true}"},
+        {"--attribute_target", "--output_step_attributions", "-q"},
+        {"--attribute-target", "yes"}};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        Run s = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, more[i][0], more[i][1], more[i][2],
+                    more[i][3]);
+        check_ran(more[i][0], s);
+        CHECK_STR(str_of(s.out), str_of(r.out));
+    }
+    r = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--device", "cuda", "--hide");
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(r.err, "note: --device cuda: this program runs on the processor");
+}
+
+// ------------------------------------------------------------------------------------------ JSON everywhere
+
+TEST(small_json)
+{
+    const char *saved = arena_printf(A, "%s/o.json", kit_folder(A));
+    check_ran("saved", RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "-o", saved, "--hide"));
+    const char *const commands[][14] = {
+        {"attribute", "-m", MODEL, "-i", "x", "-g", "y"},
+        {"attribute", "-m", MODEL, "-i", "x", "-g", "y", "--plan"},
+        {"compare", "-m", MODEL, "-a", "saliency", "-a", "occlusion", "-i", "x", "-g", "y"},
+        {"generate", "-m", MODEL, "-i", "x"},
+        {"tokenize", "-m", MODEL, "-i", "x"},
+        {"show", saved},
+        {"diff", saved, saved},
+        {"info", "-m", MODEL},
+        {"list"},
+        {"list", "arguments"},
+        {"list", "models"},
+        {"lens", "-m", MODEL, "-i", "x", "-g", "y"},
+        {"export", "demo/en-nl", arena_printf(A, "%s/m", kit_folder(A))}};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        const char *words[16] = {0};
+        size_t n = 0;
+        for (; commands[i][n]; n++) words[n] = commands[i][n];
+        words[n] = "--json";
+        Run r = run_with(A, &(Setup){0}, words);
+        Err e = {0};
+        if (r.code || !json_parse(A, str_of(r.out), words[0], &e))
+            FAIL("%s: exit code %d, %s%s", words[0], r.code, e.text, r.err);
+        else test_count(1);
+    }
+}
+
+// ------------------------------------------------------------------------------------------ results
+
+TEST(small_compare_saves)
+{
+    const char *folder = kit_folder(A), *saved = arena_printf(A, "%s/o.json", folder);
+    Run r = RUN("compare", "-m", MODEL, "-a", "saliency", "-a", "occlusion", "-i", TEXT, "It rains.", "-g",
+                INTO, "Het.", "-o", saved);
+    CHECK_INT(r.code, 0);
+    r = RUN("show", saved, "--csv", "/dev/stdout", "--hide");
+    check_ran("show", r);
+    CHECK_HAS(r.out, ",saliency,source,"), CHECK_HAS(r.out, ",occlusion,source,");
+    Run one = RUN("attribute", "-m", MODEL, "-a", "occlusion", "-i", TEXT, "-g", INTO, "--csv", "/dev/stdout",
+                  "--hide");
+    const char *row = strchr(one.out, '\n'); // its first row but for the number of the sequence
+    CHECK(row && strstr(r.out, arena_printf(A, ",%.*s", (int)strcspn(row + 3, "\n"), row + 3)));
+}
+
+TEST(small_aggregators_are_shown)
+{
+    const char *folder = kit_folder(A), *saved = arena_printf(A, "%s/o.json", folder),
+               *raw = arena_printf(A, "%s/raw.json", folder);
+    const char *const text = "The verpleegster went.";
+    Run words = RUN("attribute", "-m", MODEL, "-i", text, "-g", INTO, "--attribution_aggregators", "subwords",
+                    "--format", "json", "-o", saved);
+    check_ran("words", words);
+    Run tokens = RUN("attribute", "-m", MODEL, "-i", text, "-g", INTO, "--format", "json", "-o", raw);
+    CHECK(words.n_out < tokens.n_out); // fewer, longer ones
+    Run shown = RUN("show", raw, "--attribution_aggregators", "subwords", "--format", "json"),
+        again = RUN("show", saved, "--format", "json");
+    check_ran("show", shown);
+    CHECK_STR(str_of(shown.out), str_of(words.out));
+    CHECK_STR(str_of(again.out), str_of(words.out));
+    Run mean = RUN("show", raw, "--attribution_aggregators", "mean", "--format", "json");
+    check_ran("mean", mean);
+    CHECK(!str_eq(str_of(mean.out), str_of(tokens.out)));
+}
+
+// ------------------------------------------------------------------------------------------ the bar
+
+TEST(small_bar)
+{
+    Bar b = {.title = "Attributing with discretized_integrated_gradients...",
+             .total = 100,
+             .width = 60,
+             .at_once = true,
+             .start = wall_clock() - 10};
+    Buf line = {.arena = A};
+    CHECK(bar_text(&b, 37, &line));
+    CHECK_HAS(line.s, "37%|██▉     |");
+    CHECK_HAS(line.s, "37/100 [00:10<00:17");
+    Run r = RUN("attribute", "-m", MODEL, "-i", TEXT, "It rains.", "The nurse.", "-g", INTO, "Het.", "De.",
+                "-bs", "1", "--progress", "--hide");
+    CHECK_INT(r.code, 0);
+    CHECK(!strstr(r.err, "/1 [") && !strstr(r.err, "/2 [")); // three texts from the beginning
+    CHECK_HAS(r.err, "| 3/3 ["), CHECK_INT(lines(r.err), 1);
+    r = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--progress", "--hide", "--attribution_kwargs",
+            "{\"show_progress\": false}");
+    check_ran("no bar", r);
+}
