@@ -52,6 +52,21 @@ static const Family *find_family(const Config *c, Err *e)
     return NULL;
 }
 
+// "Q4_1 210, F32 61": types and how many tensors there are of each, the most first.
+static const char *types_of(Arena *a, const Checkpoint *c)
+{
+    size_t count[DT_BOOL + 1] = {0};
+    Buf b = {.arena = a};
+    for (size_t i = 0; i < c->n; i++) count[c->tensor[i].dtype]++;
+    for (;;) {
+        size_t most = 0;
+        for (size_t d = 1; d <= DT_BOOL; d++) most = count[d] > count[most] ? d : most;
+        if (!count[most]) return b.n ? b.s : "";
+        buf_printf(&b, "%s%s %zu", b.n ? ", " : "", dtype_name((Dtype)most), count[most]);
+        count[most] = 0;
+    }
+}
+
 static double layer_cost(const Layer *l, bool with_cross, bool keys_of_cross)
 {
     const Projection *self[] = {&l->q,  &l->k,    &l->v,    &l->o,       &l->qkv,
@@ -119,6 +134,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
                           .family = m->family->model_type,
                           .class_name = m->family->class_name,
                           .format = c->format,
+                          .types = types_of(a, c),
                           .encoder_decoder = m->family->encode != NULL,
                           .bytes = c->bytes,
                           .tensors = c->n};

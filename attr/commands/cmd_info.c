@@ -16,13 +16,13 @@ static int run(Args *a)
     Buf b = {.arena = a->a};
     if (args_on(a, "json")) {
         buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(f->folder));
-        buf_printf(&b,
-                   ",\"class\":\"%s\",\"format\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64
-                   ",\"bytes\":%" PRIu64 ",\"width\":%" PRId64 ",\"vocab\":%" PRId64
-                   ",\"encoder_layers\":%" PRId64 ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64
-                   ",\"tokenizer\":\"%s\",\"tokens\":%zu",
-                   f->class_name, f->format, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
-                   f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
+        buf_printf(
+            &b,
+            ",\"class\":\"%s\",\"format\":\"%s\",\"types\":\"%s\",\"tensors\":%zu,\"parameters\":%" PRIu64
+            ",\"bytes\":%" PRIu64 ",\"width\":%" PRId64 ",\"vocab\":%" PRId64 ",\"encoder_layers\":%" PRId64
+            ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64 ",\"tokenizer\":\"%s\",\"tokens\":%zu",
+            f->class_name, f->format, f->types, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
+            f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
         if (n_codes) buf_str(&b, STR_LIT(",\"language_codes\":["));
         for (size_t i = 0; i < n_codes; i++)
             buf_str(&b, i ? STR_LIT(",") : STR_LIT("")), buf_json(&b, code[i]);
@@ -32,9 +32,10 @@ static int run(Args *a)
         buf_printf(&b,
                    "folder      %s\nmodel       %s, width %" PRId64 ", %" PRId64 "+%" PRId64
                    " layers, %" PRId64 " heads, vocabulary %" PRId64 "\nweights     %s, %zu tensors, %" PRIu64
-                   " parameters, %.1f MB\ntokenizer   %s, %zu tokens\n",
+                   " parameters, %.1f MB\ntypes       %s; %.2f bits a weight\ntokenizer   %s, %zu tokens\n",
                    f->folder, f->class_name, f->width, f->encoder_layers, f->decoder_layers, f->heads,
-                   f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, tok_class(l.tok),
+                   f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, f->types,
+                   8 * (double)f->bytes / (double)(f->parameters ? f->parameters : 1), tok_class(l.tok),
                    tok_size(l.tok));
         if (n_codes) buf_str(&b, STR_LIT("languages   the codes that a text may begin with:"));
         for (size_t i = 0; i < n_codes; i++) buf_printf(&b, " %.*s", (int)code[i].n, code[i].s);
