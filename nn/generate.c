@@ -443,6 +443,7 @@ static void collect(Arena *a, const Search *s, int64_t returns, Generated *out)
         }
 }
 
+int32_t nn_generation_forced_start(const GenConfig *g) { return g->forced_bos; }
 int64_t nn_generation_returns(const GenConfig *g) { return g->num_return_sequences; }
 
 const char *nn_generation_note(Arena *a, const Model *m, const GenConfig *g)

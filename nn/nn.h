@@ -151,7 +151,8 @@ bool nn_generation_needs_texts(const GenConfig *g);
 const GenConfig *nn_generation_texts(Arena *a, const GenConfig *g, const Str *text, int64_t n);
 // What the settings ask for that is not done though generating goes on: a sentence, or NULL.
 const char *nn_generation_note(Arena *a, const Model *m, const GenConfig *g);
-int64_t nn_generation_returns(const GenConfig *g); // num_return_sequences
+int64_t nn_generation_returns(const GenConfig *g);      // num_return_sequences
+int32_t nn_generation_forced_start(const GenConfig *g); // forced_bos_token_id; -1: none
 // n sources (prompts of decoder-only models, which the output begins with) at once, each as if it were alone. prefix[i]: ids after the start token that the output must begin with
 // (NULL: none). out [n * num_return_sequences]. progress (may be NULL) is called after each token;
 // if it returns false, nn_generate does too, with e "interrupted".

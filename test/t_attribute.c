@@ -331,6 +331,9 @@ static void same_bits(Arena *A, const char *model, const char *method, const cha
 }
 
 TEST(attribute_bits_marian) { same_bits(A, "odd-marian", "input_x_gradient", "probability", true); }
+TEST(attribute_bits_bart) { same_bits(A, "odd-bart", "input_x_gradient", "probability", true); }
+TEST(attribute_bits_m2m100) { same_bits(A, "odd-m2m100", "input_x_gradient", "probability", true); }
+TEST(attribute_bits_umt5) { same_bits(A, "odd-umt5", "input_x_gradient", "contrast_prob_diff", true); }
 TEST(attribute_bits_t5) { same_bits(A, "odd-t5", "input_x_gradient", "contrast_prob_diff", true); }
 TEST(attribute_bits_decoders)
 {

@@ -30,9 +30,9 @@ size_t around_text(const Tokenizer *t, TokOptions o, bool after, int32_t out[5])
     const int32_t *own = after ? t->after : t->before;
     size_t n = 0, n_own = after ? t->n_after : t->n_before;
     int32_t tag = t->tags == TAGS_FIRST || t->tags == TAGS_LAST ? t->language[o.side] : -1;
-    if (o.plain) return 0;
+    if (o.plain && !o.tagged) return 0;
     if (tag >= 0 && !after && t->tags == TAGS_FIRST) out[n++] = tag;
-    for (size_t i = 0; i < n_own; i++) out[n++] = own[i];
+    for (size_t i = 0; i < n_own && !o.plain; i++) out[n++] = own[i];
     if (tag >= 0 && after && t->tags == TAGS_LAST) out[n++] = tag;
     return n;
 }

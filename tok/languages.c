@@ -317,9 +317,25 @@ bool languages_open(Arena *a, Tokenizer *t, const Json *config, const char *fold
 size_t tok_languages(const Tokenizer *t, const int32_t **ids) { return *ids = t->languages, t->n_languages; }
 Str tok_language_code(const Tokenizer *t, int32_t id) { return code_of(tok_source_string(t, id)); }
 int32_t tok_language(const Tokenizer *t, TokSide side) { return t->language[side]; }
-bool tok_language_stated(const Tokenizer *t, TokSide side) { return t->language_stated[side]; }
 
-bool tok_begins_with_language(const Tokenizer *t) { return t->tags == TAGS_FIRST; }
+bool tok_forces_language(const Tokenizer *t) // mBART's first models begin with it by decoder_start_token_id
+{
+    return t->tags == TAGS_FIRST || (t->tags == TAGS_LAST && strcmp(t->class_name, "MBartTokenizer") != 0);
+}
+
+bool tok_put_language(Tokenizer *t, TokSide side, int32_t id)
+{
+    bool known = false;
+    for (size_t i = 0; i < t->n_languages; i++) known |= t->languages[i] == id;
+    if (known) t->language[side] = id, t->language_stated[side] = true;
+    return known;
+}
+
+bool tok_needs_source(const Tokenizer *t)
+{
+    return (t->tags == TAGS_FIRST || t->tags == TAGS_LAST) && t->n_languages &&
+           !t->language_stated[TOK_SOURCE];
+}
 
 bool tok_needs_target(const Tokenizer *t)
 {

@@ -77,6 +77,7 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     t->pad = added_special(a, t, special_text(config, "pad_token", "<pad>"));
     if (!added_lists(a, t, config, folder, e)) return NULL;
     if (t->eos >= 0) t->after[t->n_after++] = t->eos;
+    t->class_name = "M2M100Tokenizer";
     t->tags = TAGS_FIRST, t->usual_source = "__en__";
     added_done(a, t);
     return m;

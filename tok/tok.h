@@ -48,6 +48,7 @@ typedef enum { TOK_SOURCE, TOK_TARGET } TokSide;
 typedef struct TokOptions {
     TokSide side;
     bool plain;     // no special tokens added before or after (add_special_tokens=False)
+    bool tagged;    // the language's token all the same
     bool keep_text; // special strings typed in the text stay text, no special ids (--no-special)
 } TokOptions;
 
@@ -100,10 +101,11 @@ const char *tok_language_name(const Tokenizer *t, int32_t id); // "Dutch"; NULL:
 // Names the language of a side: by its code or another's (nl, nld, nl_XX, nld_Latn, __nl__) or in English (Dutch), in any
 // case. What is not known, or could be several, is told with codes that are near.
 bool tok_set_language(Arena *a, Tokenizer *t, TokSide side, Str name, Err *e);
-int32_t tok_language(const Tokenizer *t, TokSide side);     // its token; -1: nobody has named it
-bool tok_language_stated(const Tokenizer *t, TokSide side); // false: it is the class's usual one, or none
+bool tok_put_language(Tokenizer *t, TokSide side, int32_t id); // false: id is no language's token
+int32_t tok_language(const Tokenizer *t, TokSide side); // its     // its token; -1: nobody has named it
+bool tok_needs_source(const Tokenizer *t); // a source's token stands beside it, and is the class's usual one
 bool tok_needs_target(const Tokenizer *t); // a target's token stands beside it, and nobody has named it
-bool tok_begins_with_language(const Tokenizer *t); // targets begin with their token
+bool tok_forces_language(const Tokenizer *t); // what is generated begins with the target's token
 
 // ---------------------------------------------------------------------------------------------------- chat
 

@@ -61,7 +61,7 @@ tables() {
     local wrong=0 def pattern what list file
     while read -r def pattern what; do
         for name in $(sed -n 's/^[A-Z]*(\([a-z0-9_]*\).*/\1/p' "$def"); do
-            file=$(printf "$pattern" "$name"); [ -f "$file" ] || grep -qs "^DECODER($name," "$(dirname "$file")/decoders.c" || { echo "$def: $name has no $file"; wrong=1; }
+            file=$(printf "$pattern" "$name"); [ -f "$file" ] || grep -Eqs "^(DECODER|KIN)\($name," "$(dirname "$file")"/*.c || { echo "$def: $name has no $file"; wrong=1; }
         done
         for file in $(printf "$pattern" '*'); do
             list=$(sed -n "s/^const [A-Za-z]* ${what}_\([a-z0-9_]*\) = .*/\1/p" "$file")

@@ -13,6 +13,8 @@ static int run(Args *a)
     const ModelInfo *f = l.info;
     const Str *code;
     size_t n_codes = tok_codes(a->a, l.tok, &code);
+    const int32_t *language;
+    size_t n_languages = n_codes ? 0 : tok_languages(l.tok, &language);
     Buf b = {.arena = a->a};
     if (args_on(a, "json")) {
         buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(f->folder));
@@ -23,10 +25,12 @@ static int run(Args *a)
             ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64 ",\"tokenizer\":\"%s\",\"tokens\":%zu",
             f->class_name, f->format, f->types, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
             f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
-        if (n_codes) buf_str(&b, STR_LIT(",\"language_codes\":["));
+        if (n_codes + n_languages) buf_str(&b, STR_LIT(",\"language_codes\":["));
         for (size_t i = 0; i < n_codes; i++)
             buf_str(&b, i ? STR_LIT(",") : STR_LIT("")), buf_json(&b, code[i]);
-        if (n_codes) buf_char(&b, ']');
+        for (size_t i = 0; i < n_languages; i++)
+            buf_str(&b, i ? STR_LIT(",") : STR_LIT("")), buf_json(&b, tok_language_code(l.tok, language[i]));
+        if (n_codes + n_languages) buf_char(&b, ']');
         buf_str(&b, STR_LIT("}\n"));
     } else {
         buf_printf(&b,
@@ -39,7 +43,14 @@ static int run(Args *a)
                    tok_size(l.tok));
         if (n_codes) buf_str(&b, STR_LIT("languages   the codes that a text may begin with:"));
         for (size_t i = 0; i < n_codes; i++) buf_printf(&b, " %.*s", (int)code[i].n, code[i].s);
-        if (n_codes) buf_char(&b, '\n');
+        if (n_languages) buf_str(&b, STR_LIT("languages   "));
+        for (size_t i = 0; i < n_languages; i++) {
+            Str tag = tok_language_code(l.tok, language[i]);
+            const char *name = tok_language_name(l.tok, language[i]);
+            buf_printf(&b, "%s%.*s%s%s%s", i ? ", " : "", (int)tag.n, tag.s, name ? " (" : "",
+                       name ? name : "", name ? ")" : "");
+        }
+        if (n_codes + n_languages) buf_char(&b, '\n');
     }
     return cmd_print_text(a, buf_view(&b));
 }

@@ -58,6 +58,7 @@ static int run(Args *a)
         const char *folder = nn_folder(a->a, other ? other : name, o, &e);
         if (note) cmd_note(a, note);
         t = folder ? tok_open(a->a, folder, &e) : NULL;
+        if (t && !args_languages(a, name, t, &e)) t = NULL;
     }
     if (!sp && !t) return cmd_fail(&e, EXIT_INPUT);
     if (args_on(a, "jsonl"))

@@ -61,6 +61,7 @@ const char *args_text(const Args *a, const char *name); // the last one given; N
 bool args_start_machine(const Args *a, Err *e);         // kernels and threads
 bool args_load(Args *a, const char *name, Loaded *l, Err *e);
 bool args_loading(Args *a, NnOptions *o, Err *e); // what --model_kwargs and the like say
+bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e); // --src_lang, --tgt_lang
 bool args_texts(const Args *a, Texts *t, Err *e);
 bool args_chat(const Args *a, Work *w,
                Err *e); // --chat and its kin; other commands' and options' combinations refused

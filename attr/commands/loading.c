@@ -47,10 +47,15 @@ static bool tokenizer_kwargs(const Args *a, Err *e)
 {
     const Json *j = args_get(a, "tokenizer_kwargs")->json;
     for (const Json *c = j ? j->child : NULL; c; c = c->next)
-        if (!harmless(c))
-            return err_usage(
-                e, "--tokenizer_kwargs: \"%.*s\" is not supported: the tokenizer is loaded as its files say",
-                (int)c->key.n, c->key.s);
+        if (str_is(c->key, "src_lang") || str_is(c->key, "tgt_lang")) {
+            if (c->kind != J_STRING && c->kind != J_NULL)
+                return err_usage(e, "--tokenizer_kwargs: %.*s is %s; it must be a language's code or name",
+                                 (int)c->key.n, c->key.s, json_kind_name(c));
+        } else if (!harmless(c))
+            return err_usage(e,
+                             "--tokenizer_kwargs: \"%.*s\" is not supported: the tokenizer is loaded as its "
+                             "files say; src_lang and tgt_lang are",
+                             (int)c->key.n, c->key.s);
     return true;
 }
 
@@ -62,6 +67,26 @@ bool args_loading(Args *a, NnOptions *o, Err *e)
         cmd_note(a, arena_printf(a->a, "--device %s: this program runs on the processor", device)),
             a->told_device = true;
     return model_kwargs(a, o, e) && tokenizer_kwargs(a, e);
+}
+
+bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e)
+{
+    static const char *const key[] = {"src_lang", "tgt_lang"};
+    const Json *given = args_get(a, "tokenizer_kwargs")->json;
+    const int32_t *languages;
+    bool none = !tok_languages(t, &languages);
+    for (int side = 0; side < 2; side++) {
+        const Json *j = given ? json_get(given, key[side]) : NULL;
+        const char *word = args_text(a, key[side]);
+        if (!word && j && j->kind == J_STRING) word = str_zero(a->a, j->text);
+        Err own = {0};
+        if (word && none)
+            cmd_note(
+                a, arena_printf(a->a, "--%s %s: %s has no languages to choose from", key[side], word, name));
+        else if (word && !tok_set_language(a->a, t, (TokSide)side, str_of(word), &own))
+            return err_set(e, "--%s: %s", key[side], own.text);
+    }
+    return true;
 }
 
 bool args_start_machine(const Args *a, Err *e)
@@ -80,7 +105,9 @@ bool args_load(Args *a, const char *name, Loaded *l, Err *e)
     if (!name) return err_usage(e, NO_MODEL);
     if (!args_loading(a, &o, e)) return false;
     o.adapter = args_text(a, "adapter");
-    if (!texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e)) return false;
+    if (!texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e) ||
+        !args_languages(a, name, l->tok, e))
+        return false;
     if (args_on(a, "verbose") || args_on(a, "very_verbose"))
         cmd_say("%s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s", l->info->folder,
                 l->info->class_name, l->info->format, l->info->tensors, (double)l->info->parameters / 1e6,

@@ -22,6 +22,54 @@ static const Str *added_texts(const Work *w, int64_t n)
     return text;
 }
 
+// A multilingual model is told what to write in: by --tgt_lang, which then is what the text begins with, or by a
+// forced_bos_token_id that stands for a language, which then is the target's. (The library takes the source's, silently.)
+static bool agree_on_language(Work *w, Json **arguments, Err *e)
+{
+    Tokenizer *t = w->l->tok;
+    const Json *forced = *arguments ? json_get(*arguments, "forced_bos_token_id") : NULL;
+    const int32_t *languages;
+    size_t n = tok_languages(t, &languages);
+    if (!w->l->info->encoder_decoder || !n) return true;
+    if (tok_needs_target(t) && forced && forced->is_int && forced->i <= INT32_MAX)
+        tok_put_language(t, TOK_TARGET, (int32_t)forced->i);
+    if (tok_needs_target(t)) {
+        if (!nn_generation(w->a, w->l->model, *arguments, &w->generation, e)) return false;
+        tok_put_language(t, TOK_TARGET, nn_generation_forced_start(w->generation));
+    }
+    if (tok_needs_target(t))
+        return err_set(
+            e,
+            "%s writes %zu languages: --tgt_lang says which, by its code or name, such as --tgt_lang %.*s "
+            "('inseq info' lists them)",
+            w->l->info->name, n, (int)tok_language_code(t, languages[n / 2]).n,
+            tok_language_code(t, languages[n / 2]).s);
+    if (forced || !tok_forces_language(t)) return true;
+    Json *own = arena_new(w->a, Json, 1);
+    if (!*arguments) *arguments = arena_new(w->a, Json, 1), (*arguments)->kind = J_OBJECT;
+    *own = (Json){.kind = J_NUMBER,
+                  .is_int = true,
+                  .i = tok_language(t, TOK_TARGET),
+                  .number = tok_language(t, TOK_TARGET),
+                  .key = STR_LIT("forced_bos_token_id"),
+                  .next = (*arguments)->child};
+    (*arguments)->child = own, (*arguments)->count++;
+    return true;
+}
+
+static void note_source(const Work *w)
+{
+    int32_t id = tok_language(w->l->tok, TOK_SOURCE);
+    if (!tok_needs_source(w->l->tok) || id < 0) return;
+    const char *name = tok_language_name(w->l->tok, id);
+    texts_note(w,
+               arena_printf(
+                   w->a,
+                   "sources are taken to be %s (%.*s), as in the library; --src_lang names another language",
+                   name ? name : "of the usual language", (int)tok_language_code(w->l->tok, id).n,
+                   tok_language_code(w->l->tok, id).s));
+}
+
 // skip_special_tokens is an argument of Inseq's generate, not of transformers'.
 bool texts_generation(Work *w, const Json *arguments, Err *e)
 {
@@ -40,6 +88,8 @@ bool texts_generation(Work *w, const Json *arguments, Err *e)
         else rest->child = copy;
         last = copy, rest->count++;
     }
+    if (!agree_on_language(w, &rest, e)) return false;
+    note_source(w);
     if (!nn_generation(w->a, w->l->model, rest, &w->generation,
                        e)) // the model's own were read when it was opened
         return e->usage = true, false;

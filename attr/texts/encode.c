@@ -100,7 +100,10 @@ static bool encode(const Work *w, const Job *j, Str s, TokSide side, bool plain,
 {
     if (plain) s = texts_without_special(w->a, w->l->tok, s);
     plain |= w->chat != NULL; // the template has written them all
-    if (!tok_encode(w->a, w->l->tok, s, (TokOptions){.side = side, .plain = plain}, x, e)) return false;
+    // a text without special tokens keeps its language; a beginning has it only where it stands first
+    bool tagged = w->plain || tok_forces_language(w->l->tok);
+    if (!tok_encode(w->a, w->l->tok, s, (TokOptions){.side = side, .plain = plain, .tagged = tagged}, x, e))
+        return false;
     one_start(w, x), cut(w, j, side, plain, x);
     return true;
 }

@@ -2,6 +2,8 @@
 // targets.c — what is attributed: a generated or a forced target, and its foil.
 #include "encode.h"
 
+#include <string.h>
+
 // The foil's source and target; what is not given is the text's own.
 static bool make_foil(const Work *w, Job *j, Err *e)
 {
@@ -27,7 +29,8 @@ static bool take_generated(const Work *w, const Generated *g, Job *j, Err *e)
     int32_t *ids = arena_new(w->a, int32_t, g->n);
     int64_t n = 0;
     for (int64_t i = 0; i < g->n; i++) {
-        if (i && w->plain && tok_is_special(w->l->tok, g->ids[i])) continue;
+        bool language = g->ids[i] == tok_language(w->l->tok, TOK_TARGET);
+        if (i && w->plain && tok_is_special(w->l->tok, g->ids[i]) && !language) continue;
         ids[n++] = g->ids[i];
         if (tok_string(w->l->tok, g->ids[i]).n) continue;
         texts_note(w,
@@ -53,7 +56,9 @@ static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
         Job *j = job[i];
         if (forced) {
             if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, &j->err)) continue;
-            if (!w->plain && j->target_ids.n < 2)
+            bool blank =
+                j->target.n == strspn(str_zero(w->a, j->target), " \t\r\n"); // BART has <s> </s> then
+            if (!w->plain && (blank || j->target_ids.n < 2))
                 err_set(&j->err, "the forced target is empty; give it at least one word");
             if (!texts_add_start(w, &j->target_ids, &j->err)) continue;
         } else if (!take_generated(w, &made[i * returns], j, &j->err)) continue;
