@@ -122,9 +122,11 @@ static void no_memory(size_t wanted)
     static atomic_flag told = ATOMIC_FLAG_INIT;
     while (atomic_flag_test_and_set(&told)) pause();
     if (!pool_busy()) arena_free(everything); // a file half written is taken back
-    fprintf(stderr,
-            "inseq: out of memory: %zu bytes were needed; a smaller --batch_size or --max_memory may help\n",
-            wanted);
+    fprintf(
+        stderr,
+        "inseq: out of memory: %zu bytes were needed, and %zu may still be used; a smaller --batch_size or "
+        "--max_memory may help\n",
+        wanted, arena_left());
     fflush(stdout), _exit(EXIT_SOME);
 }
 
@@ -190,7 +192,8 @@ int main(int argc, char **argv)
 {
     files_ready();
     base_on_no_memory(no_memory);
-    signal(SIGPIPE, SIG_IGN); // a reader that leaves early must not cost the files that were asked for
+    arena_bound(limit_memory()); // before the system ends the program for what it took
+    signal(SIGPIPE, SIG_IGN);    // a reader that leaves early must not cost the files that were asked for
     sigaction(SIGBUS, &(struct sigaction){.sa_sigaction = on_lost_file, .sa_flags = SA_SIGINFO}, NULL);
     fault_arm_from_env(); // in builds made for it, the n-th allocation or I/O call fails
     everything = arena_create(NULL);

@@ -270,6 +270,8 @@ typedef struct Plan {
 // Of n pairs in one batch; sums. peak: cpu_peak. What attr_run refuses is mostly refused here too.
 bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, double peak,
                Plan *out, Err *e);
+// The bytes of attr_plan, or 0 where that would not tell more than that they are few: less than `few`.
+size_t attr_bytes(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, size_t few);
 // What --plan prints: texts one by one, as they are numbered on the command line.
 typedef struct PlanReport {
     const Model *m;

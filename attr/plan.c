@@ -90,6 +90,26 @@ bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair,
     return ok;
 }
 
+// More than any pass leaves: of each row what some forty operations of a layer make, and the attention's shares.
+static double roughly(const ModelInfo *f, const Pair *pair, size_t n)
+{
+    double cells = 0, layers = (double)(f->encoder_layers + f->decoder_layers);
+    for (size_t i = 0; i < n; i++) {
+        double rows = (double)(pair[i].source.n + pair[i].target.n);
+        if (pair[i].contrast) rows += (double)(pair[i].contrast->source.n + pair[i].contrast->target.n);
+        cells +=
+            rows * layers * (40 * (double)f->width + 2 * rows * (double)f->heads) + rows * (double)f->vocab;
+    }
+    return sizeof(float) * cells;
+}
+
+size_t attr_bytes(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, size_t few)
+{
+    Plan p;
+    if (2 * roughly(nn_info(m), pair, n) + 2 * (double)o->max_memory < (double)few) return 0;
+    return attr_plan(a, m, o, pair, n, 1, &p, NULL) ? p.bytes : 0; // what it refuses is said when it is run
+}
+
 // ------------------------------------------------------------------------------------------ reports
 
 static Plan sum(const PlanReport *p)

@@ -7,6 +7,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,7 @@ bool fault_hit(FaultKind kind) { return (void)kind, false; }
 
 // ---------------------------------------------------------------------------------------------------- arenas
 
-enum { ALIGN = 64, FIRST_BLOCK = 16 << 10, LARGEST_STEP = 8 << 20 };
+enum { ALIGN = 64, FIRST_BLOCK = 16 << 10, LARGEST_STEP = 8 << 20, COUNTED = 4 << 20 };
 
 typedef struct Block {
     struct Block *next;
@@ -131,6 +132,7 @@ struct Arena {
         spare; // of an arena without a parent: large blocks that arenas below it have freed, for the next of them
     Clean *clean;
     size_t used, step;
+    bool only_counts;
 };
 
 static void (*on_no_memory)(size_t wanted);
@@ -149,10 +151,28 @@ static _Noreturn void no_memory(size_t wanted)
 // For the same reason they are kept for the next arena, until none of them fits.
 enum { LARGE_PAGE = 2 << 20 };
 
+static atomic_size_t held; // of the system
+static size_t bound;
+
+void arena_bound(size_t bytes) { bound = bytes; }
+
+size_t arena_left(void)
+{
+    size_t now = atomic_load(&held);
+    return !bound ? SIZE_MAX : now < bound ? bound - now : 0;
+}
+
+static void hold_more(size_t bytes)
+{
+    if (arena_left() < bytes) no_memory(bytes);
+    atomic_fetch_add(&held, bytes);
+}
+
 static void unmap(Block *b)
 {
     for (Block *next; b; b = next) {
         next = b->next;
+        atomic_fetch_sub(&held, b->mapped);
         munmap(b, b->mapped);
     }
 }
@@ -187,8 +207,9 @@ static Block *map_block(Arena *a, size_t bytes)
     if (fault_hit(FAULT_ALLOC)) no_memory(bytes);
     Block *b = spare_block(root_of(a), mapped);
     if (b) return b;
+    hold_more(mapped);
     char *p = mmap(NULL, mapped + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) no_memory(bytes);
+    if (p == MAP_FAILED) atomic_fetch_sub(&held, mapped), no_memory(bytes);
     size_t before = (size_t)(-(uintptr_t)p & (page - 1));
     if (before) munmap(p, before);
     if (before < page) munmap(p + before + mapped, page - before);
@@ -262,12 +283,13 @@ void arena_reset(Arena *a)
 void arena_trim(Arena *a)
 {
     for (Block **link = &a->first, *b; (b = *link);) {
-        if (b->mapped && !b->touched && !b->used) *link = b->next, munmap(b, b->mapped);
+        if (b->mapped && !b->touched && !b->used) *link = b->next, b->next = NULL, unmap(b);
         else b->touched = false, link = &b->next;
     }
     a->now = a->first;
 }
 
+void arena_only_count(Arena *a, bool on) { a->only_counts = on; }
 size_t arena_used(const Arena *a) { return a->used; }
 
 static Block *block_with(Arena *a, size_t bytes)
@@ -291,6 +313,8 @@ static void *take(Arena *a, size_t count, size_t size, bool zero)
     if (!mul_ok(count, size, &bytes) || bytes > SIZE_MAX / 2) no_memory(SIZE_MAX);
     bytes = (bytes + ALIGN - 1) & ~(uint64_t)(ALIGN - 1);
     if (!bytes) bytes = ALIGN;
+    static char nothing[ALIGN] __attribute__((aligned(64)));
+    if (a->only_counts && !zero && bytes >= COUNTED) return a->used += bytes, nothing;
     Block *b = a->now && a->now->cap - a->now->used >= bytes ? a->now : block_with(a, bytes);
     char *p = payload(b) + b->used;
     if (zero && b->dirty > b->used) {

@@ -36,6 +36,11 @@ void base_on_no_memory(void (*handler)(size_t wanted));
 
 // ---------------------------------------------------------------------------------------------------- arenas
 
+// Memory that all arenas together may hold at most (0: any); beyond it memory is short. arena_left: what is left of that,
+// SIZE_MAX if there is no bound.
+void arena_bound(size_t bytes);
+size_t arena_left(void);
+
 // Memory with one lifetime. Allocation never returns NULL: when memory is short the handler above is called.
 typedef struct Arena Arena;
 
@@ -43,6 +48,8 @@ Arena *arena_create(Arena *parent); // freed with its parent; NULL: a root, whic
 void arena_free(Arena *a);          // runs the clean-ups (last first), frees children and memory
 void arena_reset(Arena *a);         // forgets everything in it but keeps the memory for the next round
 void arena_trim(Arena *a); // gives large memory back that nothing was taken from since it was called last
+// From now on raw memory of 4 MB and more is counted and not given: what comes back must not be touched.
+void arena_only_count(Arena *a, bool on);
 size_t arena_used(const Arena *a); // bytes handed out since the last reset, children not counted
 void arena_on_free(Arena *a, void (*clean)(void *), void *object); // also runs at arena_reset
 
@@ -232,6 +239,11 @@ int stop_asked(void);
 bool stop_run(void (*work)(void *context), void *context);
 // For an item that takes long by itself: what it makes will not be looked at, so it may end here.
 bool pool_stopping(void);
+
+// ---------------------------------------------------------------------------------------------------- limits
+
+long limit_processors(void); // that the process's group may use, rounded up; 0: no limit
+size_t limit_memory(void);   // bytes that the process may still take: of the machine, its group and ulimit -v
 
 // ---------------------------------------------------------------------------------------------------- options
 

@@ -85,7 +85,11 @@ void tape_tap(Tape *t, const Tensor *weight, TapeEdit *edit, void *context)
 Tensor *tape_tapped(const Tape *t) { return t->tapped; }
 void tape_record(Tape *t, bool on) { t->recording = on; }
 void tape_lrp(Tape *t, bool on) { t->lrp = on; }
-void tape_dry(Tape *t, bool on) { t->dry = on; }
+void tape_dry(Tape *t, bool on)
+{
+    t->dry = on;
+    arena_only_count(t->values, on), arena_only_count(t->scratch, on);
+}
 void tape_light(Tape *t, bool on) { t->light = on; }
 bool tape_is_light(const Tape *t) { return t->light; }
 Arena *tape_arena(Tape *t) { return t->values; }
@@ -130,7 +134,7 @@ Tensor *tn_new(Tape *t, int64_t rows, int64_t cols, const Rows *seqs)
 Tensor *tn_leaf(Tape *t, const float *f, int64_t rows, int64_t cols, const Rows *seqs, bool wanted)
 {
     Tensor *x = tn_new(t, rows, cols, seqs);
-    memcpy(x->f, f, (size_t)(rows * cols) * sizeof(float));
+    if (!t->dry) memcpy(x->f, f, (size_t)(rows * cols) * sizeof(float));
     x->wanted = wanted;
     return x;
 }
@@ -394,6 +398,17 @@ static void fill_layout(Arena *a, Layout *l)
             l->row[l->at[k] + i] = (int32_t)(l->row0[k] + i), l->of[l->at[k] + i] = (int32_t)k;
 }
 
+// The same without the rows themselves, which may be more than the gradients.
+static void count_layout(Tape *t, Layout *l)
+{
+    static int32_t nothing;
+    l->total = 0;
+    for (int64_t k = 0; k < l->K; k++) l->at[k] = l->total, l->total += l->n[k];
+    l->at[l->K] = l->total;
+    l->row = l->of = &nothing; // settled, but not to be looked at
+    t->planned += 2 * (size_t)l->total * sizeof(int32_t);
+}
+
 static Layout *empty_layout(Arena *a, int64_t K_, const int32_t *seq)
 {
     Layout *l = arena_new(a, Layout, 1);
@@ -456,7 +471,8 @@ static Layout *settle(Tape *t, Layout *l)
 {
     for (int64_t i = 0; i < SHARED && t->shared[i]; i++)
         if (same_layout(t->shared[i], l)) return t->shared[i];
-    fill_layout(t->back, l);
+    if (t->planning) count_layout(t, l);
+    else fill_layout(t->back, l);
     return t->shared[t->n_shared++ % SHARED] = l;
 }
 

@@ -13,13 +13,11 @@
 // sleep, as a model forward is thousands of short loops in a row.
 #include "base.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -186,94 +184,11 @@ void pool_run(int64_t n, Work work, void *context)
 
 // -------------------------------------------------------------------------------------------------- how many
 
-// A small file of the system as a C string; false if there is none. No arena: nothing here is worth keeping.
-static bool read_line_file(const char *path, char *to, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    size_t n = 0;
-    for (ssize_t got; n < size - 1 && (got = read(fd, to + n, size - 1 - n)) > 0;) n += (size_t)got;
-    close(fd);
-    to[n] = 0;
-    return n > 0;
-}
-
-// Processors that a group may use, rounded up; 0 if there is no limit. Version 2 has "max 100000" or "150000
-// 100000" in one file, version 1 a file each, with -1 for no limit.
-static long group_quota(const char *folder, bool v2)
-{
-    char path[1200], text[64], more[64];
-    long long quota = 0, period = 0;
-    snprintf(path, sizeof path, "%s/%s", folder, v2 ? "cpu.max" : "cpu.cfs_quota_us");
-    if (!read_line_file(path, text, sizeof text)) return 0;
-    char *end;
-    quota = strtoll(text, &end, 10);
-    if (!v2) {
-        snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-        if (!read_line_file(path, more, sizeof more)) return 0;
-        end = more;
-    }
-    period = strtoll(end, NULL, 10);
-    if (quota <= 0 || period <= 0) return 0;
-    long long n = quota / period + (quota % period != 0);
-    return n < MOST_THREADS ? (long)n : MOST_THREADS;
-}
-
-static bool is_cpu_controller(const char *list, size_t n)
-{
-    for (size_t i = 0, from = 0; i <= n; i++)
-        if (i == n || list[i] == ',') {
-            if (i - from == 3 && !memcmp(list + from, "cpu", 3)) return true;
-            from = i + 1;
-        }
-    return false;
-}
-
-// The tightest limit of one group and those above it. In a container the path may not exist; its root then
-// does.
-static long quota_up_from(const char *mount, const char *path, size_t n, bool v2)
-{
-    char folder[1100];
-    long least = 0;
-    if (n > 900) n = 900;
-    size_t root = (size_t)snprintf(folder, sizeof folder, "%s%.*s", mount, (int)n, path) - n;
-    for (;;) {
-        long q = group_quota(folder, v2);
-        if (q && (!least || q < least)) least = q;
-        char *slash = strrchr(folder + root, '/');
-        if (!slash) return least;
-        *slash = 0;
-    }
-}
-
-// Lines of /proc/self/cgroup are "number:controllers:path"; version 2 has no controllers in it.
-static long cgroup_quota(void)
-{
-    char text[4096];
-    long least = 0;
-    if (!read_line_file("/proc/self/cgroup", text, sizeof text)) return 0;
-    for (const char *line = text; *line;) {
-        size_t n = strcspn(line, "\n");
-        const char *a = memchr(line, ':', n), *b = a ? memchr(a + 1, ':', n - (size_t)(a + 1 - line)) : NULL;
-        if (b) {
-            bool v2 = b == a + 1;
-            size_t left = n - (size_t)(b + 1 - line);
-            long q = 0;
-            if (v2) q = quota_up_from("/sys/fs/cgroup", b + 1, left, true);
-            else if (is_cpu_controller(a + 1, (size_t)(b - a - 1)))
-                q = quota_up_from("/sys/fs/cgroup/cpu", b + 1, left, false);
-            if (q && (!least || q < least)) least = q;
-        }
-        line += n + (line[n] == '\n');
-    }
-    return least;
-}
-
 static int usable_processors(void)
 {
     cpu_set_t set;
     long n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : sysconf(_SC_NPROCESSORS_ONLN);
-    long quota = cgroup_quota();
+    long quota = limit_processors();
     if (quota && quota < n) n = quota;
     return n < 1 ? 1 : n > MOST_THREADS ? MOST_THREADS : (int)n;
 }

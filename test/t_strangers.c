@@ -325,3 +325,23 @@ TEST(strangers_gzip)
     CHECK(file_read(A, gz, SIZE_MAX, &packed, &e) && str_starts(packed, STR_LIT("\x1f\x8b")));
     CHECK_STR(str_of(RUN("show", plain).out), str_of(RUN("show", gz).out));
 }
+
+// A text that the machine has no memory for is refused in words, the others are attributed; and --plan tells it in time.
+TEST(strangers_long_text)
+{
+    const char *m = copy_model(A, "test/golden/models/t5-yesno-tiny");
+    replace(A, m, "tokenizer_config.json", "\"model_max_length\": 512", "\"model_max_length\": 99999999");
+    Buf text = {.arena = A};
+    for (int i = 0; i < 30000; i++) buf_str(&text, STR_LIT("the "));
+    kit_write(m, "t", buf_view(&text));
+    const char *word = arena_printf(A, "@%s/t", m);
+    Run r = RUN_WITH(UNPACK({.address_space = (long)1 << 30}), "attribute", "-m", m, "-a", "saliency", "-i",
+                     "yes", word, "-g", "no", "no no");
+    CHECK_INT(r.code, 3);
+    CHECK_HAS(r.err, "inseq: text 2: saliency would take about ");
+    CHECK_HAS(r.err, " GB may be used here");
+    CHECK_HAS(r.out, "Source Saliency Heatmap");
+    r = RUN("attribute", "-m", m, "-a", "saliency", "-i", word, "-g", "no no", "--plan");
+    CHECK_INT(r.code, 0);
+    CHECK(r.peak < 400000);
+}

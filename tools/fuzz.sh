@@ -14,7 +14,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 CC=${CC:-clang}
-B=build/fuzz
+B=$PWD/build/fuzz # absolute: a target may go to a folder of its own
 flags='-O1 -g -gdwarf-4 -fsanitize=fuzzer-no-link'
 
 # The rooms, by the Makefile's own rules; the objects of what it could build become one archive.
@@ -47,8 +47,8 @@ for name in ${*:-$(for f in test/fuzz/*.c; do basename "$f" .c; done)}; do
         continue
     fi
     mkdir -p "$B/corpus/$name"
-    seeds=; [ -d "test/corpus/$name" ] && seeds=test/corpus/$name
-    words=; [ -f "test/fuzz/$name.dict" ] && words=-dict=test/fuzz/$name.dict
+    seeds=; [ -d "test/corpus/$name" ] && seeds=$PWD/test/corpus/$name
+    words=; [ -f "test/fuzz/$name.dict" ] && words=-dict=$PWD/test/fuzz/$name.dict
     if "$B/fuzz_$name" -max_total_time="$seconds" -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 $words \
         -artifact_prefix="$B/found/$name-" "$B/corpus/$name" $seeds >"$B/$name.log" 2>&1; then
         result=clean

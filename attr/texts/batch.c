@@ -48,12 +48,23 @@ static void attribute_now(void *context)
     t->ok = attr_run(t->w->a, t->w->l->model, t->o, t->pair, t->n, t->out, t->e);
 }
 
+// What would not end well is not begun.
+static bool enough_memory(const Work *w, const AttrOptions *o, const Pair *pair, size_t n, Err *e)
+{
+    size_t left = arena_left(), needed = attr_bytes(w->a, w->l->model, o, pair, n, left);
+    if (needed <= left) return true;
+    return err_set(e,
+                   "%s would take about %.3g GB for %" PRId64 " source and %" PRId64
+                   " target tokens, and %.3g GB may be used here; give a shorter text, or another method",
+                   o->method, (double)needed / 1e9, pair->source.n, pair->target.n, (double)left / 1e9);
+}
+
 // False without an error: a stop was asked for.
 static bool attribute_pairs(const Work *w, const AttrOptions *o, const Pair *pair, size_t n, Sequence *out,
                             Err *e)
 {
     Attributing t = {w, o, pair, n, out, e, false};
-    return stop_run(attribute_now, &t) && t.ok;
+    return enough_memory(w, o, pair, n, e) && stop_run(attribute_now, &t) && t.ok;
 }
 
 static size_t attribute_batch(const Work *w, const AttrOptions *o, Job **job, size_t n, Sequence *out)
