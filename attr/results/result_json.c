@@ -165,6 +165,7 @@ static void put_tensor(Arena *a, Buf *b, const Scores *x, bool is_int)
         uint64_t v = is_int ? (uint64_t)whole(x->v[i]) : u;
         for (size_t k = 0; k < size; k++) *p++ = (uint8_t)(v >> (8 * k));
     }
+    buf_reserve(b, (size_t)(p - file) / 3 * 4 + 16); // at once: growing would hold it twice
     buf_char(b, '"');
     buf_base64(b, file, (size_t)(p - file));
     buf_char(b, '"');
