@@ -352,7 +352,7 @@ static bool make_prompts(Arena *A, const Lab *l, const Case *c, Pair *pair, Err 
     for (size_t i = 0; i < n; i++) batch[i] = &job[i];
     texts_make_targets(&w, batch, n);
     for (size_t i = 0; i < n; i++)
-        if (job[i].err.set) return *e = job[i].err, false;
+        if (job[i].err) return *e = *job[i].err, false;
     texts_pairs(batch, n, pair);
     return true;
 }

@@ -32,6 +32,7 @@ ar rcs $B/rooms.a $(for o in $rooms; do [ -f "$o" ] && echo "$o"; done) || exit 
 
 build() { # the target's own file, linked with what it needs of the rooms
     $CC -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -gdwarf-4 -pthread \
+        -DVERSION='"fuzz"' \
         -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer \
         "test/fuzz/$1.c" $B/rooms.a ${UTF8PROC:--l:libutf8proc.a} -lm -o "$B/fuzz_$1" >"$B/$1.log" 2>&1
 }

@@ -29,7 +29,10 @@ static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, si
         count = texts_pairs(batch, count, pair);
         size_t kept = 0;
         for (size_t i = 0; i < count; i++) {
-            if (!attr_plan(a->a, w->l->model, o, &pair[i], 1, p.peak, &plan[p.n], &batch[i]->err)) continue;
+            Err own = {0};
+            bool ok = attr_plan(a->a, w->l->model, o, &pair[i], 1, p.peak, &plan[p.n], &own);
+            texts_settle(a->a, batch[i], &own);
+            if (!ok) continue;
             pair[kept++] = pair[i], number[p.n++] = batch[i]->number;
         }
         if (kept && attr_plan(a->a, w->l->model, o, pair, kept, p.peak, &together, NULL) &&

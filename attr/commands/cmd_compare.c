@@ -57,8 +57,8 @@ static int attribute_method(Args *a, Methods *m, size_t i)
         done += cmd_batch_scores(&m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
     for (size_t t = 0; t < m->texts; t++) {
         if (own[t].made) out[k].method = m->name[i], out[k++].text = (int64_t)t + 1;
-        else if (!m->job[t].err.set) {
-            cmd_say("%s, text %zu: %s", m->name[i], own[t].number, own[t].err.text);
+        else if (!m->job[t].err) {
+            cmd_say("%s, text %zu: %s", m->name[i], own[t].number, own[t].err->text);
             code = EXIT_SOME;
         }
     }

@@ -11,7 +11,8 @@ static void write_answers(const Args *a, const Work *w, Job *j, const Generated 
     for (size_t r = 0; r < n; r++) { // of a conversation the answer
         Generated answer = made[r];
         if (w->chat) answer.ids += j->source_ids.n, answer.n -= j->source_ids.n;
-        if (!texts_decode(w, &answer, &words[r], &j->err)) return;
+        Err own = {0};
+        if (!texts_decode(w, &answer, &words[r], &own)) return texts_settle(w->a, j, &own);
     }
     j->made = true;
     for (size_t r = 0; r < n; r++) {
@@ -34,7 +35,7 @@ static void write_failure(const Args *a, const Job *j, size_t returns, Buf *out)
 {
     if (args_on(a, "json")) {
         buf_str(out, STR_LIT("{\"sequences\":[],\"error\":"));
-        buf_json(out, str_of(j->err.text)), buf_str(out, STR_LIT("}\n"));
+        buf_json(out, str_of(j->err->text)), buf_str(out, STR_LIT("}\n"));
     } else
         for (size_t r = 0; r < returns; r++) buf_char(out, '\n');
 }
@@ -55,7 +56,7 @@ static int run(Args *a)
     batch = arena_new(a->a, Job *, most);
     size_t returns = (size_t)nn_generation_returns(w.generation);
     for (size_t i = 0; i < n; i++) // generated_texts are beginnings here, said so or not
-        if (!job[i].err.set && job[i].forced) texts_beginning(&w, &job[i]);
+        if (!job[i].err && job[i].forced) texts_begin(&w, &job[i]);
     int printed = 0;
     a->catch_interrupts();
     for (size_t at = 0, said = 0; !stop_asked() && !printed && said < n;) {
@@ -69,8 +70,10 @@ static int run(Args *a)
             size_t i = next < count && batch[next] == j ? next++ : count;
             Generated *own = together && i < count ? made + i * returns : NULL;
             // if one spoils the batch, each by itself
-            if (own || (i < count && texts_generate(&w, &j, 1, &own, &j->err)))
+            Err why = {0};
+            if (own || (i < count && texts_generate(&w, &j, 1, &own, &why)))
                 write_answers(a, &w, j, own, returns, &out);
+            else if (why.set) texts_settle(a->a, j, &why);
             if (stop_asked() && !j->made) break;
             if (!j->made && n > 1) write_failure(a, j, returns, &out);
         }

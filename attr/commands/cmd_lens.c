@@ -29,7 +29,9 @@ static bool look(Args *a, const Work *w, Job *j, size_t number, LensOptions *o, 
     }
     Picture *all = arena_new(a->a, Picture, t->n_pictures + ATTR_LENS_PICTURES);
     for (size_t i = 0; i < t->n_pictures; i++) all[i] = t->pictures[i];
-    if (!attr_lens(a->a, w->l->model, o, &pair, all + t->n_pictures, &j->err)) return false;
+    Err own = {0};
+    if (!attr_lens(a->a, w->l->model, o, &pair, all + t->n_pictures, &own))
+        return texts_settle(a->a, j, &own), false;
     for (int i = 0; i < ATTR_LENS_PICTURES; i++) all[t->n_pictures++].sequence = number;
     return t->pictures = all, true;
 }
@@ -56,7 +58,7 @@ static int run(Args *a)
     buf_json(&name, str_of(l.info->name));
     t.info = &(InfoField){STR_LIT("model_name"), buf_view(&name)}, t.n_info = 1;
     for (size_t i = 0; i < n && !stop_asked(); i++)
-        if (!job[i].err.set) look(a, &w, &job[i], i, &o, &t);
+        if (!job[i].err) look(a, &w, &job[i], i, &o, &t);
     int code = cmd_report_failures(job, n), delivered = t.n_pictures ? cmd_deliver(a, &t, &t) : 0,
         interrupted = cmd_interrupted(t.n_pictures > 0);
     return delivered ? delivered : interrupted ? interrupted : code;

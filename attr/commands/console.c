@@ -85,10 +85,10 @@ int cmd_report_failures(const Job *job, size_t n)
 {
     size_t failed = 0;
     for (size_t i = 0; i < n; i++) {
-        if (!job[i].err.set) continue;
+        if (!job[i].err) continue;
         failed++;
-        if (n > 1) cmd_say("text %zu: %s", job[i].number, job[i].err.text);
-        else cmd_complain(job[i].err.text);
+        if (n > 1) cmd_say("text %zu: %s", job[i].number, job[i].err->text);
+        else cmd_complain(job[i].err->text);
     }
     return !failed ? 0 : failed == n ? EXIT_INPUT : EXIT_SOME;
 }
@@ -120,17 +120,17 @@ void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar 
                  .start = wall_clock()};
     bool shown = o->progress != attr_no_progress && (args_on(a, "progress") || isatty(STDERR_FILENO)) &&
                  !args_on(a, "no_progress") && !args_on(a, "quiet");
-    for (size_t i = 0; i < n && shown; i++) bar->total += !job[i].err.set;
+    for (size_t i = 0; i < n && shown; i++) bar->total += !job[i].err;
     o->progress = shown ? bar_progress : NULL, o->context = bar;
 }
 
 void cmd_bar_batch(Bar *b, Job *const *batch, size_t n)
 {
     b->share = 0;
-    for (size_t i = 0; i < n; i++) b->share += !batch[i]->err.set;
+    for (size_t i = 0; i < n; i++) b->share += !batch[i]->err;
     if (b->total != 1 || b->share != 1) return;
     for (size_t i = 0; i < n; i++)
-        if (!batch[i]->err.set) b->total = batch[i]->target_ids.n, b->initial = b->before = 1, b->share = 0;
+        if (!batch[i]->err) b->total = batch[i]->target_ids.n, b->initial = b->before = 1, b->share = 0;
 }
 
 void cmd_bar_done(Bar *b, size_t n)

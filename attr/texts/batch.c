@@ -7,7 +7,7 @@ size_t texts_pairs(Job **job, size_t n, Pair *pair)
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
         Job *j = job[i];
-        if (j->err.set) continue;
+        if (j->err) continue;
         job[count] = j;
         pair[count++] = (Pair){.source = j->source_ids,
                                .target = j->target_ids,
@@ -75,10 +75,12 @@ static size_t attribute_batch(const Work *w, const AttrOptions *o, Job **job, si
     bool together = count && attribute_pairs(w, o, pair, count, out, &e);
     for (size_t i = 0; i < count && together; i++) job[i]->made = true;
     if (!count || together) return count;
-    if (count == 1) return job[0]->err = e, 0;
+    if (count == 1) return texts_settle(w->a, job[0], &e), 0;
     size_t done = 0;
     for (size_t i = 0; i < count; i++) {
-        job[i]->made = attribute_pairs(w, o, &pair[i], 1, &out[done], &job[i]->err);
+        Err own = {0};
+        job[i]->made = attribute_pairs(w, o, &pair[i], 1, &out[done], &own);
+        texts_settle(w->a, job[i], &own);
         done += job[i]->made;
     }
     return done;

@@ -19,8 +19,8 @@ bool chats_render(const Work *w, Job *j)
 {
     const Json *messages;
     if (!w->chat) return true;
-    if (!tok_chat_messages(w->a, j->source, "-i", &messages, &j->err) ||
-        !tok_chat_render(w->a, w->chat, messages, w->chat_options, &j->chat, &j->err))
+    if (!tok_chat_messages(w->a, j->source, "-i", &messages, j->err) ||
+        !tok_chat_render(w->a, w->chat, messages, w->chat_options, &j->chat, j->err))
         return false;
     j->source = j->chat.text;
     if (j->forced) j->target = chats_answer(w, j, j->target);

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+void texts_settle(Arena *a, Job *j, const Err *e)
+{
+    j->err = NULL;
+    if (!e->set) return;
+    j->err = arena_new_raw(a, Err, 1);
+    *j->err = *e;
+}
+
 void texts_note(const Work *w, const char *sentence) { w->talk->note(w->talk->context, sentence); }
 
 bool texts_load(Arena *a, const char *name, const char *tokenizer, NnOptions o, const Talk *talk, Loaded *l,

@@ -4,9 +4,17 @@
 
 #include <string.h>
 
-bool texts_beginning(const Work *w, Job *j)
+static bool beginning(const Work *w, Job *j)
 {
-    return texts_encode(w, j, j->target, TOK_TARGET, true, &j->prefix, &j->err);
+    return texts_encode(w, j, j->target, TOK_TARGET, true, &j->prefix, j->err);
+}
+
+void texts_begin(const Work *w, Job *j)
+{
+    Err own = {0};
+    j->err = &own;
+    beginning(w, j);
+    texts_settle(w->a, j, &own);
 }
 
 static bool encode_source(const Work *w, const Texts *t, Job *j)
@@ -16,12 +24,11 @@ static bool encode_source(const Work *w, const Texts *t, Job *j)
     } else {
         bool blank = true;
         for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
-        if (blank && !t->keep_blank)
-            return err_set(&j->err, "the source is empty; give it at least one word");
-        if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, &j->err)) return false;
+        if (blank && !t->keep_blank) return err_set(j->err, "the source is empty; give it at least one word");
+        if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, j->err)) return false;
     }
-    if (t->beginnings && !texts_beginning(w, j)) return false;
-    return nn_check_ids(w->l->model, j->source_ids, false, "source", &j->err);
+    if (t->beginnings && !beginning(w, j)) return false;
+    return nn_check_ids(w->l->model, j->source_ids, false, "source", j->err);
 }
 
 bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
@@ -42,7 +49,11 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
                    .source = t->source[i],
                    .forced = t->n_targets && !t->beginnings};
         if (t->n_targets) j->target = t->target[i];
-        if (!encode_source(w, t, j)) continue;
+        Err own = {0};
+        j->err = &own;
+        bool ok = encode_source(w, t, j);
+        texts_settle(w->a, j, &own);
+        if (!ok) continue;
         if ((note = tok_code_note(w->a, w->l->tok, j->source)) && strcmp(note, last))
             texts_note(w, last = note); // the same for many texts is said once
         j->source_tokens = texts_tokens(w->a, w->l->tok, j->source_ids, TOK_SOURCE);
@@ -54,7 +65,7 @@ size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out)
 {
     size_t count = 0;
     for (; *at < n && count < most; (*at)++)
-        if (!job[*at].err.set) out[count++] = &job[*at];
+        if (!job[*at].err) out[count++] = &job[*at];
     return count;
 }
 

@@ -19,7 +19,7 @@ static bool not_empty(const Work *w, Job *j)
 {
     if (j->source.n) return true;
     if (tok_bos(w->l->tok) < 0)
-        return err_set(&j->err,
+        return err_set(j->err,
                        "the prompt is empty, and %s has no start token to begin with; give at least one word",
                        w->l->info->name);
     j->bare = true, j->source = tok_string(w->l->tok, tok_bos(w->l->tok));
@@ -31,8 +31,8 @@ bool prompts_encode(const Work *w, Job *j)
 {
     int64_t all;
     return chats_render(w, j) && not_empty(w, j) &&
-           texts_encode_whole(w, j, j->source, j->source.n, &j->source_ids, &all, &j->err) &&
-           (j->source_ids.n || err_set(&j->err, "the prompt has no tokens; give at least one word"));
+           texts_encode_whole(w, j, j->source, j->source.n, &j->source_ids, &all, j->err) &&
+           (j->source_ids.n || err_set(j->err, "the prompt has no tokens; give at least one word"));
 }
 
 // ------------------------------------------------------------------------------------------ forced
@@ -49,9 +49,9 @@ static bool encode_whole(const Work *w, Job *j, int64_t *own)
     Str p = j->source, t = j->target;
     if (w->plain)
         p = texts_without_special(w->a, w->l->tok, p), t = texts_without_special(w->a, w->l->tok, t);
-    if (str_starts(t, p)) return texts_encode_whole(w, j, t, p.n, &j->target_ids, own, &j->err);
+    if (str_starts(t, p)) return texts_encode_whole(w, j, t, p.n, &j->target_ids, own, j->err);
     p = beginning(w, p), t = beginning(w, t);
-    return err_set(&j->err,
+    return err_set(j->err,
                    "the forced text must begin with the prompt; the text is \"%.*s\", the prompt \"%.*s\"",
                    (int)t.n, t.s, (int)p.n, p.s);
 }
@@ -76,10 +76,10 @@ static bool forced_target(const Work *w, Job *j)
     if (!encode_whole(w, j, &own)) return false;
     drop_padding(w, j);
     if (own >= j->target_ids.n)
-        return err_set(&j->err,
+        return err_set(j->err,
                        "nothing follows the prompt in the forced text; give it at least one word more");
     if (!own)
-        return err_set(&j->err, "no token of the forced text lies within the prompt; make the prompt longer");
+        return err_set(j->err, "no token of the forced text lies within the prompt; make the prompt longer");
     if (own != j->source_ids.n)
         texts_note(
             w, arena_printf(w->a,
@@ -109,21 +109,21 @@ static bool made_target(const Work *w, Job *j, const Generated *g)
     j->target_ids = (Ids){g->ids, g->n};
     if (w->skip_special) j->target_ids = without_special_ids(w, j->target_ids, j->source_ids.n);
     if (j->target_ids.n <= j->source_ids.n)
-        return err_set(&j->err, "the model wrote nothing after this prompt; force a text with -g");
-    return texts_decode_ids(w, j->target_ids, false, &j->target, &j->err);
+        return err_set(j->err, "the model wrote nothing after this prompt; force a text with -g");
+    return texts_decode_ids(w, j->target_ids, false, &j->target, j->err);
 }
 
 static bool make_foil(const Work *w, Job *j)
 {
     if (j->has_foil_source)
-        return err_set(&j->err, "contrast_sources needs an encoder-decoder model; put the other prompt into "
-                                "contrast_targets");
+        return err_set(j->err, "contrast_sources needs an encoder-decoder model; put the other prompt into "
+                               "contrast_targets");
     if (!j->has_foil_target) return true;
     Pair *p = j->foil = arena_new(w->a, Pair, 1);
     Str text = j->bare ? behind_start(w, j->foil_target) : chats_answer(w, j, j->foil_target);
-    if (!texts_encode(w, j, text, TOK_SOURCE, w->plain, &p->target, &j->err)) return false;
+    if (!texts_encode(w, j, text, TOK_SOURCE, w->plain, &p->target, j->err)) return false;
     if (p->target.n < 2)
-        return err_set(&j->err, "the foil must be a whole text: the prompt, and what might have followed it");
+        return err_set(j->err, "the foil must be a whole text: the prompt, and what might have followed it");
     p->target_tokens = texts_tokens(w->a, w->l->tok, p->target, TOK_SOURCE);
     return true;
 }
@@ -136,9 +136,13 @@ bool prompts_targets(const Work *w, Job **job, size_t n, Err *e)
     size_t returns = (size_t)nn_generation_returns(w->generation);
     for (size_t i = 0; i < n; i++) {
         Job *j = job[i];
-        if (!(forced ? forced_target(w, j) : made_target(w, j, &made[i * returns]))) continue;
-        j->target_tokens = texts_tokens(w->a, w->l->tok, j->target_ids, TOK_SOURCE);
-        make_foil(w, j);
+        Err own = {0};
+        j->err = &own;
+        if (forced ? forced_target(w, j) : made_target(w, j, &made[i * returns])) {
+            j->target_tokens = texts_tokens(w->a, w->l->tok, j->target_ids, TOK_SOURCE);
+            make_foil(w, j);
+        }
+        texts_settle(w->a, j, &own);
     }
     return true;
 }

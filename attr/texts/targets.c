@@ -44,6 +44,20 @@ static bool take_generated(const Work *w, const Generated *g, Job *j, Err *e)
     return true;
 }
 
+// made: what was generated; NULL: the target is forced.
+static void make_target(const Work *w, Job *j, const Generated *made)
+{
+    if (!made) {
+        if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, j->err)) return;
+        bool blank = j->target.n == strspn(str_zero(w->a, j->target), " \t\r\n"); // BART has <s> </s> then
+        if (!w->plain && (blank || j->target_ids.n < 2))
+            err_set(j->err, "the forced target is empty; give it at least one word");
+        if (!texts_add_start(w, &j->target_ids, j->err)) return;
+    } else if (!take_generated(w, made, j, j->err)) return;
+    j->target_tokens = texts_tokens(w->a, w->l->tok, j->target_ids, TOK_TARGET);
+    make_foil(w, j, j->err);
+}
+
 // Generates what is not forced, and turns what is into ids.
 static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
 {
@@ -54,26 +68,19 @@ static bool make_targets(const Work *w, Job **job, size_t n, Err *e)
     size_t returns = (size_t)nn_generation_returns(w->generation);
     for (size_t i = 0; i < n; i++) {
         Job *j = job[i];
-        if (forced) {
-            if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, &j->err)) continue;
-            bool blank =
-                j->target.n == strspn(str_zero(w->a, j->target), " \t\r\n"); // BART has <s> </s> then
-            if (!w->plain && (blank || j->target_ids.n < 2))
-                err_set(&j->err, "the forced target is empty; give it at least one word");
-            if (!texts_add_start(w, &j->target_ids, &j->err)) continue;
-        } else if (!take_generated(w, &made[i * returns], j, &j->err)) continue;
-        j->target_tokens = texts_tokens(w->a, w->l->tok, j->target_ids, TOK_TARGET);
-        make_foil(w, j, &j->err);
+        Err own = {0};
+        j->err = &own;
+        make_target(w, j, forced ? NULL : &made[i * returns]);
+        texts_settle(w->a, j, &own);
     }
     return true;
 }
-
 void texts_make_targets(const Work *w, Job **batch, size_t n)
 {
     Err e = {0};
     if (make_targets(w, batch, n, &e)) return;
     for (size_t i = 0; i < n; i++) {
         Err own = {0};
-        if (!make_targets(w, &batch[i], 1, &own) && !batch[i]->err.set) batch[i]->err = own;
+        if (!make_targets(w, &batch[i], 1, &own) && !batch[i]->err) texts_settle(w->a, batch[i], &own);
     }
 }

@@ -70,11 +70,14 @@ typedef struct Job {
     bool *of_template; // [source_ids.n] tokens that came out of no message; NULL: no template
     bool bare;         // the prompt was empty: the start token stands for it
     bool made;         // it has a sequence
-    Err err;
+    Err *err;          // NULL: nothing went wrong so far; while a step runs, where it would be said
 } Job;
 
 // The chat template of the model's folder, for w->chat. Its options: see tok.h.
 bool texts_chat(Work *w, ChatOptions o, Err *e);
+
+// After a step with this job: keeps what went wrong, if e says that something did.
+void texts_settle(Arena *a, Job *j, const Err *e);
 
 // A job for each text, its source encoded.
 bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e);
@@ -88,7 +91,7 @@ size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out);
 bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e);
 bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e);
 // Ids of a target text without what stands around it, as a beginning.
-bool texts_beginning(const Work *w, Job *j);
+void texts_begin(const Work *w, Job *j);
 
 // The target of each job, forced or generated, and its foil. One bad text does not lose the others.
 void texts_make_targets(const Work *w, Job **batch, size_t n);

@@ -52,6 +52,13 @@ static inline const char *fuzz_step(unsigned i)
     return v[i % n].name;
 }
 
+// Whether these pairs are a matter of seconds, built as the targets are.
+static inline bool fuzz_is_short(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n)
+{
+    Plan p;
+    return !attr_plan(a, m, o, pair, n, 1e11, &p, NULL) || p.passes.forwards + p.passes.words_back < 400;
+}
+
 // A result survives being written and read again, and every report of it is made or refused in words. The terminal's has no
 // control characters but our own.
 static inline void fuzz_show(Arena *a, const Attribution *x, unsigned how)

@@ -185,14 +185,17 @@ static void attribute(Arena *a, const Model *m, const uint8_t *d, Ids source, Id
     o.step_scores = steps, o.n_step_scores = d[21] >> 3 & 1;
     o.unk = d[23] % (int32_t)nn_words(m, false), o.eos = 0, o.bos = -1;
     o.evaluate = (EvaluateOptions){.wanted = (d[21] & 48) == 48, .random = true};
-    o.method_args = json_parse(a, STR_LIT("{\"n_steps\":3,\"n_samples\":4,\"target_layer\":0}"), "k", NULL);
+    o.method_args = json_parse(
+        a,
+        STR_LIT("{\"n_steps\":3,\"n_samples\":4,\"max_probe_steps\":5,\"num_probes\":2,\"target_layer\":0}"),
+        "k", NULL);
     Pair foil = {.source = source, .target = target, .source_tokens = names, .target_tokens = names},
          p = foil;
     if (target.n > 2) foil.target.n--;
     if (d[21] & 64) p.contrast = &foil;
     Err e = {0};
     Sequence out;
-    if (!attr_check(&o, &e)) return;
+    if (!attr_check(&o, &e) || !fuzz_is_short(a, m, &o, &p, 1)) return;
     bool ok = attr_run(a, m, &o, &p, 1, &out, &e);
     REQUIRE(ok != e.set);
     Attribution x = {.sequence = &out, .n = 1};

@@ -10,7 +10,8 @@ static const Str *pieces(void)
     static const char *const names[] = {"tiny1", "tiny2", "unigram", "bpe"};
     Err e = {0};
     if (spm[0].n) return spm;
-    Arena *A = arena_create(NULL);
+    static Arena *A; // for good
+    A = arena_create(NULL);
     for (int i = 0; i < 4; i++)
         if (!file_read(A, arena_printf(A, "test/corpus/spm/%s", names[i]), SIZE_MAX, &spm[i], &e))
             BUG("%s", e.text);
