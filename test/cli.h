@@ -26,9 +26,16 @@ typedef struct Setup {
     bool twice;           // and once more, 200 ms later
     int closed;           // bit k: descriptor k is closed
     bool gone;            // nobody reads standard output
-    long address_space;   // bytes; 0: any
+    long address_space;   // bytes; 0: any (so under a sanitizer, which takes terabytes of it for itself)
     const char *cut;      // a file that loses its end once the program has said something; then `in` arrives
 } Setup;
+
+// A sanitizer keeps what is freed and shadows the rest: there a program's memory says nothing about the program.
+#ifdef __SANITIZE_ADDRESS__
+#define TAKES_AT_MOST(run, kilobytes) true
+#else
+#define TAKES_AT_MOST(run, kilobytes) ((run).peak <= (kilobytes))
+#endif
 
 #define RUN(...)             run_with(A, &(Setup){0}, (const char *const[]){__VA_ARGS__, NULL})
 #define RUN_WITH(setup, ...) run_with(A, &(Setup)setup, (const char *const[]){__VA_ARGS__, NULL})

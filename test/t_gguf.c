@@ -420,7 +420,7 @@ static void check_hostile(Arena *A, const Json *row)
     Run r = RUN("generate", "-m", path, "-i", "a", "--generation_kwargs", "{\"max_new_tokens\":2}");
     if (!strcmp(level, "accept")) return check_ran(path, r);
     check_refused(path, r, 1, name);
-    if (r.peak > 50000) FAIL("%s: %ld KB", path, r.peak);
+    if (!TAKES_AT_MOST(r, 50000)) FAIL("%s: %ld KB", path, r.peak);
 }
 
 TEST(gguf_hostile)

@@ -256,7 +256,7 @@ TEST(strangers_no_file)
                             : symlink("blobs/none", path))
                 FAIL("cannot make %s", path);
             Run r = RUN_WITH(UNPACK({.address_space = (long)2 << 30}), "generate", "-m", m, "-i", "x");
-            if (r.code != 1 || lines(r.err) != 1 || r.peak > 200000)
+            if (r.code != 1 || lines(r.err) != 1 || !TAKES_AT_MOST(r, 200000))
                 FAIL("%s, kind %d: exit code %d: %s", names[i], kind, r.code, r.err);
             else test_count(1);
         }
@@ -310,7 +310,7 @@ TEST(strangers_many_values)
             arena_free(own);
             Run r = RUN("show", name);
             CHECK_INT(r.code, 1);
-            if (r.peak > 131072) FAIL("%s x 3000000 took %ld kB", unit[i], r.peak);
+            if (!TAKES_AT_MOST(r, 131072)) FAIL("%s x 3000000 took %ld kB", unit[i], r.peak);
         }
 }
 
@@ -326,6 +326,7 @@ TEST(strangers_gzip)
     CHECK_STR(str_of(RUN("show", plain).out), str_of(RUN("show", gz).out));
 }
 
+#ifndef __SANITIZE_ADDRESS__ // whose own address space is beyond any limit
 // A text that the machine has no memory for is refused in words, the others are attributed; and --plan tells it in time.
 TEST(strangers_long_text)
 {
@@ -345,3 +346,4 @@ TEST(strangers_long_text)
     CHECK_INT(r.code, 0);
     CHECK(r.peak < 400000);
 }
+#endif
