@@ -347,3 +347,22 @@ TEST(strangers_long_text)
     CHECK(r.peak < 400000);
 }
 #endif
+
+// A worker that reads what is no longer there ends the program as the main thread does: with a sentence, exit code 3.
+TEST(strangers_cut_in_a_worker)
+{
+    const char *folder = arena_printf(A, "%s/en-nl", kit_folder(A));
+    Buf texts = {.arena = A};
+    for (int i = 0; i < 4; i++) buf_str(&texts, STR_LIT("The nurse went to the hospital. "));
+    buf_char(&texts, '\n');
+    for (int i = 0; i < 4; i++) {
+        unlink(arena_printf(A, "%s/config.json", folder));
+        check_ran("export", RUN("export", "demo/en-nl", folder));
+        Run r = RUN_WITH(UNPACK({.in = texts.s, .cut = arena_printf(A, "%s/model.safetensors", folder)}),
+                         "attribute", "-m", folder, "-a", "input_x_gradient", "--attribute_target", "-v",
+                         "-t", "4", "--hide", "-i", "-");
+        CHECK_INT(r.signal, 0);
+        CHECK_INT(r.code, 3);
+        CHECK_HAS(r.err, "was cut short, or its disk failed, while it was read\n");
+    }
+}
