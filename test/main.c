@@ -38,6 +38,22 @@ void test_fail(const char *file, int line, const char *format, ...)
 
 void test_count(long checks) { n_checks += checks; }
 
+Str test_read(Arena *A, const char *path)
+{
+    Err e = {0};
+    Str s = {"", 0};
+    if (!file_read(A, path, SIZE_MAX, &s, &e)) FAIL("%s", e.text);
+    return s;
+}
+
+const Json *test_json(Arena *A, const char *path)
+{
+    Err e = {0};
+    const Json *j = json_parse(A, test_read(A, path), path, &e);
+    if (!j) FAIL("%s", e.text);
+    return j;
+}
+
 void check_int(const char *file, int line, const char *what, int64_t got, int64_t want)
 {
     if (got == want) test_count(1);

@@ -55,12 +55,7 @@ static void compare(Arena *A, const char *what, const Model *m, const Json *want
 
 static const Json *wanted(Arena *A, const char *folder)
 {
-    Str text;
-    Err e = {0};
-    const char *path = arena_printf(A, "%s/want.json", folder);
-    const Json *j = file_read(A, path, 1 << 24, &text, &e) ? json_parse(A, text, path, &e) : NULL;
-    if (!j) FAIL("%s", e.text);
-    return j;
+    return test_json(A, arena_printf(A, "%s/want.json", folder));
 }
 
 TEST(adapters_as_peft_merges_them)

@@ -20,12 +20,7 @@ static float *list(Arena *A, const Json *j)
 // tools/oracle/evaluate.py: lists with and without ties, missing values, too short or constant ones.
 TEST(agreement_golden)
 {
-    Err e = {0};
-    Str text;
-    const Json *all = file_read(A, "test/golden/evaluate.json", SIZE_MAX, &text, &e)
-                          ? json_parse(A, text, "evaluate.json", &e)
-                          : NULL;
-    if (!all) FAIL("%s", e.text);
+    const Json *all = test_json(A, "test/golden/evaluate.json");
     int64_t undefined = 0;
     for (const Json *c = all ? json_get(all, "ranks")->child : NULL; c; c = c->next) {
         int64_t n = (int64_t)json_get(c, "x")->count;

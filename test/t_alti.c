@@ -89,12 +89,9 @@ static double compare(const Scores *got, const Json *rows, bool prefix)
 TEST(alti_golden)
 {
     static const char *const parts[] = {"embedding_logit", "feed_forward_logit", "bias_logit"};
-    Str text, name = {0};
-    Err e = {0};
-    const Json *all = file_map(A, "test/golden/alti/alti.json", &text, &e)
-                          ? json_parse(A, text, "test/golden/alti/alti.json", &e)
-                          : NULL;
-    if (!all) return FAIL("%s", e.text), (void)0;
+    Str name = {0};
+    const Json *all = test_json(A, "test/golden/alti/alti.json");
+    if (!all) return;
     CHECK_INT(all->count, 17);
     Model *m = NULL;
     for (const Json *c = all->child; c; c = c->next) {

@@ -78,10 +78,7 @@ static int golden_case_of(Arena *A, const Json *c)
 
 TEST(attn_lrp_golden)
 {
-    Str text;
-    Err e = {0};
-    if (!file_read(A, "test/golden/attn_lrp.json", 1 << 20, &text, &e)) FAIL("%s", e.text);
-    const Json *all = json_parse(A, text, "attn_lrp.json", &e);
+    const Json *all = test_json(A, "test/golden/attn_lrp.json");
     int columns = 0;
     for (const Json *c = all ? all->child : NULL; c; c = c->next) columns += golden_case_of(A, c);
     CHECK_INT(columns, 67);

@@ -9,15 +9,6 @@
 
 #include <stdlib.h>
 
-static const Json *read_cases(Arena *A, const char *path)
-{
-    Str text;
-    Err e = {0};
-    const Json *j = file_read(A, path, SIZE_MAX, &text, &e) ? json_parse(A, text, path, &e) : NULL;
-    if (!j) FAIL("%s", e.text);
-    return j;
-}
-
 static Str text_at(const Json *object, const char *key)
 {
     const Json *j = json_get(object, key);
@@ -80,7 +71,7 @@ static void check_row(Arena *A, const Json *all, const Json *row, const char *pa
 
 static void check_file(Arena *A, const char *path)
 {
-    const Json *all = read_cases(A, path);
+    const Json *all = test_json(A, path);
     size_t i = 1;
     for (const Json *row = all ? json_get(all, "rows")->child : NULL; row; row = row->next, i++) {
         Arena *inner = arena_create(A);
@@ -99,7 +90,7 @@ TEST(chat_as_transformers)
 static void check_family(Arena *A, const char *name)
 {
     const char *folder = arena_printf(A, "test/golden/models/%s", name);
-    const Json *all = read_cases(A, arena_printf(A, "test/golden/cases/chat/%s.json", name));
+    const Json *all = test_json(A, arena_printf(A, "test/golden/cases/chat/%s.json", name));
     Err none = {0};
     const Tokenizer *t = tok_open(A, folder, &none);
     size_t n = 1;

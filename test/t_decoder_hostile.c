@@ -4,23 +4,15 @@
 #include "../nn/nn.h"
 #include "kit.h"
 
-static Str read_all(Arena *A, const char *path)
-{
-    Err e = {0};
-    Str text = {"", 0};
-    if (!file_read(A, path, SIZE_MAX, &text, &e)) FAIL("%s", e.text);
-    return text;
-}
-
 // The golden model NAME with other settings: "key": value pairs, which stand last and so win.
 static const char *folder_with(Arena *A, const char *name, const char *more)
 {
     const char *from = arena_printf(A, "test/golden/decoders/%s", name), *to = kit_folder(A);
-    Str config = read_all(A, arena_printf(A, "%s/config.json", from));
+    Str config = test_read(A, arena_printf(A, "%s/config.json", from));
     size_t end = config.n;
     while (end && config.s[end - 1] != '}') end--;
     kit_write(to, "config.json", str_of(arena_printf(A, "%.*s,%s}", (int)end - 1, config.s, more)));
-    kit_write(to, "model.safetensors", read_all(A, arena_printf(A, "%s/model.safetensors", from)));
+    kit_write(to, "model.safetensors", test_read(A, arena_printf(A, "%s/model.safetensors", from)));
     return to;
 }
 
@@ -170,8 +162,8 @@ TEST(decoder_any_value)
         Err e = {0};
         const char *from = arena_printf(a, "test/golden/decoders/%s", names[i]), *to = kit_folder(a);
         const Json *config =
-            json_parse(a, read_all(a, arena_printf(a, "%s/config.json", from)), "config.json", &e);
-        kit_write(to, "model.safetensors", read_all(a, arena_printf(a, "%s/model.safetensors", from)));
+            json_parse(a, test_read(a, arena_printf(a, "%s/config.json", from)), "config.json", &e);
+        kit_write(to, "model.safetensors", test_read(a, arena_printf(a, "%s/model.safetensors", from)));
         for (size_t k = 0; config && k < config->count; k++)
             for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
                 Arena *each = arena_create(a);

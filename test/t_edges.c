@@ -9,11 +9,7 @@
 
 static const Json *cases_of(Arena *A, const char *name)
 {
-    Str text;
-    Err e = {0};
-    const char *path = arena_printf(A, EDGES "%s", name);
-    const Json *all = file_read(A, path, 1 << 22, &text, &e) ? json_parse(A, text, path, &e) : NULL;
-    if (!all) FAIL("%s", e.text);
+    const Json *all = test_json(A, arena_printf(A, EDGES "%s", name));
     return all ? all->child : NULL;
 }
 

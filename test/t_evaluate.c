@@ -68,15 +68,8 @@ static void golden_curves(const char *what, const Json *want, const Curves *got)
 
 TEST(evaluate_golden)
 {
-    Err e = {0};
-    Str text;
-    const Json *all = file_read(A, "test/golden/evaluate.json", SIZE_MAX, &text, &e)
-                          ? json_parse(A, text, "evaluate.json", &e)
-                          : NULL;
-    if (!all) {
-        FAIL("%s", e.text);
-        return;
-    }
+    const Json *all = test_json(A, "test/golden/evaluate.json");
+    if (!all) return;
     for (const Json *c = json_get(all, "cases")->child; c; c = c->next) {
         Lab l;
         if (!lab_open(A, str_zero(A, json_get(c, "model")->text), &l)) return;

@@ -86,11 +86,7 @@ static void golden_case_of(Arena *A, const Json *c)
 
 TEST(layers_golden)
 {
-    Str text;
-    Err e = {0};
-    const char *path = "test/golden/layers.json";
-    if (!file_read(A, path, 1 << 20, &text, &e)) FAIL("%s", e.text);
-    const Json *all = json_parse(A, text, path, &e);
+    const Json *all = test_json(A, "test/golden/layers.json");
     int cases = 0;
     for (const Json *c = all ? all->child : NULL; c; c = c->next, cases++) {
         Arena *a = arena_create(A);

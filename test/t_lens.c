@@ -46,9 +46,7 @@ static void check_layer(Arena *A, const char *what, const Json *want, const Pict
 TEST(lens_golden)
 {
     Err e = {0};
-    Str text;
-    if (!file_read(A, "test/golden/lens.json", 1 << 20, &text, &e)) return FAIL("%s", e.text);
-    const Json *all = json_parse(A, text, "lens.json", &e);
+    const Json *all = test_json(A, "test/golden/lens.json");
     int run = 0;
     for (const Json *c = json_get(all, "cases")->child; c; c = c->next, run++) {
         const char *name = str_zero(A, json_get(c, "model")->text);

@@ -14,14 +14,6 @@
 
 enum { MOST = 16 };
 
-static Str slurp(Arena *A, const char *path)
-{
-    Err e = {0};
-    Str s = {"", 0};
-    if (!file_read(A, path, 100u << 20, &s, &e)) FAIL("%s", e.text);
-    return s;
-}
-
 static bool next_line(Str *text, Str *line)
 {
     if (!text->n) return false;
@@ -68,8 +60,8 @@ static bool run(Arena *A, const char *command, Ran *out)
         arena_printf(A, "COLUMNS=200 LC_ALL=C.UTF-8 '%s' %s --color never --save_aggregated -o %s > %s",
                      binary && *binary ? binary : "./inseq", command + 8, saved, text));
     if (code) return FAIL("status %d: %s", code, command), false;
-    out->printed = slurp(A, text);
-    if (attr_from_json(A, slurp(A, saved), saved, &out->saved, &e)) return true;
+    out->printed = test_read(A, text);
+    if (attr_from_json(A, test_read(A, saved), saved, &out->saved, &e)) return true;
     return FAIL("%s", e.text), false;
 }
 
@@ -97,7 +89,7 @@ TEST(notebook_walk)
         {"cell2"}, {"cell3"}, {"cell4"}, {"cell6-large"}, {"cell6-small", "cell6-base", "cell6-large"}};
     enum { N = sizeof cells / sizeof *cells };
     const char *command[MOST] = {0};
-    size_t n = commands_of(A, slurp(A, "README"), command);
+    size_t n = commands_of(A, test_read(A, "README"), command);
     CHECK_INT(n, N);
     for (size_t i = 0; i < N && i < n; i++) {
         Ran r;
@@ -143,7 +135,7 @@ static void check_tokens(Arena *A, const char *file, const Tokenizer *t, const c
 {
     Encoding in, out, other;
     Err e = {0};
-    Str text = slurp(A, arena_printf(A, "test/golden/notebook/%s.csv", file)), line, f[64];
+    Str text = test_read(A, arena_printf(A, "test/golden/notebook/%s.csv", file)), line, f[64];
     if (!tok_encode(A, t, str_of(input), (TokOptions){.side = TOK_SOURCE}, &in, &e) ||
         !tok_encode(A, t, str_of(target), (TokOptions){.side = TOK_TARGET}, &out, &e) ||
         !tok_encode(A, t, str_of(foil), (TokOptions){.side = TOK_TARGET}, &other, &e)) {
@@ -193,7 +185,7 @@ static int notebook_sh(Arena *A, const char *options, const char *folder, Str *o
         "test/golden/models/t5-yesno-tiny test/golden/models/t5-yesno-mini "
         "test/golden/models/t5-yesno > %s/told 2>&1",
         binary && *binary ? binary : "./inseq", folder, options, folder));
-    *out = slurp(A, arena_printf(A, "%s/told", folder));
+    *out = test_read(A, arena_printf(A, "%s/told", folder));
     return WIFEXITED(code) ? WEXITSTATUS(code) : -1;
 }
 
@@ -201,7 +193,7 @@ static int notebook_sh(Arena *A, const char *options, const char *folder, Str *o
 // leaves out as it does the rows' numbers and, in a target table, the start token's row).
 static void same_cells(Arena *A, const char *path, const Json *table, bool target)
 {
-    Str text = slurp(A, path), line, f[64];
+    Str text = test_read(A, path), line, f[64];
     long cells = 0;
     for (const Json *row = table->child->next; row; row = row->next) {
         if (target && row == table->child->next->next) continue;
@@ -244,7 +236,7 @@ TEST(notebook_compared)
 
     // One digit of one cell, the token of a row, and a row less: each is named.
     const char *path = arena_printf(A, "%s/csv/4-flan-t5-base.csv", folder);
-    Str good = slurp(A, path);
+    Str good = test_read(A, path);
     char *bad = str_zero(A, good), *at = strstr(bad, "0.128");
     if (!at) {
         FAIL("%s", bad);

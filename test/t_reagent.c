@@ -61,11 +61,8 @@ static void compare_side(const char *what, const Sequence *s, bool target, int64
 
 TEST(reagent_golden)
 {
-    Str text;
     Err e = {0};
-    const char *path = "test/golden/cases/beyond/reagent.json";
-    if (!file_read(A, path, 1 << 20, &text, &e)) return FAIL("%s", e.text);
-    const Json *all = json_parse(A, text, path, &e);
+    const Json *all = test_json(A, "test/golden/cases/beyond/reagent.json");
     int cases = 0;
     for (const Json *c = all ? all->child : NULL; c; c = c->next, cases++) {
         Lab l;

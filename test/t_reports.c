@@ -92,10 +92,9 @@ static void run_case(Arena *A, const Json *c)
 
 TEST(reports)
 {
-    Str text;
+    Str text = test_read(A, REPORTS "cases.jsonl");
     Err e = {0};
     int n = 0;
-    if (!file_read(A, REPORTS "cases.jsonl", 1 << 20, &text, &e)) FAIL("%s", e.text);
     while (text.n) {
         const char *end = memchr(text.s, '\n', text.n);
         size_t length = end ? (size_t)(end - text.s) : text.n;

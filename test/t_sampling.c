@@ -54,11 +54,8 @@ static void check_case(Arena *A, const Model *m, const Json *row, const Json *c)
 TEST(sampling_filters)
 {
     Err e = {0};
-    Str text;
     const Model *m = model(A);
-    const Json *all = file_read(A, "test/golden/sampling.json", SIZE_MAX, &text, &e)
-                          ? json_parse(A, text, "sampling.json", &e)
-                          : NULL;
+    const Json *all = test_json(A, "test/golden/sampling.json");
     if (!all || !m) return FAIL("%s", e.text);
     int cases = 0;
     for (const Json *c = json_get(all, "cases")->child; c; c = c->next, cases++) {

@@ -72,10 +72,8 @@ static void check_generated(Arena *A, const Model *m, const Json *c, const char 
 
 TEST(shapes_golden)
 {
-    Str text;
     Err e = {0};
-    if (!file_read(A, SHAPES "shapes.json", 1 << 24, &text, &e)) FAIL("%s", e.text);
-    const Json *all = json_parse(A, text, SHAPES "shapes.json", &e);
+    const Json *all = test_json(A, SHAPES "shapes.json");
     int cases = 0;
     for (const Json *c = all ? all->child : NULL; c; c = c->next, cases++) {
         Arena *a = arena_create(A);

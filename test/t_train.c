@@ -15,11 +15,8 @@ typedef struct Recorded {
 
 static bool read_steps(Arena *A, const char *name, Recorded *out)
 {
-    Str text;
-    Err e = {0};
-    const char *path = arena_printf(A, "test/golden/train/%s/steps.json", name);
-    const Json *j = file_map(A, path, &text, &e) ? json_parse(A, text, path, &e) : NULL;
-    if (!j) return FAIL("%s", e.text), false;
+    const Json *j = test_json(A, arena_printf(A, "test/golden/train/%s/steps.json", name));
+    if (!j) return false;
     out->o = (TrainOptions){.smoothing = json_get(j, "smoothing")->number,
                             .clip = json_get(j, "clip")->number,
                             .beta1 = json_get(j, "beta1")->number,

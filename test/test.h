@@ -36,6 +36,10 @@ bool test_no_memory(Arena *A, void (*run)(Arena *, void *),
 #define CHECK_HAS(text, part)            check_has(__FILE__, __LINE__, (text), (part)) // C strings: part occurs in text
 #define CHECK_NEAR(got, want, tolerance) check_near(__FILE__, __LINE__, #got, (got), (want), (tolerance))
 
+// A file that a test needs: its bytes and a 0 after them; what it says (NULL if it is not there). Without it the test fails.
+Str test_read(Arena *A, const char *path);
+const Json *test_json(Arena *A, const char *path);
+
 void check_int(const char *file, int line, const char *what, int64_t got, int64_t want);
 void check_str(const char *file, int line, const char *what, Str got, Str want);
 void check_has(const char *file, int line, const char *text, const char *part);
