@@ -138,6 +138,20 @@ static bool merge_adapter(Model *m, const char *folder, Err *e)
     return adapter_merge(m->arena, folder, &base, m->checkpoint, &m->notes, e);
 }
 
+// Weights in blocks or codes beside float ones would be read as if they were not quantized, or missed by name.
+static bool refuse_quantized(const Config *c, Err *e)
+{
+    const Json *q = json_get(c->json, "quantization_config"),
+               *method = q ? json_get(q, "quant_method") : NULL;
+    if (!q || q->kind == J_NULL) return true;
+    char name[SHOWN];
+    return err_set(
+        e,
+        "%s: quantization_config says that the weights are quantized (%s), which is not read here; use the "
+        "model's folder in float32, float16 or bfloat16, or a GGUF file of it",
+        c->path, method && method->kind == J_STRING ? shown(name, method->text) : "as bitsandbytes does");
+}
+
 Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
 {
     Place p;
@@ -148,7 +162,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     m->arena = m->notes.arena = a;
     m->config.e = e;
     m->embed_scale = m->logits_scale = 1;
-    if (!(m->family = find_family(&m->config, e))) return NULL;
+    if (!(m->family = find_family(&m->config, e)) || !refuse_quantized(&m->config, e)) return NULL;
     if (!(m->checkpoint = checkpoint_open(a, p.weights, e))) return NULL;
     Checkpoint *c = m->checkpoint;
     if (!checkpoint_names(a, c, m->family->base, m->family->anchor, e)) return NULL;

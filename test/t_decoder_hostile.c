@@ -25,6 +25,8 @@ TEST(decoder_refuses)
         {"llama", "\"model_type\": \"qwen3_moe\"", "of another make"},
         {"llama", "\"model_type\": \"deepseek_v3\"", "of another make"},
         {"llama", "\"model_type\": \"cactus\"", "this program knows marian"},
+        {"llama", "\"quantization_config\": {\"quant_method\": \"gptq\", \"bits\": 4}", "quantized (gptq)"},
+        {"llama", "\"quantization_config\": {\"load_in_8bit\": true}", "or a GGUF file of it"},
         {"llama", "\"num_attention_heads\": null", "num_attention_heads is absent"},
         {"llama", "\"num_attention_heads\": \"4\"", "num_attention_heads is \"4\" (a string)"},
         {"llama", "\"num_key_value_heads\": 3", "4 attention heads can't share 3 heads of keys"},
