@@ -518,35 +518,15 @@ static const DecoderRow phi = {.names = &phi_names,
                                .page = phi_page};
 
 // Falcon's three layouts: 7B (one head of keys, one norm), 40B (groups, two norms), RW (a head of keys each, in turn).
-static const DecoderNames falcon_names = {.embed = "transformer.word_embeddings",
-                                          .last_norm = "transformer.ln_f",
-                                          .output = {"lm_head"},
-                                          .layer = "transformer.h",
-                                          .self_norm = "input_layernorm",
-                                          .qkv = "self_attention.query_key_value",
-                                          .o = "self_attention.dense",
-                                          .up = "mlp.dense_h_to_4h",
-                                          .down = "mlp.dense_4h_to_h"},
-                          falcon_two_norms = {.embed = "transformer.word_embeddings",
-                                              .last_norm = "transformer.ln_f",
-                                              .output = {"lm_head"},
-                                              .layer = "transformer.h",
-                                              .self_norm = "ln_attn",
-                                              .qkv = "self_attention.query_key_value",
-                                              .o = "self_attention.dense",
-                                              .ff_norm = "ln_mlp",
-                                              .up = "mlp.dense_h_to_4h",
-                                              .down = "mlp.dense_4h_to_h"},
-                          falcon_in_turn = {.embed = "transformer.word_embeddings",
-                                            .last_norm = "transformer.ln_f",
-                                            .output = {"lm_head"},
-                                            .layer = "transformer.h",
-                                            .self_norm = "input_layernorm",
-                                            .qkv = "self_attention.query_key_value",
-                                            .o = "self_attention.dense",
-                                            .ff_norm = "post_attention_layernorm",
-                                            .up = "mlp.dense_h_to_4h",
-                                            .down = "mlp.dense_4h_to_h"};
+#define FALCON_NAMES                                                                                         \
+    .embed = "transformer.word_embeddings", .last_norm = "transformer.ln_f", .output = {"lm_head"},          \
+    .layer = "transformer.h", .qkv = "self_attention.query_key_value", .o = "self_attention.dense",          \
+    .up = "mlp.dense_h_to_4h", .down = "mlp.dense_4h_to_h"
+
+static const DecoderNames falcon_names = {FALCON_NAMES, .self_norm = "input_layernorm"},
+                          falcon_two_norms = {FALCON_NAMES, .self_norm = "ln_attn", .ff_norm = "ln_mlp"},
+                          falcon_in_turn = {FALCON_NAMES, .self_norm = "input_layernorm",
+                                            .ff_norm = "post_attention_layernorm"};
 
 static bool falcon_page(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
 {

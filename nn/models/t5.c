@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// t5.c — T5 1.0, T5 1.1, Flan-T5 and mT5. Raffel et al. 2020, arXiv:1910.10683; Shazeer 2020, arXiv:2002.05202 (gates);
-// layout and defaults of transformers' T5ForConditionalGeneration and MT5ForConditionalGeneration.
+// t5.c — T5 1.0, T5 1.1 and Flan-T5 (Raffel et al. 2020, arXiv:1910.10683; Shazeer 2020, arXiv:2002.05202, gates), mT5 (Xue
+// et al. 2021, arXiv:2010.11934) and UMT5 (Chung et al. 2023, arXiv:2304.09151); layout and defaults of transformers' classes.
 //
 // Pre-norm Transformer with root mean square norms and no biases: x = x + attention(norm(x)), x = x + ff(norm(x)), and a
 // norm at the end. Attention is not scaled; the first block's table of relative position biases serves all blocks.
 // T5 1.0 ties the output matrix to the embeddings and scales the last states by D^-0.5; the later ones do neither.
 // tie_word_embeddings says which it is, or scale_decoder_outputs where that is given (transformers 5 writes both, and
-// the former always true).
-#include "t5.h"
+// the former always true). mT5 has T5 1.1's layers and never scales; in UMT5 each block has a table of relative positions
+// of its own, and last states are scaled if the tables are tied, as for T5.
+#include "../model.h"
 
-// What config.json means when a key is absent.
-static const T5Defaults t5_defaults = {
-    .heads = 8, .ff = 2048, .vocab = 32128, .layers = 6, .feed_forward = "relu", .scaled = true};
+typedef struct Defaults { // of the keys that config.json leaves out
+    int64_t heads, ff, vocab, layers;
+    const char *feed_forward;
+    bool scaled;     // the last states may be scaled; false: they never are
+    bool every_bias; // each block has a table of relative positions; false: the first one's serves all
+} Defaults;
 
 enum { MOST_WIDTH = 1 << 16, MOST_LAYERS = 512, MOST_VOCAB = 1 << 24 };
 
@@ -107,19 +111,19 @@ static bool read_activation(Model *m, const char *absent, bool *gated, Err *e)
                    m->config.path, (int)s.n, s.s);
 }
 
-const char *const t5_tied[] = {"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight",
-                               "lm_head.weight", NULL};
+static const char *const one_table[] = {"shared.weight", "encoder.embed_tokens.weight",
+                                        "decoder.embed_tokens.weight", "lm_head.weight", NULL};
 
 static bool bind_tables(Model *m, bool tied, bool scaled, Err *e)
 {
     Tensor *table[4];
-    if (!bind_tied(m, t5_tied, 4, m->info.vocab, m->info.width, tied, table, e)) return false;
+    if (!bind_tied(m, one_table, 4, m->info.vocab, m->info.width, tied, table, e)) return false;
     m->embed[0] = table[1], m->embed[1] = table[2], m->output = table[3];
     m->logits_scale = scaled ? 1 / __builtin_sqrtf((float)m->info.width) : 1;
     return true;
 }
 
-bool t5_open(Model *m, const T5Defaults *absent, Err *e)
+static bool open_as(Model *m, const Defaults *absent, Err *e)
 {
     const Config *c = &m->config;
     ModelInfo *f = &m->info;
@@ -152,7 +156,7 @@ bool t5_open(Model *m, const T5Defaults *absent, Err *e)
            bind_stack(m, &s, true, &m->decoder, f->decoder_layers, &m->decoder_norm, e);
 }
 
-Tensor *t5_encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
+static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pass)
 {
     const Layer *l = &m->encoder[i];
     if (pass) pass->encoder_in[i] = x;
@@ -163,15 +167,15 @@ Tensor *t5_encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass *pa
                                      pass && pass->encoder_ff ? &pass->encoder_ff[i] : NULL));
 }
 
-Tensor *t5_encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
+static Tensor *encode(const Model *m, Tape *t, Tensor *x, Pass *pass)
 {
     x = apply_input_dropout(m, t, x);
-    for (int64_t i = 0; i < m->info.encoder_layers; i++) x = t5_encoder_layer(m, t, x, i, pass);
+    for (int64_t i = 0; i < m->info.encoder_layers; i++) x = encoder_layer(m, t, x, i, pass);
     return apply_input_dropout(m, t, apply_norm(m, t, x, &m->encoder_norm));
 }
 
-Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder,
-                         const int32_t *keys_of, Cache *c, Pass *pass)
+static Tensor *decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *encoder,
+                             const int32_t *keys_of, Cache *c, Pass *pass)
 {
     const Layer *l = &m->decoder[i];
     if (pass) pass->decoder_in[i] = y;
@@ -184,34 +188,44 @@ Tensor *t5_decoder_layer(const Model *m, Tape *t, Tensor *y, int64_t i, Tensor *
                                      pass && pass->decoder_ff ? &pass->decoder_ff[i] : NULL));
 }
 
-Tensor *t5_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,
-                  Pass *pass)
+static Tensor *decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of, Cache *c,
+                      Pass *pass)
 {
     y = apply_input_dropout(m, t, y);
     for (int64_t i = 0; i < m->info.decoder_layers; i++)
-        y = t5_decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
+        y = decoder_layer(m, t, y, i, encoder, keys_of, c, pass);
     return apply_input_dropout(m, t, apply_norm(m, t, y, &m->decoder_norm));
 }
 
-Tensor *t5_logits(const Model *m, Tape *t, Tensor *states)
+static Tensor *logits(const Model *m, Tape *t, Tensor *states)
 {
     return tn_linear(t, m->logits_scale == 1 ? states : tn_scale(t, states, m->logits_scale), m->output,
                      NULL);
 }
 
-static bool open(Model *m, Err *e) { return t5_open(m, &t5_defaults, e); }
+// ------------------------------------------------------------------------------------------------ the families
 
-const Family family_t5 = {
-    .model_type = "t5",
-    .class_name = "T5ForConditionalGeneration",
-    .summary = "T5 and Flan-T5",
-    .base = "",
-    .anchor = T5_ANCHOR,
-    .tied = t5_tied,
-    .open = open,
-    .encode = t5_encode,
-    .decode = t5_decode,
-    .logits = t5_logits,
-    .encoder_layer = t5_encoder_layer,
-    .decoder_layer = t5_decoder_layer,
-};
+#define KIN(name, class, says, known, ...)                                                                   \
+    static bool open_##name(Model *m, Err *e) { return open_as(m, &(const Defaults){__VA_ARGS__}, e); }      \
+    const Family family_##name = {                                                                           \
+        .model_type = #name,                                                                                 \
+        .class_name = class,                                                                                 \
+        .summary = says,                                                                                     \
+        .base = "",                                                                                          \
+        .anchor = "encoder.block.0.layer.0.SelfAttention.q.weight",                                          \
+        .tied = one_table,                                                                                   \
+        .by_class = known,                                                                                   \
+        .open = open_##name,                                                                                 \
+        .encode = encode,                                                                                    \
+        .decode = decode,                                                                                    \
+        .logits = logits,                                                                                    \
+        .encoder_layer = encoder_layer,                                                                      \
+        .decoder_layer = decoder_layer,                                                                      \
+    }
+
+KIN(t5, "T5ForConditionalGeneration", "T5 and Flan-T5", false, .heads = 8, .ff = 2048, .vocab = 32128,
+    .layers = 6, .feed_forward = "relu", .scaled = true);
+KIN(mt5, "MT5ForConditionalGeneration", "multilingual T5", false, .heads = 6, .ff = 1024, .vocab = 250112,
+    .layers = 8, .feed_forward = "gated-gelu");
+KIN(umt5, "UMT5ForConditionalGeneration", "UMT5, another multilingual T5", true, .heads = 6, .ff = 1024,
+    .vocab = 250112, .layers = 8, .feed_forward = "gated-gelu", .scaled = true, .every_bias = true);
