@@ -240,6 +240,7 @@ bool arg_text(Run *x, const char *what, Value v);
 
 const Builtin *builtin_row(const Builtin *table, size_t n, Str name);               // NULL: none
 const char *builtin_names(const Builtin *table, size_t n, char *text, size_t size); // "a, b, c"
+const Builtin *builtin_named(Run *x, const Builtin *table, size_t n, const char *what, Str name); // or fails
 const Builtin *jinja_function(Str name); // range, dict, namespace, raise_exception, strftime_now; NULL: none
 bool call_filter(Run *x, Str name, Value self, Args *args, Value *out);
 bool call_test(Run *x, Str name, Value self, Args *args, Value *out);

@@ -78,6 +78,16 @@ const char *builtin_names(const Builtin *table, size_t n, char *text, size_t siz
     return text;
 }
 
+const Builtin *builtin_named(Run *x, const Builtin *table, size_t n, const char *what, Str name)
+{
+    char known[400];
+    const Builtin *b = builtin_row(table, n, name);
+    if (!b)
+        run_fail(x, "the %s '%.*s' is not supported (supported: %s)", what, (int)(name.n < 40 ? name.n : 40),
+                 name.s, builtin_names(table, n, known, sizeof known));
+    return b;
+}
+
 // ------------------------------------------------------------------------------------------------ lists and dicts
 
 static bool m_index(Run *x, Value self, const Value *a, Value *out)

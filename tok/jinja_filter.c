@@ -375,12 +375,8 @@ static const Builtin filters[] = {
 
 bool call_filter(Run *x, Str name, Value self, Args *args, Value *out)
 {
-    char known[400];
-    const Builtin *b = builtin_row(filters, COUNT(filters), name);
-    if (!b)
-        return run_fail(x, "the filter '%.*s' is not supported (supported: %s)",
-                        (int)(name.n < 40 ? name.n : 40), name.s,
-                        builtin_names(filters, COUNT(filters), known, sizeof known));
+    const Builtin *b = builtin_named(x, filters, COUNT(filters), "filter", name);
+    if (!b) return false;
     if (x->depth >= JINJA_DEPTH)
         return run_fail(x, "filters are nested deeper than %d, the limit", JINJA_DEPTH);
     x->depth++;
@@ -507,11 +503,7 @@ static const Builtin tests[] = {
 
 bool call_test(Run *x, Str name, Value self, Args *args, Value *out)
 {
-    char known[400];
-    const Builtin *b = builtin_row(tests, COUNT(tests), name);
-    if (!b)
-        return run_fail(x, "the test '%.*s' is not supported (supported: %s)",
-                        (int)(name.n < 40 ? name.n : 40), name.s,
-                        builtin_names(tests, COUNT(tests), known, sizeof known));
+    const Builtin *b = builtin_named(x, tests, COUNT(tests), "test", name);
+    if (!b) return false;
     return run_work(x, 0) && call_builtin(x, b, "test", self, args, out);
 }
