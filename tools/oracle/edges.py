@@ -180,7 +180,7 @@ def attribute():
     for case, name, sources, targets, q in CASES:
         sources, targets = ([x] if isinstance(x, str) else x for x in (sources, targets))
         if name not in models:
-            models[name] = inseq.load_model(os.path.join(FOLDER, name), "dummy", model_kwargs={"dtype": "float32"})
+            models[name] = inseq.load_model(os.path.relpath(os.path.join(FOLDER, name)), "dummy", model_kwargs={"dtype": "float32"})
             models[name].model.eval()
         one = len(sources) == 1
         out, masks = request(models[name], sources[0] if one else sources, targets[0] if one else targets, q)
@@ -234,7 +234,7 @@ def generate():
 
 def absmax():
     """Scores rounded so that the largest of either sign are often equal."""
-    model = inseq.load_model(os.path.join(FOLDER, "plain"), "saliency", model_kwargs={"dtype": "float32"})
+    model = inseq.load_model(os.path.relpath(os.path.join(FOLDER, "plain")), "saliency", model_kwargs={"dtype": "float32"})
     out = model.attribute(CAT, BIRD, attribute_target=True, show_progress=False, abs=False)
     for a in out.sequence_attributions:
         for x in a.source_attributions, a.target_attributions:
