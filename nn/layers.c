@@ -51,7 +51,7 @@ static Tensor *apply_experts(const Model *m, Tape *t, Tensor *x, const Layer *l)
         int64_t *index = arena_new(a, int64_t, x->rows), *len = arena_new(a, int64_t, x->seqs->n), n = 0;
         for (int64_t s = 0; s < x->seqs->n; s++)
             for (int64_t i = x->seqs->start[s]; i < x->seqs->start[s] + x->seqs->len[s]; i++)
-                if (w->f[i * w->cols + e] > 0) index[n++] = i, len[s]++;
+                if (w->f[i * w->cols + e] != 0) index[n++] = i, len[s]++; // a NaN too: it must be seen
         if (!n) continue;
         Tensor *h = tn_pick(t, x, index, rows_make(a, x->seqs->n, len));
         h = gated(m, t, apply_projection(t, h, &expert->gate), apply_projection(t, h, &expert->up));
@@ -81,13 +81,19 @@ Tensor *apply_feed_forward(const Model *m, Tape *t, Tensor *x, const Layer *l, T
 // ------------------------------------------------------------------------------------------------ attention
 
 // The table of angles, made as far as these rows need it.
-static void rotation_grow(const Model *m, Rotation *r, const Rows *rows, const int64_t *offset)
+int64_t rows_end(const Rows *rows, const int64_t *offset)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < rows->n; i++) {
         int64_t end = rows->len[i] + (offset ? offset[i] : 0);
         n = end > n ? end : n;
     }
+    return n;
+}
+
+static void rotation_grow(const Model *m, Rotation *r, const Rows *rows, const int64_t *offset)
+{
+    int64_t n = rows_end(rows, offset);
     if (n <= r->made) return;
     int64_t each = r->how.rotated;
     if (n > r->room) { // what recorded passes point at stays where it is

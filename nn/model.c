@@ -130,7 +130,7 @@ static bool merge_adapter(Model *m, const char *folder, Err *e)
     const char *tied[3] = {NULL};
     AdapterBase base = {.tied = f->tied};
     if (f->row) {
-        base.turned = f->row->turned;
+        base.turned = f->row->turned && !m->checkpoint->plain;
         if (cfg_bool(&m->config, "tie_word_embeddings", f->row->tied))
             tied[0] = arena_printf(m->arena, "%s%s", f->base, f->anchor), tied[1] = "lm_head.weight";
         base.tied = tied;

@@ -142,6 +142,8 @@ Tensor *bind_turned(Model *m, const char *name, int64_t rows, int64_t cols, Err 
 bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, int64_t in, bool bias, Err *e);
 bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
 
+// One past the furthest position of rows that stand behind offset[i] others (NULL: none).
+int64_t rows_end(const Rows *rows, const int64_t *offset);
 Tensor *apply_projection(Tape *t, Tensor *x, const Projection *p);
 Tensor *apply_dropout(const Model *m, Tape *t, Tensor *x); // x itself but while training or in a noisy pass
 Tensor *apply_input_dropout(const Model *m, Tape *t, Tensor *x); // the same at a stack's ends

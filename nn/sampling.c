@@ -20,19 +20,19 @@ static int by_score(const void *a, const void *b) // the highest first; among eq
     return (x->id > y->id) - (x->id < y->id);
 }
 
-// Those that may still be drawn, sorted by `key` (NULL: by their scores), the highest first.
-static int64_t sorted(Scored *room, const float *z, int64_t vocab, const float *key)
+// Those that may still be drawn, the highest first.
+static int64_t sorted(Scored *room, const float *z, int64_t vocab)
 {
     int64_t n = 0;
     for (int64_t i = 0; i < vocab; i++)
-        if (z[i] > NEVER) room[n++] = (Scored){key ? key[i] : z[i], (int32_t)i};
+        if (z[i] > NEVER) room[n++] = (Scored){z[i], (int32_t)i};
     if (n) qsort(room, (size_t)n, sizeof *room, by_score);
     return n;
 }
 
 static void keep_best(float *z, int64_t vocab, int64_t k, Scored *room)
 {
-    int64_t n = sorted(room, z, vocab, NULL);
+    int64_t n = sorted(room, z, vocab);
     if (k >= n) return;
     float least = room[k - 1].score; // equals of the last stay
     for (int64_t i = 0; i < vocab; i++)
@@ -42,7 +42,7 @@ static void keep_best(float *z, int64_t vocab, int64_t k, Scored *room)
 // From the lowest on those leave whose probabilities together are at most 1 - p.
 static void keep_nucleus(float *z, float *p, int64_t vocab, double top, Scored *room)
 {
-    int64_t n = sorted(room, z, vocab, NULL);
+    int64_t n = sorted(room, z, vocab);
     double sum = 0;
     num_softmax(p, z, vocab);
     for (int64_t i = n - 1; i > 0; i--) {

@@ -31,7 +31,8 @@ static void rows_forward(Node *n, int64_t from, int64_t to)
         for (int64_t k = 0; k < used; k++) {
             int64_t best = -1;
             for (int64_t e = 0; e < E; e++)
-                if (w[e] == 0 && (best < 0 || z[e] > z[best])) best = e;
+                if (w[e] == 0 && (best < 0 || (z[best] == z[best] && !(z[e] <= z[best]))))
+                    best = e; // the highest, of equals the first; a NaN before all, so that it is seen
             which[k] = best, chosen[k] = z[best], w[best] = 1; // taken
         }
         K->softmax(chosen, chosen, used, NULL, NULL);

@@ -118,10 +118,11 @@ static Str tensors(Arena *A, const char *const *name, const char *const *shape, 
     buf_char(&header, '{');
     for (size_t i = 0; i < n; i++) {
         size_t bytes = 4;
-        for (const char *p = shape[i]; *p; p++)
+        const bool whole = *shape[i] == 'I'; // "I32[8]"
+        for (const char *p = strchr(shape[i], '['); *p; p++)
             if (*p >= '0' && *p <= '9') bytes *= strtoul(p, (char **)(uintptr_t)&p, 10), p--;
-        buf_printf(&header, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
-                   i ? "," : "", name[i], shape[i], at, at + bytes);
+        buf_printf(&header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
+                   i ? "," : "", name[i], whole ? "I32" : "F32", strchr(shape[i], '['), at, at + bytes);
         at += bytes;
     }
     buf_char(&header, '}');
@@ -242,6 +243,10 @@ TEST(adapters_that_do_not_fit)
          {QA, QB, Q "lora_magnitude_vector"},
          {"[2,8]", "[8,2]", "[7]"},
          "has 7 numbers for 8 outputs"},
+        {CONFIG(",\"use_dora\":true"),
+         {QA, QB, Q "lora_magnitude_vector"},
+         {"[2,8]", "[8,2]", "I32[8]"},
+         "is of type I32"},
         {CONFIG(""),
          {QA, QB, Q "lora_magnitude_vector"},
          {"[2,8]", "[8,2]", "[8]"},

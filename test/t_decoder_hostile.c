@@ -4,6 +4,8 @@
 #include "../nn/nn.h"
 #include "kit.h"
 
+#include <math.h>
+
 // The golden model NAME with other settings: "key": value pairs, which stand last and so win.
 static const char *folder_with(Arena *A, const char *name, const char *more)
 {
@@ -108,18 +110,44 @@ TEST(decoder_notes)
 
 // ------------------------------------------------------------------------------------------ any value
 
-static void run(Arena *A, const Model *m)
+static const Tensor *run(Arena *A, const Model *m)
 {
     static const int32_t ids[] = {3, 4, 5, 6, 7};
     int64_t n = 5, rows[] = {0, 1, 2, 3, 4};
     Err e = {0};
-    if (!nn_check_ids(m, (Ids){ids, n}, true, "text", &e)) return;
+    if (!nn_check_ids(m, (Ids){ids, n}, true, "text", &e)) return NULL;
     Tape *t = tape_create(A);
     Tensor *y = tn_new(t, n, nn_info(m)->width, rows_make(A, 1, &n));
     nn_embed(m, (Ids){ids, n}, true, y->f);
     Pass pass;
     nn_forward(m, t, NULL, y, NULL, &pass);
-    nn_logits(m, t, &pass, rows, rows_make(A, 1, &n));
+    return nn_logits(m, t, &pass, rows, rows_make(A, 1, &n));
+}
+
+// A damaged router is seen: its NaN reaches the logits, it does not send the row to the other experts.
+TEST(decoder_router_nan)
+{
+    const char *from = "test/golden/decoders/mixtral", *to = kit_folder(A);
+    Str w = test_read(A, "test/golden/decoders/mixtral/model.safetensors");
+    uint64_t header;
+    Err e = {0};
+    memcpy(&header, w.s, 8);
+    const Json *all = json_parse(A, (Str){w.s + 8, header}, "header", &e),
+               *gate = json_get(all, "model.layers.0.block_sparse_moe.gate.weight"),
+               *at = json_get(gate, "data_offsets")->child;
+    CHECK(json_get(gate, "shape")->child->i == 4 && str_is(json_get(gate, "dtype")->text, "F32"));
+    for (int64_t expert = 0; expert < 4; expert++) {
+        const size_t row = (size_t)(at->next->i - at->i) / 4;
+        char *copy = arena_new(A, char, w.n);
+        memcpy(copy, w.s, w.n);
+        memcpy(copy + 8 + header + at->i + (size_t)expert * row, &(float){NAN}, 4);
+        kit_write(to, "config.json", test_read(A, arena_printf(A, "%s/config.json", from)));
+        kit_write(to, "model.safetensors", (Str){copy, w.n});
+        const Model *m = nn_open(A, to, (NnOptions){0}, &e);
+        const Tensor *y = m ? run(A, m) : NULL;
+        if (!y) return FAIL("%s", e.text);
+        CHECK(isnan(y->f[0]));
+    }
 }
 
 // The object again, with another value for its k-th key.

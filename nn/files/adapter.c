@@ -193,19 +193,12 @@ static Stored *base_tensor(const Adapter *ad, const char *module, const char *wh
 static void change(Adapter *ad, Stored *s, const Stored *source, float *values)
 {
     const void *before = s->data;
-    Stored now = {.dtype = DT_F32,
-                  .data = values,
-                  .bytes = (size_t)elements(s) * sizeof(float),
-                  .file = source->file,
-                  .at = source->at};
+    const size_t bytes = s->bytes, now = (size_t)elements(s) * sizeof(float);
     for (size_t i = 0; i < ad->c->n; i++) {
         Stored *t = &ad->c->tensor[i];
-        if (t != s && (t->data != before || t->bytes != s->bytes || !t->bytes)) continue;
-        if (t != s)
-            t->dtype = now.dtype, t->data = now.data, t->bytes = now.bytes, t->file = now.file,
-            t->at = now.at;
+        if (t != s && (t->data != before || t->bytes != bytes || !bytes)) continue;
+        t->dtype = DT_F32, t->data = values, t->bytes = now, t->file = source->file, t->at = source->at;
     }
-    s->dtype = now.dtype, s->data = now.data, s->bytes = now.bytes, s->file = now.file, s->at = now.at;
 }
 
 // ------------------------------------------------------------------------------------------------ the merge
@@ -299,10 +292,11 @@ static bool merge_module(Adapter *ad, const char *module, bool table, const char
         const Stored *m = part(ad, module, "lora_magnitude_vector", rest);
         if (!m) m = part(ad, module, "lora_magnitude_vector", "");
         if (!m) m = part(ad, module, "lora_magnitude_vector", ".weight");
-        ok = m ? is_float(m) && (elements(m) == out || err_at(ad->e, m->file, m->at,
-                                                              "'%s': lora_magnitude_vector has %" PRId64
-                                                              " numbers for %" PRId64 " outputs",
-                                                              module, elements(m), out))
+        ok = m ? must_be_float(ad, m) &&
+                     (elements(m) == out ||
+                      err_at(ad->e, m->file, m->at,
+                             "'%s': lora_magnitude_vector has %" PRId64 " numbers for %" PRId64 " outputs",
+                             module, elements(m), out))
                : err_at(ad->e, a->file, a->at, "'%s' has no lora_magnitude_vector, and use_dora is true",
                         module);
         if (ok) g.m = widened(scratch, m), pool_run(out, scale_output, &g);

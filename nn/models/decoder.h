@@ -116,8 +116,8 @@ static inline const char *decoder_key(const Config *c, const char *const *keys)
     }
     return NULL;
 }
-bool decoder_windows(Model *m, const Config *c, DecoderShape *s, int64_t window,
-                     bool (*has)(const Config *, int64_t), Err *e);
+bool decoder_windows(const Config *c, DecoderShape *s, int64_t window, bool (*has)(const Config *, int64_t),
+                     Err *e);
 
 // Whether model_type names a family whose layers are of another make, though it is kin to one of ours.
 bool decoder_is_other(Str model_type);

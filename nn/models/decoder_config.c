@@ -85,10 +85,9 @@ static bool read_bias(const Config *c, const char *rule)
 // ------------------------------------------------------------------------------------------------ windows
 
 // Which layers see only a window of keys: layer_types says, where it is there; else `has`, a rule of the family (NULL: all).
-bool decoder_windows(Model *m, const Config *c, DecoderShape *s, int64_t window,
-                     bool (*has)(const Config *, int64_t), Err *e)
+bool decoder_windows(const Config *c, DecoderShape *s, int64_t window, bool (*has)(const Config *, int64_t),
+                     Err *e)
 {
-    (void)m;
     const Json *types = json_get(c->json, "layer_types"), *t = NULL;
     bool listed = types && types->kind != J_NULL;
     if (listed && (types->kind != J_ARRAY || (int64_t)types->count != s->layers))

@@ -26,8 +26,8 @@ static float cap_of(const Config *c, const char *key, double absent)
 
 static bool everywhere(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
 {
-    (void)row; // a window, where there is one, in all layers
-    return decoder_windows(m, c, s, window_of(c, 0), NULL, e);
+    (void)row, (void)m; // a window, where there is one, in all layers
+    return decoder_windows(c, s, window_of(c, 0), NULL, e);
 }
 
 // ------------------------------------------------------------------------------------------------ GPT-2 and its like
@@ -95,8 +95,8 @@ static const DecoderRow llama = {.names = &llama_names,
 
 static bool mistral_page(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
 {
-    (void)row;
-    return decoder_windows(m, c, s, window_of(c, 4096), NULL, e);
+    (void)row, (void)m;
+    return decoder_windows(c, s, window_of(c, 4096), NULL, e);
 }
 
 static const DecoderRow mistral = {.names = &llama_names, LLAMA_ROW, .kv_heads = 8, .page = mistral_page};
@@ -139,8 +139,8 @@ static bool qwen_slides(const Config *c, int64_t layer)
 
 static bool qwen_page(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
 {
-    (void)row;
-    return decoder_windows(m, c, s, window_of(c, 4096), qwen_slides, e);
+    (void)row, (void)m;
+    return decoder_windows(c, s, window_of(c, 4096), qwen_slides, e);
 }
 
 static const DecoderRow qwen2 = {.names = &llama_names,
@@ -221,7 +221,7 @@ static const DecoderRow olmo2 = {.names = &olmo2_names,
 // Layers that don't turn: a list with 0 for them, else every fourth.
 static bool smollm3_page(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
 {
-    (void)row;
+    (void)row, (void)m;
     const Json *list = json_get(c->json, "no_rope_layers"), *x = NULL;
     int64_t each = cfg_int(c, "no_rope_layer_interval", 4, 1, 1 << 20);
     bool slides = cfg_bool(c, "use_sliding_window", false);
@@ -238,7 +238,7 @@ static bool smollm3_page(const DecoderRow *row, Model *m, const Config *c, Decod
         s->rotation[i] = (x ? x->i != 0 : (i + 1) % each != 0) ? 0 : -1;
     }
     int64_t window = slides ? window_of(c, 0) : 0;
-    if (!decoder_windows(m, c, s, window, NULL, e)) return false;
+    if (!decoder_windows(c, s, window, NULL, e)) return false;
     const Json *types = json_get(c->json, "layer_types");
     for (int64_t i = 0; i < s->layers; i++)
         if ((!types || types->kind == J_NULL) && s->rotation[i] >= 0) s->window[i] = 0;
@@ -355,11 +355,11 @@ static bool even_slides(const Config *c, int64_t layer) { return (void)c, layer 
 
 static bool gemma2_page(const DecoderRow *row, Model *m, const Config *c, DecoderShape *s, Err *e)
 {
-    (void)row;
+    (void)row, (void)m;
     s->embed_scale = __builtin_sqrtf((float)s->width);
     s->scale = 1 / __builtin_sqrtf((float)cfg_real(c, "query_pre_attn_scalar", 256, 1e-3, 1e9));
     s->cap = cap_of(c, "attn_logit_softcapping", 50), s->final_cap = cap_of(c, "final_logit_softcapping", 30);
-    return decoder_windows(m, c, s, window_of(c, 4096), even_slides, e);
+    return decoder_windows(c, s, window_of(c, 4096), even_slides, e);
 }
 
 static const DecoderRow gemma2 = {.names = &gemma2_names,
@@ -388,7 +388,7 @@ static bool gemma3_page(const DecoderRow *row, Model *m, const Config *c, Decode
     s->embed_scale = __builtin_sqrtf((float)s->width);
     s->scale = 1 / __builtin_sqrtf((float)cfg_real(c, "query_pre_attn_scalar", 256, 1e-3, 1e9));
     s->cap = cap_of(c, "attn_logit_softcapping", 0), s->final_cap = cap_of(c, "final_logit_softcapping", 0);
-    if (!decoder_windows(m, c, s, window_of(c, 4096), pattern_slides, e)) return false;
+    if (!decoder_windows(c, s, window_of(c, 4096), pattern_slides, e)) return false;
     if (!rope_read(m->arena, c, row, "full_attention", row->theta, s->head_dim, &s->rope[0], e)) return false;
     s->rope[1] = (RopeShape){.rotated = s->head_dim, .attention_factor = 1, .most = s->rope[0].most};
     s->rope[1].theta = cfg_real(c, local[0], 10000, 1 + 1e-6, 1e12);

@@ -230,11 +230,7 @@ static Tensor *encoder_layer(const Model *m, Tape *t, Tensor *x, int64_t i, Pass
 static const float *positions(const Model *m, bool decoder, const Rows *rows, const int64_t *offset)
 {
     struct Positions *p = m->positions;
-    int64_t n = 0, d = m->info.width, ahead = p->frequency ? PLACES_AHEAD : 0;
-    for (int64_t i = 0; i < rows->n; i++) {
-        int64_t end = rows->len[i] + (offset ? offset[i] : 0);
-        n = end > n ? end : n;
-    }
+    int64_t n = rows_end(rows, offset), d = m->info.width, ahead = p->frequency ? PLACES_AHEAD : 0;
     if (m->info.max_positions && n > m->info.max_positions) BUG("%" PRId64 " positions", n);
     if (!p->room) return p->table[decoder];
     n += ahead;

@@ -12,7 +12,6 @@
 
 enum { MOST_POSITIONS = 1 << 30 };
 
-static double square_root(double x) { return __builtin_sqrt(x); }
 static double power(double base, double exponent) { return base > 0 ? num_exp(exponent * num_log(base)) : 0; }
 
 // ------------------------------------------------------------------------------------------------ reading
@@ -67,7 +66,7 @@ static void read_long(Arena *a, const Config *top, const Config *c, RopeShape *s
     s->long_factor = factors(a, c, "long_factor", s->rotated / 2);
     s->original = cfg_int(top, "original_max_position_embeddings", s->original, 2, MOST_POSITIONS);
     double stretch = cfg_real(c, "factor", (double)s->most / (double)s->original, 1e-3, 1e6);
-    double own = stretch <= 1 ? 1 : square_root(1 + num_log(stretch) / num_log((double)s->original));
+    double own = stretch <= 1 ? 1 : __builtin_sqrt(1 + num_log(stretch) / num_log((double)s->original));
     s->attention_factor = cfg_real(c, "attention_factor", own, 1e-3, 1e3);
 }
 
