@@ -104,11 +104,15 @@ static int manual(Arena *a)
         buf_str(&b, STR_LIT(".EE\n"));
         options_man(options, n_options, command[c]->options, &b);
     }
-    buf_str(&b,
-            STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong, 2 usage, 3 some texts failed and the "
-                    "others were kept (or memory ran out, or a file was cut short while it was read), "
-                    "130, 143 and 129 interrupted by Ctrl-C, by SIGTERM and by SIGHUP (what was finished is "
-                    "kept), 141 the reader of standard output has gone.\n"));
+    buf_str(
+        &b,
+        STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong or a result can't be written, 2 usage, 3 some "
+                "texts failed and the "
+                "others were kept (or memory ran out, or a file was cut short while it was read), "
+                "130, 143 and 129 interrupted by Ctrl-C, by SIGTERM and by SIGHUP (what was finished is "
+                "kept), 141 the reader of standard output has gone.\n"
+                ".SH ENVIRONMENT\nCOLUMNS the width of tables; NO_COLOR no colour; INSEQ_THREADS threads; "
+                "INSEQ_ISA avx512, avx2, neon or scalar; HF_HUB_CACHE, HF_HOME where the Hub's cache is.\n"));
     return cmd_print(buf_view(&b));
 }
 
@@ -121,12 +125,13 @@ static void no_memory(size_t wanted)
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
     while (atomic_flag_test_and_set(&told)) pause();
+    const size_t left = arena_left();
     if (!pool_busy()) arena_free(everything); // a file half written is taken back
     fprintf(
         stderr,
         "inseq: out of memory: %zu bytes were needed, and %zu may still be used; a smaller --batch_size or "
         "--max_memory may help\n",
-        wanted, arena_left());
+        wanted, left);
     fflush(stdout), _exit(EXIT_SOME);
 }
 

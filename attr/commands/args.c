@@ -79,7 +79,7 @@ static const Option options[] = {
     {"revision", {0}, OPT_TEXT, MODEL, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
     {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
     {"tokenizer", {0}, OPT_TEXT, MODEL, "FOLDER", "where the tokenizer is, if not in the model's folder: a folder or a name, as with -m", NULL},
-    {"adapter", {0}, OPT_TEXT, LOADED, "FOLDER", "a LoRA adapter (PEFT) to merge into the model: a folder or a name; one in the model's own folder is always", NULL},
+    {"adapter", {0}, OPT_TEXT, LOADED, "FOLDER", "a LoRA or DoRA adapter (PEFT) to merge into the model: a folder or a name; one in the model's own folder is merged always", NULL},
     {"verbose", {"-v"}, OPT_FLAG, LOADED, NULL, "say what was loaded", NULL},
     {"very_verbose", {"-vv"}, OPT_FLAG, LOADED, NULL, "the same", NULL},
     {"quiet", {"-q"}, OPT_FLAG, MODEL | SHOW, NULL, "no warnings, no progress", NULL},
