@@ -397,16 +397,16 @@ uint64_t str_hash(Str s, uint64_t seed)
     return h;
 }
 
-static size_t edit_distance(Str a, const char *b, size_t limit)
+size_t str_distance(Str a, Str b, size_t otherwise)
 {
-    size_t m = strlen(b), row[64];
-    if (m >= 64 || a.n >= 64) return limit + 1;
+    size_t m = b.n, row[64];
+    if (m >= 64 || a.n >= 64) return otherwise;
     for (size_t j = 0; j <= m; j++) row[j] = j;
     for (size_t i = 1; i <= a.n; i++) {
         size_t corner = row[0];
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t up = row[j], best = corner + (a.s[i - 1] != b[j - 1]);
+            size_t up = row[j], best = corner + (a.s[i - 1] != b.s[j - 1]);
             if (up + 1 < best) best = up + 1;
             if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
             row[j] = best;
@@ -433,7 +433,7 @@ const char *str_nearest(Str wrong, const char *const *names, size_t n)
     const char *best = NULL;
     size_t least = 3;
     for (size_t i = 0; i < n; i++) {
-        size_t d = edit_distance(wrong, names[i], 2);
+        size_t d = str_distance(wrong, str_of(names[i]), 3);
         if (d < least && 2 * d < wrong.n) least = d, best = names[i];
     }
     for (size_t i = 0; i < n && !best; i++)

@@ -87,6 +87,8 @@ Str str_copy(Arena *a, Str s);   // a copy that is also NUL-terminated at [n]
 char *str_zero(Arena *a, Str s); // the same, as a C string (a NUL inside ends it early)
 int str_cmp(Str a, Str b);       // by bytes, then by length
 uint64_t str_hash(Str s, uint64_t seed);
+size_t str_distance(Str a, Str b,
+                    size_t otherwise); // letters to change, add, drop; otherwise: one has 64 bytes
 // The name nearest to `wrong` if within edit distance 2 (and less than half its length), or of which it has the initials
 // ("ig": integrated_gradients); else NULL.
 const char *str_nearest(Str wrong, const char *const *names, size_t n);

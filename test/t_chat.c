@@ -384,6 +384,8 @@ static const struct Said {
      "printing a generator is not supported; is a call or a filter (list) missing?"},
     {"{{ '\\N{DASH}' }}", "an escape in this string is broken or not supported"},
     {"{{ dict(**x) }}", "'**' before an argument is not supported"},
+    {"{{ range(9223372036854775806, 9223372036854775807, 2)[0:1] }}", "beyond 64 bits is not supported"},
+    {"{{ range(0, 10, 1000000000000)[::10000000000000] }}", "beyond 64 bits is not supported"},
 };
 
 TEST(chat_sentences)
@@ -394,6 +396,22 @@ TEST(chat_sentences)
         if (render(A, said[i].source, "Hi", (ChatOptions){0}, &out, &e))
             FAIL("%s is %.*s", said[i].source, (int)out.text.n, out.text.s);
         else CHECK_HAS(e.text, said[i].says);
+    }
+}
+
+// As float() and int() of Python read them.
+TEST(chat_numbers_of_texts)
+{
+    static const char *const cases[][2] = {
+        {"{{ '--5'|float(7) }}", "7"}, {"{{ '--5'|int(7) }}", "7"},    {"{{ '.'|float(3) }}", "3"},
+        {"{{ '5.'|float }}", "5.0"},     {"{{ '.5'|float }}", "0.5"},    {"{{ '-1.5e-2'|float }}", "-0.015"},
+        {"{{ '+3'|int }}", "3"},         {"{{ '1_0'|int }}", "10"},      {"{{ '1e+2'|float }}", "100.0"},
+        {"{{ '1-2'|float(4) }}", "4"}, {"{{ 'e5'|float(4) }}", "4"}, {"{{ '007'|int }}", "7"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Err e = {0};
+        ChatText out;
+        if (!render(A, cases[i][0], "Hi", (ChatOptions){0}, &out, &e)) FAIL("%s: %s", cases[i][0], e.text);
+        else CHECK_STR(out.text, str_of(cases[i][1]));
     }
 }
 

@@ -40,7 +40,7 @@ void added_done(Arena *a, Tokenizer *t)
     }
     added_set(a, &t->all, key, t->n_added);
     t->by_id = arena_new_raw(a, uint32_t, t->n_added);
-    for (size_t i = 0; i < t->n_added; i++) { // insertion sort: they mostly come in order, or in reverse
+    for (size_t i = 0; i < t->n_added; i++) { // insertion sort: they mostly come in order
         size_t k = i;
         for (; k && t->added[t->by_id[k - 1]].id > t->added[i].id; k--) t->by_id[k] = t->by_id[k - 1];
         t->by_id[k] = (uint32_t)i;
@@ -173,8 +173,7 @@ bool added_lists(Arena *a, Tokenizer *t, const Json *config, const char *folder,
             return err_set(e, "%s/tokenizer_config.json: %zu %s, at most %d are supported", folder,
                            list->count, keys[i], MOST_ADDED);
         for (const Json *j = list ? list->child : NULL; j; j = j->next) {
-            const Json *text = j->kind == J_OBJECT ? json_get(j, "content") : j;
-            if (text && text->kind == J_STRING) added_special(a, t, text->text);
+            if (token_text(j).s) added_special(a, t, token_text(j));
         }
     }
     return true;

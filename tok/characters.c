@@ -40,19 +40,25 @@ Str strip_right(Str s)
     return s;
 }
 
-static bool python_space(uint32_t cp) { return is_white_space(cp) || (cp >= 0x1C && cp <= 0x1F); }
+bool is_python_space(uint32_t cp) { return is_white_space(cp) || (cp >= 0x1C && cp <= 0x1F); }
+
+Str python_strip_right(Str s)
+{
+    uint32_t cp;
+    while (s.n) {
+        size_t i = last_character(s);
+        if (!utf8_decode(s.s + i, s.n - i, &cp, NULL) || !is_python_space(cp)) break;
+        s.n = i;
+    }
+    return s;
+}
 
 Str python_strip(Str s)
 {
     uint32_t cp;
-    for (int n; s.n && (n = utf8_decode(s.s, s.n, &cp, NULL)) && python_space(cp);)
+    for (int n; s.n && (n = utf8_decode(s.s, s.n, &cp, NULL)) && is_python_space(cp);)
         s.s += n, s.n -= (size_t)n;
-    while (s.n) {
-        size_t i = last_character(s);
-        if (!utf8_decode(s.s + i, s.n - i, &cp, NULL) || !python_space(cp)) break;
-        s.n = i;
-    }
-    return s;
+    return python_strip_right(s);
 }
 
 Str replace_all(Arena *a, Str s, Str old, Str fresh)

@@ -10,12 +10,6 @@
 
 // ------------------------------------------------------------------------------------------------ finding
 
-static Str token_text(const Json *j)
-{
-    const Json *content = j && j->kind == J_OBJECT ? json_get(j, "content") : j;
-    return content && content->kind == J_STRING ? content->text : (Str){NULL, 0};
-}
-
 static void add_token(Arena *a, ChatTemplate *t, Str name, Str text)
 {
     for (size_t i = 0; i < t->n_tokens; i++)
@@ -28,18 +22,16 @@ static void add_token(Arena *a, ChatTemplate *t, Str name, Str text)
     t->token[t->n_tokens++] = (ChatToken){name, text};
 }
 
-static const char *const named[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                    "pad_token", "cls_token", "mask_token"};
-enum { NAMED = sizeof named / sizeof *named, MOST_TOKENS = 1000 };
+enum { MOST_TOKENS = 1000 };
 
 // The special tokens that have names in tokenizer_config.json, and in special_tokens_map.json those that it lacks.
 static void find_tokens(Arena *a, const Json *config, const Json *map, ChatTemplate *t)
 {
     static const char *const more[] = {"extra_special_tokens", "model_specific_special_tokens"};
-    for (int i = 0; i < NAMED; i++) {
-        const Json *j = json_get(config, named[i]);
-        Str text = token_text(j ? j : json_get(map, named[i]));
-        if (text.s) add_token(a, t, str_of(named[i]), text);
+    for (int i = 0; i < NAMED_TOKENS; i++) {
+        const Json *j = json_get(config, named_tokens[i]);
+        Str text = token_text(j ? j : json_get(map, named_tokens[i]));
+        if (text.s) add_token(a, t, str_of(named_tokens[i]), text);
     }
     for (int i = 0; i < 2; i++) {
         const Json *list = json_get(config, more[i]);

@@ -53,11 +53,19 @@ bool folder_object(Arena *a, const char *folder, const char *file, const Json **
     return true;
 }
 
+const char *const named_tokens[NAMED_TOKENS] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                                "pad_token", "cls_token", "mask_token"};
+
+Str token_text(const Json *j)
+{
+    const Json *content = j && j->kind == J_OBJECT ? json_get(j, "content") : j;
+    return content && content->kind == J_STRING ? content->text : (Str){NULL, 0};
+}
+
 Str special_text(const Json *config, const char *key, const char *otherwise)
 {
     const Json *j = config ? json_get(config, key) : NULL;
-    if (j && j->kind == J_OBJECT) j = json_get(j, "content");
-    if (j && j->kind == J_STRING) return j->text;
+    if (token_text(j).s) return token_text(j);
     return otherwise && !j ? str_of(otherwise) : (Str){"", 0};
 }
 

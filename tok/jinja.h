@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// jinja.h — the template language of chat templates (jinja_lex.c, jinja_parse.c, jinja_value.c, jinja_call.c, jinja_run.c).
+// jinja.h — the template language of chat templates (jinja_*.c: lex, parse, run; value, text, print;
+// call, filter).
 //
 // A subset of Jinja 3.1 as transformers sets it up (trim_blocks, lstrip_blocks, loop controls, no autoescape, the
 // immutable sandbox), with Python's meaning of every operator, method and printed value. What lies beyond the subset is
@@ -56,7 +57,7 @@ typedef struct Value {
         int64_t i; // V_INT, V_BOOL
         double f;
         const char *s;   // V_TEXT
-        const char *why; // V_UNDEFINED: the sentence of whoever uses it; n says how long
+        const char *why; // V_UNDEFINED: the sentence of whoever uses it
         struct List *list;
         struct Dict *dict;
         struct Loop *loop;
@@ -85,7 +86,6 @@ typedef struct Dict { // in the order of insertion
 typedef struct Loop {
     List items;
     size_t at;
-    int64_t depth;
 } Loop;
 
 typedef struct Scope {
@@ -121,7 +121,7 @@ typedef struct Run {
     struct Out *last; // the text that was joined last: `x + y` goes on where x ended if nothing else did
 } Run;
 
-// What filters, tests, methods and global functions are: a row in a table of jinja_call.c.
+// What filters, tests, methods and global functions are: a row in a table of jinja_call.c, jinja_filter.c or jinja_text.c.
 typedef struct Builtin {
     const char *name, *params; // "old new count": given by place or by name
     int required;              // of them
@@ -174,13 +174,11 @@ bool v_undefined(Run *x, Value *out, const char *format, ...) __attribute__((for
 const char *v_type(Value v); // Python's name of its type: "str", "dict", ...
 
 Value *dict_get(Run *x, const Dict *d, Value key); // NULL if it is not there
-Value *dict_get_str(const Dict *d, const char *key);
 bool dict_put(Run *x, Dict *d, Value key, Value value);
 Dict *dict_new(Run *x, size_t expected);
 
 bool v_truth(Value v);
 
-// jinja_print.c
 bool v_string(Run *x, Value v, Value *out);   // str(v)
 bool v_repr(Out *o, Value v, unsigned depth); // repr(v)
 bool v_equal(Run *x, Value a, Value b, bool *out);
@@ -196,7 +194,6 @@ typedef struct JsonStyle {
     Str indent, between, after_key; // indent.s NULL: all on one line
 } JsonStyle;
 bool v_json(Out *o, Value v, const JsonStyle *style, unsigned depth);
-bool is_python_space(uint32_t cp);
 
 typedef struct Values { // a list that grows
     Value *v;
@@ -232,8 +229,8 @@ extern const size_t n_text_methods;
 
 // ------------------------------------------------------------------------------------------------ calls (jinja_call.c)
 
-// What a function gets: a whole number (`otherwise` if it is missing), a text; or an error.
 bool v_pairs(Run *x, const Dict *d, Value **out); // [d->n] tuples of key and value
+// What a function gets: a whole number (`otherwise` if it is missing), a text; or an error.
 static inline bool is_given(Value v) { return v.kind != V_MISSING; }
 bool arg_whole(Run *x, Value v, int64_t otherwise, int64_t *out);
 bool arg_text(Run *x, const char *what, Value v);

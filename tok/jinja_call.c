@@ -201,8 +201,8 @@ static bool loop_attribute(Run *x, const Loop *l, Str name, Value *out)
     else if (str_is(name, "first")) *out = v_bool(at == 0);
     else if (str_is(name, "last")) *out = v_bool(at + 1 == n);
     else if (str_is(name, "length")) *out = v_int(n);
-    else if (str_is(name, "depth")) *out = v_int(l->depth);
-    else if (str_is(name, "depth0")) *out = v_int(l->depth - 1);
+    else if (str_is(name, "depth")) *out = v_int(1);
+    else if (str_is(name, "depth0")) *out = v_int(0);
     else if (str_is(name, "previtem") && at) *out = l->items.v[at - 1];
     else if (str_is(name, "previtem")) return v_undefined(x, out, "there is no previous item");
     else if (str_is(name, "nextitem") && at + 1 < n) *out = l->items.v[at + 1];

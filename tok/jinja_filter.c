@@ -194,13 +194,16 @@ static bool number_of(Run *x, Value v, bool real, Value *out)
     bool minus = s.n && s.s[0] == '-', sign = s.n && (minus || s.s[0] == '+');
     for (size_t i = sign; i < s.n; i++) {
         bool digit = s.s[i] >= '0' && s.s[i] <= '9',
-             before = i > sign && s.s[i - 1] >= '0' && s.s[i - 1] <= '9';
-        if (s.s[i] == '_' && before && i + 1 < s.n && s.s[i + 1] >= '0' && s.s[i + 1] <= '9') continue;
-        if (!digit && !(real && strchr(".eE+-", s.s[i]) && s.s[i])) return false;
+             before = i > sign && s.s[i - 1] >= '0' && s.s[i - 1] <= '9',
+             after = i + 1 < s.n && s.s[i + 1] >= '0' && s.s[i + 1] <= '9', point = s.s[i] == '.';
+        bool power = (s.s[i] | 32) == 'e' || // with a sign of its own
+                     ((s.s[i] == '+' || s.s[i] == '-') && i > sign && (s.s[i - 1] | 32) == 'e');
+        if (s.s[i] == '_' && before && after) continue;
+        if (!digit && !(real && (power || (point && (before || after))))) return false;
         if (digit && b.n == 1 && b.s[0] == '0') b.n = 0; // JSON has no leading zeros,
-        if (s.s[i] == '.' && !before) buf_char(&b, '0'); // nor a bare point
+        if (point && !before) buf_char(&b, '0');         // nor a bare point
         buf_char(&b, s.s[i]);
-        if (s.s[i] == '.' && !(i + 1 < s.n && s.s[i + 1] >= '0' && s.s[i + 1] <= '9')) buf_char(&b, '0');
+        if (point && !after) buf_char(&b, '0');
     }
     const Json *j = b.n ? json_parse(x->arena, buf_view(&b), "", &none) : NULL;
     if (!j || j->kind != J_NUMBER || (!real && !j->is_int)) return false;

@@ -25,8 +25,6 @@ typedef struct Lexer {
     Err *err;
 } Lexer;
 
-bool is_python_space(uint32_t cp) { return is_white_space(cp) || (cp >= 0x1C && cp <= 0x1F); }
-
 static bool wrong(const Lexer *l, const char *what)
 {
     return err_set(l->err, "%s: line %u: %s", l->where, (unsigned)l->line, what);
@@ -91,15 +89,7 @@ static void data_before(Lexer *l, size_t end, char sign, bool block)
 {
     size_t from = l->at, to = end;
     if (sign == '-') {
-        Str text = {l->s + from, end - from}, all = text;
-        while (text.n) { // as str.rstrip()
-            size_t i = text.n - 1;
-            while (i > 0 && text.n - i < 4 && ((uint8_t)text.s[i] & 0xC0) == 0x80) i--;
-            uint32_t cp;
-            if (!utf8_decode(text.s + i, text.n - i, &cp, NULL) || !is_python_space(cp)) break;
-            text.n = i;
-        }
-        to = from + (text.n < all.n ? text.n : all.n);
+        to = from + python_strip_right((Str){l->s + from, end - from}).n;
     } else if (sign != '+' && block) {
         size_t start = end;
         while (start > from && l->s[start - 1] != '\n') start--;

@@ -401,7 +401,6 @@ static Flow loop(Run *x, const Node *n)
     Loop *l = run_room(x, 1, sizeof *l);
     if (!l || !eval(x, n->b, &over) || !v_items(x, over, &l->items) || (n->c && !chosen(x, n, &l->items)))
         return FAILED;
-    l->depth = 1;
     Flow f = GO;
     bool whole_turn = false; // else is for loops of which no turn came to its end
     for (l->at = 0; l->at < l->items.n; l->at++) {

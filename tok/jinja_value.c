@@ -210,13 +210,6 @@ Value *dict_get(Run *x, const Dict *d, Value key)
     return hash_of(x, key, &hash) && run_work(x, d->n) ? find(x, d, key, hash) : NULL;
 }
 
-Value *dict_get_str(const Dict *d, const char *key)
-{
-    for (size_t i = 0; i < d->n; i++)
-        if (d->key[i].kind == V_TEXT && str_is(v_str(d->key[i]), key)) return &d->value[i];
-    return NULL;
-}
-
 Dict *dict_new(Run *x, size_t expected)
 {
     Dict *d = run_room(x, 1, sizeof *d);
@@ -518,10 +511,14 @@ bool v_slice(Run *x, Value base, Value from, Value to, Value step, Value *out)
     for (size_t k = 0; k < count; k++) v[k] = all.v[i + (int64_t)k * by];
     if (!text) {
         if (!v_list(x, base.kind, v, count, out)) return false;
+        if (base.kind != V_RANGE) return true;
         const List *r = base.list;
-        if (base.kind == V_RANGE)
-            *out->list = (List){v, count, .start = r->start + i * r->step, .step = r->step * by,
-                                .end = r->start + end * r->step};
+        int64_t first, last, each;
+        if (__builtin_mul_overflow(i, r->step, &first) || __builtin_add_overflow(r->start, first, &first) ||
+            __builtin_mul_overflow(end, r->step, &last) || __builtin_add_overflow(r->start, last, &last) ||
+            __builtin_mul_overflow(r->step, by, &each))
+            return run_fail(x, "a whole number beyond 64 bits is not supported");
+        *out->list = (List){v, count, .start = first, .end = last, .step = each};
         return true;
     }
     Out o = {.x = x};

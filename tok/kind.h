@@ -82,7 +82,7 @@ struct Tokenizer {
     uint32_t *by_id;               // [n_added] indices in added, by rising id
     const struct Unicode *unicode; // NULL: no added token needs it
     int32_t unk, pad, eos, bos;    // -1: none
-    int32_t before[4], after[4];   // ids put around every text (merges.c; Marian and T5 know theirs)
+    int32_t before[4], after[4];   // ids put around every text by tokenizer.json, or by the kind
     size_t n_before, n_after;
     bool
         added_stated; // tokenizer_config.json has added_tokens_decoder: other files' added tokens don't count
@@ -112,6 +112,9 @@ const Added *added_by_text(const Tokenizer *t, Str text);
 // "added_tokens_decoder" of tokenizer_config.json: {"32000": {"content": ..., "special": true}, ...}.
 // flagged: "special" makes them so (transformers' Python tokenizers go by the named tokens alone).
 bool added_from_config(Arena *a, Tokenizer *t, const Json *config, bool flagged, const char *folder, Err *e);
+enum { NAMED_TOKENS = 7 };
+extern const char *const named_tokens[NAMED_TOKENS]; // "bos_token", "eos_token", ...
+Str token_text(const Json *j);                       // of "<s>" or {"content": "<s>"}; .s NULL: neither
 // A special token's text: a string or {"content": string} under key; `otherwise` if the key is absent.
 Str special_text(const Json *config, const char *key, const char *otherwise);
 // What added_special does with it; a new token has the flags of the object.
@@ -192,7 +195,9 @@ bool json_flag(const Json *object, const char *key, bool otherwise); // a member
 bool is_white_space(uint32_t cp);                                    // Unicode's White_Space
 Str strip_left(Str s);                                               // without White_Space
 Str strip_right(Str s);
-Str python_strip(Str s);              // str.strip(): White_Space and U+001C to U+001F
+bool is_python_space(uint32_t cp);    // White_Space and U+001C to U+001F
+Str python_strip(Str s);              // str.strip()
+Str python_strip_right(Str s);        // str.rstrip()
 Str clean_up_spaces(Arena *a, Str s); // clean_up_tokenization_spaces
 const char *in_folder(Arena *a, const char *folder, const char *file);
 bool folder_has(const char *folder, const char *file);

@@ -366,22 +366,13 @@ static int fits(const Tokenizer *t, int32_t id, Str word)
     return 0;
 }
 
-static size_t distance(Str a, Str b) // changed letters
+static size_t distance(Str a, Str b) // letters to change, in any case
 {
-    size_t row[LONGEST + 1];
+    char x[LONGEST], y[LONGEST];
     if (a.n > LONGEST || b.n > LONGEST) return LONGEST;
-    for (size_t j = 0; j <= b.n; j++) row[j] = j;
-    for (size_t i = 1; i <= a.n; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= b.n; j++) {
-            size_t up = row[j], best = corner + (fold(a.s[i - 1]) != fold(b.s[j - 1]));
-            if (up + 1 < best) best = up + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            row[j] = best, corner = up;
-        }
-    }
-    return row[b.n];
+    for (size_t i = 0; i < a.n; i++) x[i] = fold(a.s[i]);
+    for (size_t i = 0; i < b.n; i++) y[i] = fold(b.s[i]);
+    return str_distance((Str){x, a.n}, (Str){y, b.n}, LONGEST);
 }
 
 static void put_language(Buf *b, const Tokenizer *t, int32_t id)

@@ -10,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put(Json *to, const Json *value,
-                const char *key) // before all others; the last of equal keys counts
+static void put(Json *to, Json *j, const char *key) // before all others; the last of equal keys counts
 {
-    Json *j = (Json *)(uintptr_t)value;
     j->key = str_of(key);
     j->next = to->child;
     to->child = j, to->count++;
@@ -46,20 +44,16 @@ static Json *joined(Arena *a, const Json *first, const Json *second, bool lists)
 
 static bool listed(const Json *list, Str text)
 {
-    for (const Json *j = list ? list->child : NULL; j; j = j->next) {
-        const Json *own = j->kind == J_OBJECT ? json_get(j, "content") : j;
-        if (own && own->kind == J_STRING && str_eq(own->text, text)) return true;
-    }
+    for (const Json *j = list ? list->child : NULL; j; j = j->next)
+        if (token_text(j).s && str_eq(token_text(j), text)) return true;
     return false;
 }
 
 // A token that one of the keys names, or that stands in a list of special ones.
 static bool is_special(const Json *config, const Json *own_list, Str text)
 {
-    static const char *const named[] = {"bos_token", "eos_token", "unk_token", "sep_token",
-                                        "pad_token", "cls_token", "mask_token"};
-    for (size_t i = 0; i < sizeof named / sizeof *named; i++)
-        if (str_eq(special_text(config, named[i], NULL), text)) return true;
+    for (size_t i = 0; i < NAMED_TOKENS; i++)
+        if (str_eq(special_text(config, named_tokens[i], NULL), text)) return true;
     return listed(own_list, text) || listed(json_get(config, "extra_special_tokens"), text);
 }
 

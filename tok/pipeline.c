@@ -292,7 +292,7 @@ static void merge_piece(Job *j, Text t, bool bytes)
 static void cut(Job *j, size_t step, Text t);
 
 typedef struct Held { // a piece that the next one may still be joined to
-    bool any, match, joined;
+    bool any, match;
     size_t from, to;
 } Held;
 

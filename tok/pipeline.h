@@ -2,7 +2,7 @@
 // pipeline.h — a tokenizer as tokenizer.json describes it: steps over text, a byte-pair model, steps back.
 //
 //   pipeline_json.c   the file          pipeline.c         text to ids
-//   folder.c          the folder        pipeline_decode.c  ids to text
+//   pretrained.c      the folder        pipeline_decode.c  ids to text
 //
 // The order: added tokens that are not "normalized" are cut out of the raw text; the rest is normalised; those that are
 // normalized are cut out of that; each stretch is cut into pieces by the pre-tokenizers; each piece is merged.
@@ -97,7 +97,7 @@ bool pipeline_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Str te
 // Once all is read: indexes bytes and added tokens.
 bool pipeline_done(Arena *a, Tokenizer *t, Pipeline *p, Err *e);
 
-// The same with the normalised text of an added token (NULL if there are no normalizers).
+// text through the normalizers; false: their expressions take too long.
 bool pipeline_normalize(Arena *a, const Pipeline *p, Str text, Str *out);
 
 bool pipeline_encode(Arena *a, const Tokenizer *t, Str text, TokOptions o, Encoding *out, Err *e);

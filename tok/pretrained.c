@@ -62,7 +62,7 @@ static const char *llama_steps(Arena *a, const Json *config)
                         "\",\"prepend_scheme\":\"%s\","
                         "\"split\":false},\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" TO_SPACES "%s]},"
                         "\"model\":{\"byte_fallback\":true,\"fuse_unk\":true}}",
-                        !prefix  ? "never\",\"add_prefix_space\":false,\"x\":\""
+                        !prefix  ? "never"
                         : legacy ? "always"
                                  : "first",
                         prefix ? ",{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}" : "");
@@ -185,10 +185,10 @@ static bool open_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, con
 static bool open_files(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, const Class *class,
                        const Json *config, Err *e)
 {
-    bool model = !folder_has(folder, "vocab.json") &&
-                 (class == &classes[LLAMA] || folder_has(folder, "tokenizer.model"));
+    bool model = !folder_has(folder, "vocab.json") && folder_has(folder, "tokenizer.model");
     static const char *const only[] = {"tokenizer.json", NULL};
-    if (!class->steps) return folder_has_all(a, folder, only, e);
+    bool none = !model && !folder_has(folder, "vocab.json") && !folder_has(folder, "merges.txt");
+    if (!class->steps || none) return folder_has_all(a, folder, only, e);
     static const char *const needed[2][3] = {{"vocab.json", "merges.txt"}, {"tokenizer.model"}};
     if (!folder_has_all(a, folder, needed[model], e)) return false;
     if (model && !read_model(a, t, p, in_folder(a, folder, "tokenizer.model"), e)) return false;
@@ -223,9 +223,8 @@ static void *open(Arena *a, Tokenizer *t, const char *folder, const Json *config
     if (!class && !t->class_stated) class = class_of_type(t->model_type);
     if (json && class == &classes[LLAMA] && !t->class_stated)
         class = NULL; // nothing of its own in transformers
-    t->class_name = class ? class->name : "TokenizersBackend";
     if (!json && !class) class = &classes[folder_has(folder, "vocab.json") ? GPT2 : LLAMA];
-    if (!json) t->class_name = class->name;
+    t->class_name = class ? class->name : "TokenizersBackend";
     t->ids = t->strings = &p->vocab;
     if (!(json ? open_json(a, t, p, in_folder(a, folder, "tokenizer.json"), class, t->model_type, config, e)
                : open_files(a, t, p, folder, class, config, e)))

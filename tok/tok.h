@@ -102,7 +102,7 @@ const char *tok_language_name(const Tokenizer *t, int32_t id); // "Dutch"; NULL:
 // case. What is not known, or could be several, is told with codes that are near.
 bool tok_set_language(Arena *a, Tokenizer *t, TokSide side, Str name, Err *e);
 bool tok_put_language(Tokenizer *t, TokSide side, int32_t id); // false: id is no language's token
-int32_t tok_language(const Tokenizer *t, TokSide side); // its     // its token; -1: nobody has named it
+int32_t tok_language(const Tokenizer *t, TokSide side);        // its token; -1: nobody has named it
 bool tok_needs_source(const Tokenizer *t); // a source's token stands beside it, and is the class's usual one
 bool tok_needs_target(const Tokenizer *t); // a target's token stands beside it, and nobody has named it
 bool tok_forces_language(const Tokenizer *t); // what is generated begins with the target's token
