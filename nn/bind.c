@@ -65,8 +65,9 @@ static const Stored *bind(Model *m, const char *name, int64_t rows, int64_t cols
     }
     if (s->dtype == DT_F64) narrow(m, &m->checkpoint->tensor[s - m->checkpoint->tensor]);
     if (!dtype_is_weight(s->dtype)) {
-        err_at(e, s->file, s->at, "tensor \"%s\" is of type %s; weights must be F32, F16, BF16 or F64", name,
-               dtype_name(s->dtype));
+        err_at(e, s->file, s->at,
+               "tensor \"%s\" is of type %s; weights must be floats (F32, F16, BF16, F64) or GGUF's blocks",
+               name, dtype_name(s->dtype));
         return NULL;
     }
     *type = (WType)s->dtype;

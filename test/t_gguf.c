@@ -113,10 +113,10 @@ static void check_blocks(Arena *A, const Json *row)
         const char *isa[4];
         for (size_t s = 0, n = cpu_isas(isa); s < n; s++) {
             cpu_select(isa[s], NULL);
-            check_widen(what, g.data + t->offset, type, value, rows * cols, &state);
+            check_widen(what, t->data, type, value, rows * cols, &state);
             for (size_t k = 0; k < sizeof few / sizeof *few; k++)
                 for (int back = 0; back < 2; back++)
-                    check_product(A, what, g.data + t->offset, type, value, rows, cols, few[k], back);
+                    check_product(A, what, t->data, type, value, rows, cols, few[k], back);
         }
         compared++;
     }
@@ -218,12 +218,9 @@ static void check_generated(Arena *A, const Lab *l, const Json *row, Ids source)
     same_ids("generated", out.ids, out.n, want);
 }
 
-static void check_logits(Arena *A, const Lab *l, const Json *row, Ids source, const Checkpoint *golden)
+static const Tensor *logits_of(Arena *A, const Lab *l, Ids source, Ids target, int64_t first, int64_t n)
 {
-    const Ids target = ids_at(A, row, "target_ids");
-    const Stored *want = lab_tensor(golden, text_at(A, row, "logits"));
-    const double atol = json_get(row, "atol")->number;
-    const int64_t first = json_get(row, "logits_rows")->child->i, n = want->dim[0], D = l->f->width;
+    const int64_t D = l->f->width;
     Tape *t = tape_create(A);
     Rows *ys = rows_make(A, 1, &target.n), *xs = source.n ? rows_make(A, 1, &source.n) : NULL;
     Tensor *y = tn_new(t, target.n, D, ys), *x = l->f->encoder_decoder ? tn_new(t, source.n, D, xs) : NULL;
@@ -233,7 +230,16 @@ static void check_logits(Arena *A, const Lab *l, const Json *row, Ids source, co
     nn_forward(l->m, t, x, y, NULL, &p);
     int64_t *rows = arena_new(A, int64_t, n);
     for (int64_t i = 0; i < n; i++) rows[i] = first + i;
-    const Tensor *z = nn_logits(l->m, t, &p, rows, rows_make(A, 1, &n));
+    return nn_logits(l->m, t, &p, rows, rows_make(A, 1, &n));
+}
+
+static void check_logits(Arena *A, const Lab *l, const Json *row, Ids source, const Checkpoint *golden)
+{
+    const Ids target = ids_at(A, row, "target_ids");
+    const Stored *want = lab_tensor(golden, text_at(A, row, "logits"));
+    const double atol = json_get(row, "atol")->number;
+    const int64_t first = json_get(row, "logits_rows")->child->i, n = want->dim[0];
+    const Tensor *z = logits_of(A, l, source, target, first, n);
     CHECK_INT(lab_count(want), n * z->cols);
     for (int64_t i = 0; i < n * z->cols && i < lab_count(want); i++)
         if (!(fabs((double)z->f[i] - lab_at(want, i)) <= atol))
@@ -401,6 +407,67 @@ TEST(gguf_same_bytes_as_float32)
     }
 }
 
+// ------------------------------------------------------------------------------------------------ files made here
+
+static Gguf container(Arena *A, const char *name)
+{
+    const char *path = arena_printf(A, FOLDER "%s", name);
+    Str bytes;
+    Err e = {0};
+    Gguf g = {0};
+    if (!file_map(A, path, &bytes, &e) || !gguf_parse(A, bytes, path, &g, &e)) FAIL("%s", e.text);
+    return g;
+}
+
+// The key with another value, a whole number, where it was or (it is new) at the end.
+static void set_key(Arena *A, Gguf *g, const char *name, uint32_t value)
+{
+    Buf b = {.arena = A};
+    kit_put(&b, value, 4);
+    GgufKey k = {.name = str_of(name), .kind = GGUF_U32, .bytes = buf_view(&b)},
+            *there = (GgufKey *)(uintptr_t)gguf_key(g, name), *more = arena_new(A, GgufKey, g->n_keys + 1);
+    if (there) *there = k;
+    else memcpy(more, g->key, g->n_keys * sizeof k), more[g->n_keys++] = k, g->key = more;
+}
+
+static void drop_key(Gguf *g, const char *name)
+{
+    const GgufKey *k = gguf_key(g, name);
+    if (!k) return FAIL("no key %s", name);
+    for (size_t i = (size_t)(k - g->key) + 1; i < g->n_keys; i++) g->key[i - 1] = g->key[i];
+    g->n_keys--;
+}
+
+static void put_string(Buf *b, Str s) { kit_put(b, s.n, 8), buf_str(b, s); }
+
+// The file of these keys, and of `n` tensors from the first on.
+static Str written(Arena *A, const Gguf *g, size_t first, size_t n)
+{
+    const GgufKey *k = gguf_key(g, "general.alignment");
+    uint32_t alignment = 32;
+    if (k) memcpy(&alignment, k->bytes.s, 4);
+    Buf b = {.arena = A}, data = {.arena = A};
+    buf_str(&b, STR_LIT("GGUF"));
+    kit_put(&b, 3, 4), kit_put(&b, n, 8), kit_put(&b, g->n_keys, 8);
+    for (k = g->key; k < g->key + g->n_keys; k++) {
+        put_string(&b, k->name), kit_put(&b, k->kind, 4);
+        if (k->kind == GGUF_STRING) kit_put(&b, k->bytes.n, 8);
+        if (k->kind == GGUF_ARRAY) kit_put(&b, k->of, 4), kit_put(&b, k->n, 8);
+        buf_str(&b, k->bytes);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const GgufTensor *t = &g->tensor[first + i];
+        put_string(&b, t->name), kit_put(&b, t->rank, 4);
+        for (uint32_t d = 0; d < t->rank; d++) kit_put(&b, t->dim[d], 8);
+        kit_put(&b, t->type, 4), kit_put(&b, data.n, 8);
+        buf_put(&data, t->data, t->bytes);
+        while (data.n % alignment) buf_char(&data, 0);
+    }
+    while (b.n % alignment) buf_char(&b, 0);
+    if (data.n) buf_str(&b, buf_view(&data));
+    return buf_view(&b);
+}
+
 // ------------------------------------------------------------------------------------------------ hostile ones
 
 static void check_hostile(Arena *A, const Json *row)
@@ -432,6 +499,55 @@ TEST(gguf_hostile)
         arena_free(a);
     }
     CHECK_INT(n, 149);
+}
+
+// Columns that turn, turn in pairs; GPT-2's don't turn, so there a head may be odd.
+TEST(gguf_odd_heads)
+{
+    static const char *const dims = "llama.rope.dimension_count";
+    Gguf g = container(A, "hostile/ok-model.gguf");
+    Err e = {0};
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/x.gguf", folder);
+    if (gguf_key(&g, dims)) drop_key(&g, dims);
+    set_key(A, &g, "llama.attention.key_length", 7);
+    kit_write(folder, "x.gguf", written(A, &g, 0, g.n_tensors));
+    CHECK(!nn_open(A, path, (NnOptions){0}, &e));
+    CHECK_HAS(e.text, "llama.attention.head_count makes heads of 7 columns; they turn in pairs");
+    g = container(A, "models/gpt2-tiny-q8_0.gguf");
+    set_key(A, &g, "gpt2.attention.head_count", 64); // of one column
+    kit_write(folder, "x.gguf", written(A, &g, 0, g.n_tensors));
+    e = (Err){0};
+    if (!nn_open(A, path, (NnOptions){0}, &e)) FAIL("%s", e.text);
+}
+
+TEST(gguf_whole_numbers_are_no_weights)
+{
+    Err e = {0};
+    CHECK(!nn_open(A, FOLDER "hostile/norm-i32.gguf", (NnOptions){0}, &e));
+    CHECK_HAS(e.text, "is of type I32; weights must be floats (F32, F16, BF16, F64) or GGUF's blocks");
+    e = (Err){0};
+    CHECK(!checkpoint_from_bytes(A, "pytorch_model.bin", STR_LIT("GGUF\3\0\0\0"), &e));
+    CHECK_HAS(e.text, "this is a GGUF file; let its name end with .gguf and give it with -m");
+}
+
+// A T5 whose every layer has biases of distances is UMT5: they add, where a T5 has one table for all of them.
+TEST(gguf_umt5)
+{
+    Gguf g = container(A, "models/t5-relu-q5_1.gguf");
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/x.gguf", folder);
+    const GgufTensor *first = gguf_tensor(&g, "enc.blk.0.attn_rel_b.weight");
+    GgufTensor *more = arena_new(A, GgufTensor, g.n_tensors + 1);
+    memcpy(more, g.tensor, g.n_tensors * sizeof *more);
+    more[g.n_tensors] = *first, more[g.n_tensors++].name = STR_LIT("enc.blk.1.attn_rel_b.weight");
+    g.tensor = more;
+    for (int k = 0; k < 2; k++) {
+        Lab l;
+        kit_write(folder, "x.gguf", written(A, &g, 0, g.n_tensors - (k == 0)));
+        Arena *a = arena_create(A);
+        if (open_model(a, path, &l) && strcmp(l.f->family, k ? "umt5" : "t5")) FAIL("it is %s", l.f->family);
+        else test_count(1);
+        arena_free(a);
+    }
 }
 
 // Cut anywhere, or with any byte changed: an error in words, or a model.
@@ -516,7 +632,7 @@ TEST(gguf_by_name)
     }
     e = (Err){0};
     CHECK(!nn_open(A, arena_printf(A, "%s:Q5_K_M", folder), (NnOptions){0}, &e));
-    CHECK_HAS(e.text, "no GGUF file \"Q5_K_M\" here; there tiny-Q4_0.gguf");
+    CHECK_HAS(e.text, "no GGUF file \"Q5_K_M\" here; there is tiny-Q4_0.gguf, tiny.Q8_0.gguf");
     kit_write(folder, "cache/models--org--tiny-GGUF/snapshots/" COMMIT "/tiny.Q8_0.gguf", file);
     kit_write(folder, "cache/models--org--tiny-GGUF/refs/main", STR_LIT(COMMIT));
     const char *cache = arena_printf(A, "%s/cache", folder);
@@ -524,6 +640,34 @@ TEST(gguf_by_name)
     if (!nn_open(A, "org/tiny-GGUF:Q8_0", (NnOptions){.cache_dir = cache}, &e)) FAIL("%s", e.text);
     e = (Err){0};
     if (!nn_open(A, "org/tiny-GGUF", (NnOptions){.cache_dir = cache}, &e)) FAIL("%s", e.text);
+}
+
+// GGUF files beside safetensors are taken by name only. A name that none has lists those that are there.
+TEST(gguf_beside_safetensors)
+{
+    static const char *const texts[] = {"model.safetensors", "config.json", "tokenizer.json",
+                                        "tokenizer_config.json"};
+    static const char *const names[] = {"model.gguf", "tiny.Q8_0.gguf"};
+    const char *folder = kit_folder(A), *from = arena_printf(A, "%s/from", folder);
+    const Str gguf = test_read(A, FOLDER "models/gpt2-tiny-q8_0.gguf");
+    Err e = {0};
+    Lab l;
+    if (!open_model(A, FOLDER "models/llama-tiny-q8_0.gguf", &l)) return;
+    write_folder(A, l.f->folder, l.f->family, from);
+    for (int k = 0; k < 2; k++) {
+        const char *to = arena_printf(A, "%s/%d", folder, k);
+        kit_write(to, names[k], gguf);
+        if (open_model(A, to, &l)) CHECK(!strcmp(l.f->family, "gpt2"));
+        CHECK(!nn_open(A, arena_printf(A, "%s:Q5_K_M", to), (NnOptions){0}, &e));
+        CHECK_HAS(e.text, arena_printf(A, "here; there is %s", names[k]));
+        e = (Err){0};
+        for (int i = 0; i < 4; i++)
+            kit_write(to, texts[i], test_read(A, arena_printf(A, "%s/%s", from, texts[i])));
+        if (open_model(A, to, &l)) CHECK(!strcmp(l.f->family, "llama"));
+        if (open_model(A, arena_printf(A, "%s:%s", to, names[k]), &l)) CHECK(!strcmp(l.f->family, "gpt2"));
+    }
+    CHECK(!nn_open(A, arena_printf(A, "%s:Q5_K_M", from), (NnOptions){0}, &e));
+    CHECK_HAS(e.text, "here; there is nothing of that kind");
 }
 
 // A model in two files: the first one names it, or the folder.
@@ -535,6 +679,9 @@ TEST(gguf_split)
     size_t n;
     CHECK(nn_open(A, FOLDER "models/split-00001-of-00002.gguf", (NnOptions){0}, &e));
     CHECK(!nn_open(A, FOLDER "models/split-00002-of-00002.gguf", (NnOptions){0}, &e));
+    CHECK_HAS(
+        e.text,
+        "a later part of a model in several files; name the first, which ends with -00001-of-00002.gguf");
     for (int i = 0; i < 2; i++) {
         const char *text = slurp(A, arena_printf(A, FOLDER "models/%s", parts[i]), &n);
         kit_write(folder, parts[i], (Str){text, n});
@@ -542,4 +689,44 @@ TEST(gguf_split)
         CHECK((nn_open(A, folder, (NnOptions){0}, &e) != NULL) == (i == 1));
         if (i == 0) CHECK_HAS(e.text, parts[1]);
     }
+}
+
+// In three files of which the first has no tensor: settings that come from tensors are found all the same.
+static void check_in_parts(Arena *A, const char *name, Ids source, Ids target)
+{
+    static const char *const texts[] = {"config.json", "tokenizer.json", "tokenizer_config.json"};
+    const char *folder = kit_folder(A), *path[2] = {arena_printf(A, FOLDER "models/%s", name),
+                                                    arena_printf(A, "%s/x-00001-of-00003.gguf", folder)};
+    Gguf g = container(A, path[0] + strlen(FOLDER)), later = g;
+    const size_t half = g.n_tensors / 2, count[] = {0, half, g.n_tensors - half};
+    const Tensor *z[2];
+    Str text[2];
+    Err e = {0};
+    later.n_keys = 0;
+    set_key(A, &g, "split.count", 3), set_key(A, &later, "split.no", 1), set_key(A, &later, "split.count", 3);
+    for (int i = 0; i < 3; i++)
+        kit_write(folder, arena_printf(A, "x-%05d-of-00003.gguf", i + 1),
+                  written(A, i ? &later : &g, i == 2 ? half : 0, count[i]));
+    for (int k = 0; k < 2; k++) {
+        Lab l;
+        if (!open_model(A, path[k], &l)) return;
+        z[k] = logits_of(A, &l, source, target, 0, target.n);
+    }
+    for (int i = 0; i < 3; i++) {
+        for (int k = 0; k < 2; k++)
+            if (!file_read(A, arena_printf(A, "%s/%s", path[k], texts[i]), SIZE_MAX, &text[k], &e))
+                return FAIL("%s", e.text);
+        if (str_eq(text[0], text[1])) test_count(1);
+        else FAIL("%s in parts has another %s: %s\n%s", name, texts[i], text[0].s, text[1].s);
+    }
+    CHECK(z[0]->cols == z[1]->cols && !memcmp(z[0]->f, z[1]->f, (size_t)(target.n * z[0]->cols) * 4));
+}
+
+TEST(gguf_split_without_tensors_in_the_first)
+{
+    static const int32_t some[] = {5, 17, 40, 8, 300, 21};
+    const Ids ids = {some, 6}, none = {NULL, 0};
+    check_in_parts(A, "llama-rope3-f16.gguf", none, ids);
+    check_in_parts(A, "phi3-q8_0.gguf", none, ids);
+    check_in_parts(A, "t5-yesno-tiny-q8_0.gguf", ids, ids);
 }

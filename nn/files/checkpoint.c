@@ -274,7 +274,9 @@ static bool dangling(const char *path, Err *e)
 bool has_weights(Arena *a, const char *folder)
 {
     for (size_t i = 0; i < N_READERS; i++)
-        if (in_dir(a, folder, readers[i]->file) || in_dir(a, folder, readers[i]->index)) return true;
+        if (readers[i] != &reader_gguf &&
+            (in_dir(a, folder, readers[i]->file) || in_dir(a, folder, readers[i]->index)))
+            return true;
     return false;
 }
 

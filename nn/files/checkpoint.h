@@ -126,8 +126,9 @@ const char *hub_folder(Arena *a, const char *model, const char *revision, const 
 // One revision (NULL: main; a branch, a tag, a commit, the first digits of one) of a repository's folder in a cache.
 const char *hub_snapshot(Arena *a, const char *repo, const char *revision, const char **note, Err *e);
 size_t hub_models(Arena *a, const char *root,
-                  const char **out);            // names in a cache, out [returned] of MOST_NAMES
-bool has_weights(Arena *a, const char *folder); // a file that checkpoint_open would read
+                  const char **out); // names in a cache, out [returned] of MOST_NAMES
+// A file that checkpoint_open would read, but for GGUF files: each of those is a model by itself.
+bool has_weights(Arena *a, const char *folder);
 
 // Where a model's files are.
 typedef struct Place {

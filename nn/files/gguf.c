@@ -6,6 +6,9 @@
 //   tensors: string name, u32 rank, u64 dim[rank] (the fastest first), u32 type, u64 offset in the data
 //   zeros up to a multiple of general.alignment, then the data, each tensor padded to it
 //
+// A model of several files has its keys in the first one, which says so (split.count); the others lie beside it. Tensors
+// may be in any of them, also in none but the later ones.
+//
 // Nothing in it is believed: a count is held against the bytes that are left before anything is taken for it.
 #include "gguf.h"
 
@@ -19,6 +22,7 @@ enum {
     MOST_TENSORS = 1 << 20,
     MOST_KEYS = 1 << 16,
     MOST_ELEMENTS = 1 << 24,
+    MOST_PARTS = 1000,
     LONGEST_KEY = 65535,
     LONGEST_NAME = 64,
     LONGEST_STRING = 16 << 20,
@@ -52,12 +56,13 @@ const char *gguf_type_name(uint32_t type)
 static const struct {
     uint32_t number;
     uint64_t elements, bytes;
+    Dtype dtype;
 } read_types[] = {
-#define TYPE(name, elements, bytes, number) {number, elements, bytes},
+#define TYPE(name, elements, bytes, number) {number, elements, bytes, DT_##name},
 #include "../../tensor/types.def"
 #undef TYPE
-    {24, 1, 1}, {25, 1, 2}, {26, 1, 4},
-    {27, 1, 8}, {28, 1, 8}, // whole numbers and F64: no weights, but well-formed
+    {24, 1, 1, DT_I8},  {25, 1, 2, DT_I16}, {26, 1, 4, DT_I32},
+    {27, 1, 8, DT_I64}, {28, 1, 8, DT_F64}, // whole numbers and F64: no weights, but well-formed
 };
 enum { READ_TYPES = sizeof read_types / sizeof *read_types };
 
@@ -164,6 +169,7 @@ static bool read_type(const Reader *r, GgufTensor *t, const char *name, Err *e)
     if (bytes || !mul_ok(t->dim[0] / read_types[i].elements, read_types[i].bytes, &bytes) ||
         !mul_ok(bytes, rows, &t->bytes) || t->bytes > INT64_MAX)
         return WRONG(r, t->at, "tensor \"%s\" has more values than any file holds", name);
+    t->dtype = read_types[i].dtype;
     return true;
 }
 
@@ -282,17 +288,15 @@ static bool place_data(Reader *r, Gguf *g, Err *e)
     if (k) memcpy(&alignment, k->bytes.s, 4);
     if (alignment < 8 || alignment > 65536 || (alignment & (alignment - 1)))
         return gguf_wrong(g, k, e, "is %" PRIu32 "; it must be a power of two from 8 to 65536", alignment);
-    g->start = padded(r->at, alignment);
+    const uint64_t start = padded(r->at, alignment);
     if (!g->n_tensors) return true;
-    if (g->start > r->n)
+    if (start > r->n)
         return WRONG(r, r->n,
-                     "the file ends before its data begin, at %" PRIu64 "; is the download complete?",
-                     g->start);
-    g->data = (const char *)r->p + g->start;
+                     "the file ends before its data begin, at %" PRIu64 "; is the download complete?", start);
     qsort(g->tensor, g->n_tensors, sizeof *g->tensor, by_offset);
-    uint64_t next = 0, left = r->n - g->start;
+    uint64_t next = 0, left = r->n - start;
     for (size_t i = 0; i < g->n_tensors; i++) {
-        const GgufTensor *t = &g->tensor[i];
+        GgufTensor *t = &g->tensor[i];
         if (t->offset > left || t->bytes > left - t->offset)
             return WRONG(r, t->at,
                          "tensor \"%s\" would lie at %" PRIu64 " of the data and take %" PRIu64
@@ -304,6 +308,7 @@ static bool place_data(Reader *r, Gguf *g, Err *e)
                          " of the data; after the one before, padded to %" PRIu32 ", it would be %" PRIu64,
                          shown(name, t->name), t->offset, alignment, next);
         next = padded(t->offset + t->bytes, alignment);
+        t->path = r->path, t->place = start + t->offset, t->data = (const char *)r->p + t->place;
     }
     return true;
 }
@@ -320,6 +325,51 @@ bool gguf_parse(Arena *a, Str bytes, const char *path, Gguf *g, Err *e)
     return read_keys(a, &r, keys, g, e) && read_table(a, &r, tensors, g, e) && place_data(&r, g, e);
 }
 
+// ------------------------------------------------------------------------------------------------ several files
+
+// The n-th of the parts that path is the first of: "NAME-00001-of-00003.gguf".
+static const char *part_path(Arena *a, const Gguf *g, int64_t n, int64_t parts, Err *e)
+{
+    const char *end = arena_printf(a, "-%05d-of-%05d.gguf", 1, (int)parts);
+    const Str p = str_of(g->path);
+    if (!str_ends(p, str_of(end))) {
+        gguf_wrong(g, gguf_key(g, "split.count"), e,
+                   "is %" PRId64
+                   ": the first of several files; its name must end with %s, and the others lie beside it",
+                   parts, end);
+        return NULL;
+    }
+    return arena_printf(a, "%.*s-%05d-of-%05d.gguf", (int)(p.n - strlen(end)), p.s, (int)n, (int)parts);
+}
+
+bool gguf_open(Arena *a, Str bytes, const char *path, Gguf *g, Err *e)
+{
+    Err own = {0};
+    if (!gguf_parse(a, bytes, path, g, e)) return false;
+    const int64_t parts = gguf_int(g, "split.count", 1, 0, MOST_PARTS, &own),
+                  before = gguf_int(g, "split.no", 0, 0, MOST_PARTS, &own);
+    if (own.set) return err_set(e, "%s", own.text);
+    if (before)
+        return gguf_wrong(g, gguf_key(g, "split.no"), e,
+                          "is %" PRId64
+                          ": a later part of a model in several files; name the first, which ends with "
+                          "-00001-of-%05" PRId64 ".gguf",
+                          before, parts);
+    if (parts < 2) return true;
+    Gguf *part = arena_new(a, Gguf, parts);
+    size_t n = g->n_tensors;
+    for (int64_t i = 1; i < parts; i++) {
+        const char *next = part_path(a, g, i + 1, parts, e);
+        if (!next || !file_map(a, next, &bytes, e) || !gguf_parse(a, bytes, next, &part[i], e)) return false;
+        n += part[i].n_tensors;
+    }
+    part[0] = *g;
+    g->tensor = arena_new(a, GgufTensor, n), g->n_tensors = 0;
+    for (int64_t i = 0; i < parts; i++)
+        for (size_t k = 0; k < part[i].n_tensors; k++) g->tensor[g->n_tensors++] = part[i].tensor[k];
+    return true;
+}
+
 // ------------------------------------------------------------------------------------------------ keys
 
 const GgufKey *gguf_key(const Gguf *g, const char *name)
@@ -332,6 +382,13 @@ const GgufKey *gguf_key(const Gguf *g, const char *name)
         if (order < 0) high = middle;
         else low = middle + 1;
     }
+    return NULL;
+}
+
+const GgufTensor *gguf_tensor(const Gguf *g, const char *name)
+{
+    for (size_t i = 0; i < g->n_tensors; i++)
+        if (str_is(g->tensor[i].name, name)) return &g->tensor[i];
     return NULL;
 }
 

@@ -39,24 +39,29 @@ typedef struct GgufTensor {
     uint32_t rank;
     uint64_t dim[4]; // the fastest first
     uint32_t type;
-    uint64_t offset, bytes, at; // in the data; at: of the entry, for messages
+    Dtype dtype;                // of that type
+    uint64_t offset, bytes, at; // in its file's data; at: of the entry, for messages
+    const char *path, *data;    // the file that it is in, and its values
+    uint64_t place;             // of the values in that file
 } GgufTensor;
 
 typedef struct Gguf {
     const char *path;
     GgufKey *key; // sorted by name
     size_t n_keys;
-    GgufTensor *tensor; // in the order of their offsets
+    GgufTensor *tensor; // file after file, in the order of their offsets
     size_t n_tensors;
-    const char *data; // of the file, at offset `start`
-    uint64_t start;
 } Gguf;
 
 // False and a sentence for all that breaks the format's rules. Views of the bytes, which outlive a.
 bool gguf_parse(Arena *a, Str bytes, const char *path, Gguf *out, Err *e);
+// The same of a whole model, of which these bytes may be the first of several files: the keys of this one, the tensors of
+// all. False and a sentence also if path is a later one, or one is not beside it.
+bool gguf_open(Arena *a, Str bytes, const char *path, Gguf *out, Err *e);
 const char *gguf_type_name(uint32_t type); // "Q4_K"; NULL: there is no such type
 
-const GgufKey *gguf_key(const Gguf *g, const char *name); // NULL: absent
+const GgufKey *gguf_key(const Gguf *g, const char *name);       // NULL: absent
+const GgufTensor *gguf_tensor(const Gguf *g, const char *name); // the same
 // Values by key; absent if it is not there. What is of another kind or out of range fills e with key and offset.
 int64_t gguf_int(const Gguf *g, const char *name, int64_t absent, int64_t least, int64_t most, Err *e);
 double gguf_real(const Gguf *g, const char *name, double absent, double least, double most, Err *e);

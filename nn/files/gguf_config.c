@@ -158,13 +158,6 @@ static void put_bool(const Out *o, const char *name, bool v)
     buf_printf(o->b, ",\"%s\":%s", name, v ? "true" : "false");
 }
 
-static const GgufTensor *tensor(const Gguf *g, const char *name)
-{
-    for (size_t i = 0; i < g->n_tensors; i++)
-        if (str_is(g->tensor[i].name, name)) return &g->tensor[i];
-    return NULL;
-}
-
 static bool put_ids(const Out *o, int64_t words)
 {
     static const char *const ids[][2] = {{"bos_token_id", "tokenizer.ggml.bos_token_id"},
@@ -182,17 +175,17 @@ static bool put_factors(const Out *o, const GgufTensor *t, int64_t n, const char
 {
     char shown_name[SHOWN];
     shown(shown_name, t->name);
-    if (t->type != 0 || t->rank != 1 || t->dim[0] != (uint64_t)n)
-        return err_at(o->e, o->g->path, t->at,
+    if (t->dtype != DT_F32 || t->rank != 1 || t->dim[0] != (uint64_t)n)
+        return err_at(o->e, t->path, t->at,
                       "tensor \"%s\" must be %" PRId64
                       " numbers of type F32, one for each pair of a head's columns",
                       shown_name, n);
     buf_printf(o->b, "\"%s\":[", name);
     for (int64_t i = 0; i < n; i++) {
         float f;
-        memcpy(&f, o->g->data + t->offset + 4 * (uint64_t)i, 4);
+        memcpy(&f, t->data + 4 * i, 4);
         if (!(f > 1e-6f && f < 1e9f))
-            return err_at(o->e, o->g->path, o->g->start + t->offset + 4 * (uint64_t)i,
+            return err_at(o->e, t->path, t->place + 4 * (uint64_t)i,
                           "tensor \"%s\" holds %g, which angles would be divided by", shown_name, (double)f);
         buf_printf(o->b, "%s%.17g", i ? "," : "", (double)f);
     }
@@ -223,11 +216,16 @@ static bool put_rope(const Out *o, int64_t head, int64_t length)
     const double factor = real(o, "rope.scaling.factor", 1, 1e-3, 1e6),
                  attention = real(o, "rope.scaling.attn_factor", 0, 0, 1e3);
     const Str type = gguf_str(g, key_of(o, "rope.scaling.type"), o->e);
-    const GgufTensor *freqs = tensor(g, "rope_freqs.weight"), *low = tensor(g, "rope_factors_short.weight"),
-                     *high = tensor(g, "rope_factors_long.weight");
+    const GgufTensor *freqs = gguf_tensor(g, "rope_freqs.weight"),
+                     *low = gguf_tensor(g, "rope_factors_short.weight"),
+                     *high = gguf_tensor(g, "rope_factors_long.weight");
     put_real(o, "rope_theta", real(o, "rope.freq_base", 10000, 1 + 1e-6, 1e12));
     if (o->e && o->e->set) return false;
     const bool part = !strcmp(o->arch->name, "phi3");
+    if (turned == head && head % 2)
+        return gguf_wrong(g, gguf_key(g, key_of(o, "attention.head_count")), o->e,
+                          "makes heads of %" PRId64 " columns; they turn in pairs, so that must be even",
+                          head);
     if (turned > head || turned % 2 || (turned < head && !part))
         return gguf_wrong(g, gguf_key(g, key_of(o, "rope.dimension_count")), o->e,
                           "is %" PRId64 "; a head has %" PRId64 " columns, and all of them turn, in pairs",
@@ -260,7 +258,7 @@ static bool check_heads(const Out *o, int64_t heads, int64_t kv, int64_t head, i
                                         "is %" PRId64 ", but keys have %" PRId64 " columns", values, head);
 }
 
-static bool put_gemma(const Out *o, int64_t layers, int64_t head, int64_t width, int64_t heads)
+static void put_gemma(const Out *o, int64_t layers, int64_t head, int64_t width, int64_t heads)
 {
     const bool third = !strcmp(o->arch->name, "gemma3"), largest = layers == (third ? 62 : 46);
     buf_str(o->b, STR_LIT(",\"hidden_activation\":\"gelu_pytorch_tanh\""));
@@ -273,7 +271,6 @@ static bool put_gemma(const Out *o, int64_t layers, int64_t head, int64_t width,
         put_real(o, "attn_logit_softcapping", real(o, "attn_logit_softcapping", 50, 1e-3, 1e6));
         put_real(o, "final_logit_softcapping", real(o, "final_logit_softcapping", 30, 1e-3, 1e6));
     }
-    return true;
 }
 
 static bool put_decoder(const Out *o, int64_t words)
@@ -304,15 +301,15 @@ static bool put_decoder(const Out *o, int64_t words)
     put_int(o, "max_position_embeddings", length), put_int(o, "vocab_size", words);
     const char *name = o->arch->name;
     if (!strcmp(name, "llama")) {
-        put_bool(o, "attention_bias", tensor(g, "blk.0.attn_q.bias") != NULL);
-        put_bool(o, "mlp_bias", tensor(g, "blk.0.ffn_up.bias") != NULL);
+        put_bool(o, "attention_bias", gguf_tensor(g, "blk.0.attn_q.bias") != NULL);
+        put_bool(o, "mlp_bias", gguf_tensor(g, "blk.0.ffn_up.bias") != NULL);
     }
     if (!strcmp(name, "phi3")) {
         const int64_t window = gguf_int(g, key_of(o, "attention.sliding_window"), 0, 0, MOST_LENGTH, o->e);
         if (window) put_int(o, "sliding_window", window);
         else buf_str(o->b, STR_LIT(",\"sliding_window\":null"));
     }
-    if (!strncmp(name, "gemma", 5) && !put_gemma(o, layers, head, width, heads)) return false;
+    if (!strncmp(name, "gemma", 5)) put_gemma(o, layers, head, width, heads);
     return put_rope(o, head, length) && put_ids(o, words);
 }
 
@@ -334,7 +331,7 @@ static bool put_t5(const Out *o, int64_t words)
     put_int(o, "decoder_start_token_id",
             gguf_int(o->g, key_of(o, "decoder_start_token_id"), 0, 0, words - 1, o->e));
     buf_printf(o->b, ",\"feed_forward_proj\":\"%s\",\"is_encoder_decoder\":true,\"vocab_size\":%" PRId64,
-               tensor(o->g, "enc.blk.0.ffn_gate.weight") ? "gated-gelu" : "relu", words);
+               gguf_tensor(o->g, "enc.blk.0.ffn_gate.weight") ? "gated-gelu" : "relu", words);
     return put_ids(o, words);
 }
 
@@ -351,8 +348,10 @@ bool gguf_config(Arena *a, const Gguf *g, const GgufArch *arch, Buf *b, Err *e)
     if (ok && number(&o, "vocab_size", words, INT32_MAX) != words && !own.set)
         ok = gguf_wrong(g, gguf_key(g, key_of(&o, "vocab_size")), &own,
                         "differs from the %" PRId64 " of tokenizer.ggml.tokens", words);
-    buf_printf(b, "{\"model_type\":\"%s\"", arch->model_type);
-    if (ok) put_bool(&o, "tie_word_embeddings", !tensor(g, "output.weight"));
+    // UMT5 is T5 to llama.cpp too, but has biases of distances in every layer.
+    const bool umt5 = arch->encoder && gguf_tensor(g, "enc.blk.1.attn_rel_b.weight");
+    buf_printf(b, "{\"model_type\":\"%s\"", umt5 ? "umt5" : arch->model_type);
+    if (ok) put_bool(&o, "tie_word_embeddings", !gguf_tensor(g, "output.weight"));
     ok = ok && (arch->encoder ? put_t5(&o, words) : put_decoder(&o, words)) && !own.set;
     buf_char(b, '}');
     return ok || err_set(e, "%s", own.text);

@@ -16,7 +16,7 @@ bool gguf_unfold(Arena *a, const char *path, Err *e)
     Str bytes;
     Gguf g;
     Buf config = {.arena = a}, tokenizer = {.arena = a}, tokens = {.arena = a};
-    if (!file_map(a, path, &bytes, e) || !gguf_parse(a, bytes, path, &g, e)) return false;
+    if (!file_map(a, path, &bytes, e) || !gguf_open(a, bytes, path, &g, e)) return false;
     const GgufArch *arch = gguf_arch(&g, e);
     if (!arch || !gguf_config(a, &g, arch, &config, e) ||
         !gguf_tokenizer(a, &g, arch, &tokenizer, &tokens, e))
@@ -61,7 +61,7 @@ const char *gguf_in(Arena *a, const char *folder, Str wanted, Err *e)
         err_set(e, "%s: several GGUF files fit; name one, as %s:FILE or by its file: %s", folder, folder,
                 there.s);
     else
-        err_set(e, "%s: no GGUF file \"%.*s\" here; there %s", folder, (int)(wanted.n < 60 ? wanted.n : 60),
-                wanted.s, all ? there.s : "is none");
+        err_set(e, "%s: no GGUF file \"%.*s\" here; there is %s", folder,
+                (int)(wanted.n < 60 ? wanted.n : 60), wanted.s, all ? there.s : "nothing of that kind");
     return NULL;
 }

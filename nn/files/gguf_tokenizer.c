@@ -243,7 +243,7 @@ typedef struct Ids {
     bool add_bos, add_eos;
 } Ids;
 
-static void put_around(const Words *w, const Ids *x, Buf *b)
+static void put_around(const Ids *x, Buf *b)
 {
     const bool bos = x->add_bos && x->bos >= 0, eos = x->add_eos && x->eos >= 0;
     buf_str(b, STR_LIT(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["));
@@ -254,7 +254,6 @@ static void put_around(const Words *w, const Ids *x, Buf *b)
     if (bos) buf_printf(b, "\"b\":{\"id\":\"b\",\"ids\":[%" PRId64 "]}", x->bos);
     if (eos) buf_printf(b, "%s\"e\":{\"id\":\"e\",\"ids\":[%" PRId64 "]}", bos ? "," : "", x->eos);
     buf_str(b, STR_LIT("}}"));
-    (void)w;
 }
 
 #define MARK "\xE2\x96\x81"
@@ -288,7 +287,7 @@ static bool sentencepiece(Arena *a, const Gguf *g, const GgufArch *arch, const W
     put_splits(a, w, gemma, b);
     buf_str(b, STR_LIT("]},"));
     put_added(w, false, b);
-    put_around(w, x, b);
+    put_around(x, b);
     return true;
 }
 
@@ -310,7 +309,7 @@ static bool byte_level(Arena *a, const Gguf *g, const Words *w, Ids *x, Buf *b, 
     if (e->set || !put_merges(a, g, b, e)) return false;
     buf_str(b, STR_LIT("]},"));
     put_added(w, false, b);
-    put_around(w, x, b);
+    put_around(x, b);
     return true;
 }
 

@@ -148,7 +148,7 @@ static const char *cut_file(Arena *a, const char *name, Str *file)
 static bool find_gguf(Arena *a, Place *p, Str wanted, Err *e)
 {
     Err own = {0};
-    if (!wanted.s && has_weights(a, p->folder) && !in_dir(a, p->folder, "model.gguf")) return true;
+    if (!wanted.s && has_weights(a, p->folder)) return true;
     const char *file = gguf_in(a, p->folder, wanted, &own);
     if (own.set) return err_set(e, "%s", own.text);
     if (!file) return true;

@@ -366,7 +366,7 @@ static bool refuse(Str f, const char *path, Err *e)
     } known[] = {
         {{"\x1f\x8b", 2}, "this is a gzip file; unpack it first"},
         {{"\x89HDF", 4}, "this is an HDF5 file (TensorFlow weights); convert it with Python"},
-        {{"GGUF", 4}, "this is a GGUF file; we read safetensors and pytorch_model.bin"},
+        {{"GGUF", 4}, "this is a GGUF file; let its name end with .gguf and give it with -m"},
         {{"7z\xbc\xaf", 4}, "this is a 7z archive; unpack it first"},
     };
     if (!file_genuine(path, f, e)) return false;

@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const bool ok = gguf_parse(a, bytes, "x.gguf", &g, &e);
     REQUIRE(ok == !e.set);
     for (size_t i = 0; ok && i < g.n_tensors; i++)
-        REQUIRE(g.start + g.tensor[i].offset <= n && g.tensor[i].bytes <= n - g.start - g.tensor[i].offset);
+        REQUIRE(g.tensor[i].place <= n && g.tensor[i].bytes <= n - g.tensor[i].place);
     const GgufArch *arch = ok ? gguf_arch(&g, &e) : NULL;
     REQUIRE(!ok || (arch != NULL) == !e.set);
     if (!arch) return 0;
