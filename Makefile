@@ -93,7 +93,7 @@ tests: $(B)/run $(B)/inseq
 REAL := $(filter-out $(B)/test/t_%.o,$(TEST)) $(B)/test/real/t_real.o
 $(B)/run-real: $(REAL) $(OBJ)
 	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-test-real: $(B)/run-real                   # MODEL=FOLDER: a published model, see test/golden/real
+test-real: $(B)/run-real                   # MODEL=FOLDER: a published model, see tools/real.sh
 	@MODEL='$(MODEL)' $(B)/run-real
 check fuzz coverage:
 	tools/$@.sh

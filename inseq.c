@@ -110,7 +110,7 @@ static int manual(Arena *a)
                 "texts failed and the "
                 "others were kept (or memory ran out, or a file was cut short while it was read), "
                 "130, 143 and 129 interrupted by Ctrl-C, by SIGTERM and by SIGHUP (what was finished is "
-                "kept), 141 the reader of standard output has gone.\n"
+                "kept, but not by compare), 141 the reader of standard output has gone.\n"
                 ".SH ENVIRONMENT\nCOLUMNS the width of tables; NO_COLOR no colour; INSEQ_THREADS threads; "
                 "INSEQ_ISA avx512, avx2, neon or scalar; HF_HUB_CACHE, HF_HOME where the Hub's cache is.\n"));
     return cmd_print(buf_view(&b));
@@ -165,7 +165,7 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
         if (!options_parse(arena, options, n_options, command[i]->options, argc - 2, argv + 2, a.value,
                            &a.rest, &a.n_rest, &e))
             return cmd_fail(&e, EXIT_USAGE);
-        bool texts = command[i]->options & (ATTRIBUTE | GENERATE | TOKENIZE);
+        bool texts = command[i]->options & (ATTRIBUTE | GENERATE | TOKENIZE | LENS);
         if (a.n_rest > command[i]->words)
             return cmd_complain(
                        arena_printf(arena, "%s: '%s' belongs to no option; %s'inseq %s --help' lists them",

@@ -4,8 +4,6 @@
 #include "results/aggregate.h"
 #include "run.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 AttrOptions attr_defaults(void)

@@ -3,8 +3,6 @@
 // the method (semantics 1.1). One value serves all step functions.
 #include "run.h"
 
-#include <string.h>
-
 static bool kw_bool(const Json *c, bool *out, Err *e)
 {
     if (c->kind != J_TRUE && c->kind != J_FALSE)

@@ -10,7 +10,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 // ------------------------------------------------------------------------------------------ memory
 
@@ -72,8 +71,11 @@ bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair,
     if (ok) passes_first(&r, &out->passes);
     for (int64_t i = 0; ok && i < r.n; i++) {
         out->S += pair[i].source.n, out->T += pair[i].target.n, out->steps += r.to[i] - r.from[i];
+        Arena *one = r.work =
+            arena_create(work); // the method's own: of this pair no more than the numbers is kept
         ok = (!method->passes || method->passes(&r, i, &out->passes, e)) &&
              (!o->evaluate.wanted || passes_evaluate(&r, i, &out->passes, e)) && !(e && e->set);
+        arena_free(one), r.work = work;
     }
     if (ok) {
         Passes *p = &out->passes;

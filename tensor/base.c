@@ -397,6 +397,13 @@ uint64_t str_hash(Str s, uint64_t seed)
     return h;
 }
 
+bool str_blank(Str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.s[i] != ' ' && s.s[i] != '\t' && s.s[i] != '\r' && s.s[i] != '\n') return false;
+    return true;
+}
+
 size_t str_distance(Str a, Str b, size_t otherwise)
 {
     size_t m = b.n, row[64];

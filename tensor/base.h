@@ -78,6 +78,7 @@ typedef struct Str {
 } Str;
 
 Str str_of(const char *zero_terminated);
+bool str_blank(Str s); // spaces, tabs and ends of lines only
 #define STR_LIT(literal) ((Str){(literal), sizeof(literal) - 1})
 bool str_eq(Str a, Str b);
 bool str_is(Str a, const char *b);

@@ -524,3 +524,11 @@ void lab_errors_mean(const LabErrors *all, double most)
         FAIL("our errors are %.2f times those of PyTorch's float32, by geometric mean of %d", mean, all->n);
     else test_count(1);
 }
+
+Ids lab_list(Arena *A, const Json *list)
+{
+    int32_t *v = arena_new(A, int32_t, list ? list->count : 0);
+    int64_t n = 0;
+    for (const Json *j = list ? list->child : NULL; j; j = j->next) v[n++] = (int32_t)j->i;
+    return (Ids){v, n};
+}

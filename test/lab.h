@@ -57,6 +57,7 @@ const Stored *lab_tensor(const Checkpoint *c, const char *name); // fails the te
 double lab_at(const Stored *s, int64_t i);                       // F32, F64 or I64
 int64_t lab_count(const Stored *s);
 Ids lab_ids(Arena *A, const Stored *s);
+Ids lab_list(Arena *A, const Json *list); // of a JSON list; none: empty
 
 // How far our float32 is from float64, against PyTorch's float32. Two roundings of one value differ by luck: a tensor may
 // be three times as far off, plus four units in the last place of its largest value; the geometric mean over all tensors

@@ -6,14 +6,6 @@
 
 #include <math.h>
 
-static Ids ids_of(Arena *A, const Json *list)
-{
-    int32_t *v = arena_new(A, int32_t, list->count);
-    Ids out = {v, (int64_t)list->count};
-    for (const Json *c = list->child; c; c = c->next) *v++ = (int32_t)c->i;
-    return out;
-}
-
 static Pair pair_of(Arena *A, Ids source, Ids target)
 {
     return (Pair){.source = source,
@@ -97,7 +89,7 @@ TEST(alti_golden)
     for (const Json *c = all->child; c; c = c->next) {
         if (!str_eq(json_get(c, "model")->text, name)) m = open_model(A, name = json_get(c, "model")->text);
         if (!m) return;
-        Pair p = pair_of(A, ids_of(A, json_get(c, "source")), ids_of(A, json_get(c, "target")));
+        Pair p = pair_of(A, lab_list(A, json_get(c, "source")), lab_list(A, json_get(c, "target")));
         Sequence s = attributed(A, m, &p, both_sides(), "alti", NULL);
         const Json *want = json_get(c, "alti");
         CHECK_NEAR(compare(&s.source_attributions, json_get(want, "source"), false), 0, 2e-6);

@@ -69,7 +69,7 @@ static void check_row(Arena *A, const Json *all, const Json *row, const char *pa
     if (!ok && strncmp(e.text, "template: line ", 15) != 0) FAIL("%s %zu: no place: %s", path, i, e.text);
 }
 
-static void check_file(Arena *A, const char *path)
+static size_t check_file(Arena *A, const char *path) // how many rows
 {
     const Json *all = test_json(A, path);
     size_t i = 1;
@@ -78,11 +78,12 @@ static void check_file(Arena *A, const char *path)
         check_row(inner, all, row, path, i);
         arena_free(inner);
     }
+    return i - 1;
 }
 
 TEST(chat_as_transformers)
 {
-    check_file(A, "test/golden/cases/chat/templates.json");
+    CHECK_INT(check_file(A, "test/golden/cases/chat/templates.json"), 810);
     if (getenv("CHAT_CASES")) check_file(A, getenv("CHAT_CASES"));
 }
 
@@ -403,9 +404,9 @@ TEST(chat_sentences)
 TEST(chat_numbers_of_texts)
 {
     static const char *const cases[][2] = {
-        {"{{ '--5'|float(7) }}", "7"}, {"{{ '--5'|int(7) }}", "7"},    {"{{ '.'|float(3) }}", "3"},
-        {"{{ '5.'|float }}", "5.0"},     {"{{ '.5'|float }}", "0.5"},    {"{{ '-1.5e-2'|float }}", "-0.015"},
-        {"{{ '+3'|int }}", "3"},         {"{{ '1_0'|int }}", "10"},      {"{{ '1e+2'|float }}", "100.0"},
+        {"{{ '--5'|float(7) }}", "7"}, {"{{ '--5'|int(7) }}", "7"},  {"{{ '.'|float(3) }}", "3"},
+        {"{{ '5.'|float }}", "5.0"},   {"{{ '.5'|float }}", "0.5"},  {"{{ '-1.5e-2'|float }}", "-0.015"},
+        {"{{ '+3'|int }}", "3"},       {"{{ '1_0'|int }}", "10"},    {"{{ '1e+2'|float }}", "100.0"},
         {"{{ '1-2'|float(4) }}", "4"}, {"{{ 'e5'|float(4) }}", "4"}, {"{{ '007'|int }}", "7"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Err e = {0};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_edges.c — requests at the edges of what is computed, against the Python libraries (tools/oracle/edges.py): each is here
 // because a wrong program once passed without it.
-#include "../attr/attr.h"
 #include "cli.h"
-#include "same.h"
+#include "lab.h"
 
 #define EDGES "test/golden/edges/"
 
@@ -48,14 +47,6 @@ TEST(edges_attribute)
     CHECK_INT(cases, 20);
 }
 
-static Ids ids_of(Arena *A, const Json *list)
-{
-    int32_t *v = arena_new(A, int32_t, list->count);
-    int64_t n = 0;
-    for (const Json *j = list->child; j; j = j->next) v[n++] = (int32_t)j->i;
-    return (Ids){v, n};
-}
-
 // Arguments of generate(), on sources for which a near miss gives other words.
 TEST(edges_generate)
 {
@@ -66,7 +57,7 @@ TEST(edges_generate)
         const char *name = str_zero(A, json_get(c, "name")->text);
         const GenConfig *g;
         Generated *out = arena_new(A, Generated, 1);
-        Ids source = ids_of(A, json_get(c, "source")), want = ids_of(A, json_get(c, "ids"));
+        Ids source = lab_list(A, json_get(c, "source")), want = lab_list(A, json_get(c, "ids"));
         if (!nn_generation(A, m, json_get(c, "arguments"), &g, &e) ||
             !nn_generate(A, m, g, 1, &source, NULL, out, NULL, NULL, &e))
             return FAIL("%s: %s", name, e.text);

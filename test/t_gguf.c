@@ -12,13 +12,7 @@
 
 #define FOLDER "test/golden/quantized/"
 
-static const Json *index_of(Arena *A)
-{
-    Str text;
-    Err e = {0};
-    if (!file_read(A, FOLDER "index.json", SIZE_MAX, &text, &e)) FAIL("%s", e.text);
-    return json_parse(A, text, "index.json", &e);
-}
+static const Json *index_of(Arena *A) { return test_json(A, FOLDER "index.json"); }
 
 static const char *text_at(Arena *A, const Json *j, const char *key)
 {
@@ -188,15 +182,6 @@ static void check_weights(Arena *A, const Checkpoint *c, const Json *row, const 
     }
 }
 
-static Ids ids_at(Arena *A, const Json *row, const char *key)
-{
-    const Json *list = json_get(row, key);
-    int32_t *v = arena_new(A, int32_t, list->count);
-    Ids ids = {v, 0};
-    for (const Json *j = list->child; j; j = j->next) v[ids.n++] = (int32_t)j->i;
-    return ids;
-}
-
 static bool same_ids(const char *what, const int32_t *got, int64_t n, Ids want)
 {
     bool same = n == want.n && !memcmp(got, want.v, (size_t)n * 4);
@@ -207,7 +192,7 @@ static bool same_ids(const char *what, const int32_t *got, int64_t n, Ids want)
 
 static void check_generated(Arena *A, const Lab *l, const Json *row, Ids source)
 {
-    const Ids want = ids_at(A, row, "generated");
+    const Ids want = lab_list(A, json_get(row, "generated"));
     const GenConfig *g;
     Err e = {0};
     Generated out = {0};
@@ -235,7 +220,7 @@ static const Tensor *logits_of(Arena *A, const Lab *l, Ids source, Ids target, i
 
 static void check_logits(Arena *A, const Lab *l, const Json *row, Ids source, const Checkpoint *golden)
 {
-    const Ids target = ids_at(A, row, "target_ids");
+    const Ids target = lab_list(A, json_get(row, "target_ids"));
     const Stored *want = lab_tensor(golden, text_at(A, row, "logits"));
     const double atol = json_get(row, "atol")->number;
     const int64_t first = json_get(row, "logits_rows")->child->i, n = want->dim[0];
@@ -286,10 +271,10 @@ static void check_model(Arena *A, const Json *row)
     for (const Json *j = encoded ? encoded->child : NULL; j; j = j->next) {
         Encoding x;
         if (!tok_encode(A, l.t, json_get(j, "text")->text, (TokOptions){0}, &x, &e)) FAIL("%s", e.text);
-        else same_ids(text_at(A, j, "text"), x.ids, (int64_t)x.n, ids_at(A, j, "ids"));
+        else same_ids(text_at(A, j, "text"), x.ids, (int64_t)x.n, lab_list(A, json_get(j, "ids")));
     }
     for (const Json *j = json_get(row, "cases")->child; j; j = j->next) {
-        const Ids source = ids_at(A, j, l.f->encoder_decoder ? "source_ids" : "prompt_ids");
+        const Ids source = lab_list(A, json_get(j, l.f->encoder_decoder ? "source_ids" : "prompt_ids"));
         check_generated(A, &l, j, source);
         check_logits(A, &l, j, source, golden);
         if (json_get(j, "attribution")) check_attribution(A, path, j);

@@ -121,6 +121,44 @@ TEST(plan_arguments)
             check_method(A, &l, cases[i].method, &(Planned){.args = cases[i].args, .target = target});
 }
 
+// What the run refuses, its plan does, in the same words.
+TEST(plan_refuses_what_the_run_refuses)
+{
+    static const char *const cases[][2] = {{"var_grad", "{\"n_samples\": 1}"},
+                                           {"smooth_grad", "{\"stdev\": -1}"},
+                                           {"square_grad", "{\"method\": \"x\"}"},
+                                           {"sobol", "{\"order\": \"x\"}"},
+                                           {"sobol", "{\"perturbations_per_eval\": 0}"},
+                                           {"kernel_shap", "{\"perturbations_per_eval\": 0}"},
+                                           {"kernel_shap", "{\"n_samples\": 1}"},
+                                           {"shapley_sampling", "{\"n_samples\": 0}"},
+                                           {"lime", "{\"n_samples\": 0}"},
+                                           {"lime", "{\"perturbations_per_eval\": 0}"},
+                                           {"lime", "{\"mask_prob\": 2}"},
+                                           {"occlusion", "{\"sliding_window_shapes\": [0, -1]}"},
+                                           {"integrated_gradients", "{\"n_steps\": 0}"},
+                                           {"integrated_gradients", "{\"method\": \"x\"}"},
+                                           {"integrated_gradients", "{\"internal_batch_size\": 0}"},
+                                           {"sequential_integrated_gradients", "{\"multiply_by_inputs\": 3}"},
+                                           {"discretized_integrated_gradients", "{\"n_neighbors\": 0}"},
+                                           {"gradient_shap", "{\"n_samples\": 0}"},
+                                           {"gradient_shap", "{\"stdevs\": -1}"},
+                                           {"expected_gradients", "{\"n_samples\": 0}"},
+                                           {"layer_integrated_gradients", "{\"target_layer\": \"x\"}"},
+                                           {"reagent", "{\"num_probes\": 0}"},
+                                           {"value_zeroing", "{\"similarity_metric\": \"x\"}"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Run run = RUN("attribute", "-m", MODEL, "-i", TEXT, "-a", cases[i][0], "--attribution_kwargs",
+                      cases[i][1]),
+            plan = RUN("attribute", "-m", MODEL, "-i", TEXT, "-a", cases[i][0], "--attribution_kwargs",
+                       cases[i][1], "--plan");
+        if (!run.code || plan.code != run.code || strcmp(run.err, plan.err))
+            FAIL("%s %s: %d %s planned: %d %s", cases[i][0], cases[i][1], run.code, run.err, plan.code,
+                 plan.err);
+        else test_count(1);
+    }
+}
+
 // A foil is a sequence more in the first pass; with contrast_force_inputs it goes wherever the target goes.
 TEST(plan_foil)
 {

@@ -38,14 +38,6 @@ static float through(const Sequence *s, int64_t c)
 
 // ------------------------------------------------------------------------------------------ golden
 
-static Ids ids_of(Arena *A, const Json *list)
-{
-    int32_t *v = arena_new(A, int32_t, list->count);
-    Ids out = {v, (int64_t)list->count};
-    for (const Json *j = list->child; j; j = j->next) *v++ = (int32_t)j->i;
-    return out;
-}
-
 static void compare_side(const char *what, const Sequence *s, bool target, int64_t c, const Json *want)
 {
     int64_t i = 0;
@@ -69,7 +61,7 @@ TEST(reagent_golden)
         const char *model = str_zero(A, json_get(c, "model")->text);
         if (!lab_open(A, model, &l)) return;
         bool both = json_get(c, "attribute_target")->kind == J_TRUE;
-        Pair p = lab_pair(A, &l, ids_of(A, json_get(c, "source")), ids_of(A, json_get(c, "target")));
+        Pair p = lab_pair(A, &l, lab_list(A, json_get(c, "source")), lab_list(A, json_get(c, "target")));
         Sequence s = {0};
         if (!attribute(A, &l, json_get(c, "arguments"), both, &p, 1, 1 << 26, &s, &e))
             return FAIL("%s", e.text);

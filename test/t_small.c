@@ -117,6 +117,53 @@ TEST(small_json)
 
 // ------------------------------------------------------------------------------------------ results
 
+// A run is not lost to a form that its scores cannot take; a picture needs its method.
+TEST(small_form_that_fails)
+{
+    const char *json = arena_printf(A, "%s/o.json", kit_folder(A));
+    Run r = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--attribution_aggregators", "vnorm",
+                "vnorm", "-o", json);
+    CHECK_INT(r.code, 1);
+    CHECK_HAS(r.err, "has the scores as they were computed");
+    check_ran("what was kept", RUN("show", json));
+    check_refused("a picture of nothing", RUN("attribute", "-m", MODEL, "-i", TEXT, "--picture", "1"), 2,
+                  "--target_layer all");
+    const char *all[] = {"attribute",
+                         "-m",
+                         MODEL,
+                         "-a",
+                         "layer_gradient_x_activation",
+                         "--target_layer",
+                         "all",
+                         "--picture",
+                         "5",
+                         "-i",
+                         TEXT,
+                         "x",
+                         "-g",
+                         INTO,
+                         "x",
+                         "-o",
+                         json,
+                         NULL};
+    r = run_with(A, &(Setup){0}, all);
+    CHECK_INT(r.code, 3);
+    CHECK_HAS(r.err, "--picture, text 2: ");
+    check_ran("what was kept", RUN("show", json));
+}
+
+// Blank lines leave the others their numbers in a comparison too.
+TEST(small_compare_numbers)
+{
+    const char *folder = kit_folder(A), *list = arena_printf(A, "@%s/t", folder);
+    kit_write(folder, "t", STR_LIT(TEXT "\n\n" TEXT "\n"));
+    const char *page = arena_printf(A, "%s/p.html", folder);
+    Run r = RUN("compare", "-m", MODEL, "-a", "saliency", "-a", "attention", "-i", list, "--html", page);
+    CHECK_INT(r.code, 0);
+    CHECK_HAS(slurp(A, page, NULL), "2nd instance");
+    CHECK(!strstr(slurp(A, page, NULL), "1st instance"));
+}
+
 TEST(small_compare_saves)
 {
     const char *folder = kit_folder(A), *saved = arena_printf(A, "%s/o.json", folder);

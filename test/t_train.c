@@ -3,7 +3,7 @@
 // step, the gradients of the first, the weights after the last; and the same bits on all instruction sets and threads.
 #include "../nn/files/checkpoint.h"
 #include "../nn/train.h"
-#include "test.h"
+#include "lab.h"
 
 #include <math.h>
 
@@ -28,21 +28,12 @@ static bool read_steps(Arena *A, const char *name, Recorded *out)
     return true;
 }
 
-static Ids ids_of(Arena *A, const Json *list)
-{
-    Ids out = {.n = (int64_t)list->count};
-    int32_t *v = arena_new(A, int32_t, list->count);
-    out.v = v;
-    for (const Json *c = list->child; c; c = c->next) *v++ = (int32_t)c->i;
-    return out;
-}
-
 static double step(Arena *A, Training *t, const Json *batch, double rate)
 {
     Ids *x = arena_new(A, Ids, batch->count), *y = arena_new(A, Ids, batch->count);
     int64_t n = 0;
     for (const Json *c = batch->child; c; c = c->next, n++)
-        x[n] = ids_of(A, c->child), y[n] = ids_of(A, c->child->next);
+        x[n] = lab_list(A, c->child), y[n] = lab_list(A, c->child->next);
     return train_step(t, n, x, y, rate);
 }
 
@@ -144,7 +135,7 @@ TEST(a_trained_model_still_generates) // with the weights as they are now, witho
     const GenConfig *g;
     Generated before, now;
     if (!t || !nn_generation(A, t->m, NULL, &g, &e)) return FAIL("%s", e.text);
-    Ids source = ids_of(A, r.batches->child->child->child);
+    Ids source = lab_list(A, r.batches->child->child->child);
     CHECK(nn_generate(A, t->m, g, 1, &source, NULL, &before, NULL, NULL, &e));
     for (const Json *b = r.batches->child; b; b = b->next) step(A, t, b, 0.02);
     CHECK(nn_generate(A, t->m, g, 1, &source, NULL, &now, NULL, NULL, &e));

@@ -24,9 +24,9 @@ arrows() {
                 tensor:tensor/* | tok:tok/*) ;;
                 nn:nn/*.h | nn/files:nn/files/*.h | nn/files:nn/nn.h | nn/models:nn/*.h | nn*:tensor/tensor.h) ;;
                 attr*:attr/attr.h | attr*:nn/nn.h | attr*:tensor/tensor.h) ;;
+                attr/methods:attr/reports/* | attr:attr/reports/*) echo "$f includes $to" ;;
                 attr:attr/*.h | attr/methods:attr/*.h | attr/reports:attr/reports/*.h | attr/results:attr/results/*.h) ;;
                 attr/reports:attr/results/*.h) ;;                                    # reports show results
-                attr/methods:attr/reports/* | attr:attr/reports/*) echo "$f includes $to" ;;
                 attr/texts:attr/texts/*.h | attr/texts:tok/tok.h) ;;
                 attr/commands:attr/*.h | attr/commands:tok/tok.h) ;;
                 .:attr/*.h | .:tok/tok.h | .:nn/nn.h | .:tensor/*.h) ;;

@@ -11,7 +11,7 @@
 // clang-format off
 static const Option options[] = {
     {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL, "MODEL",
-     "a checkpoint folder, a name in the local Hub cache, or demo/en-nl (built in); attribute takes several", NULL},
+     "a checkpoint folder, a name in the local Hub cache, or demo/en-nl (built in); given several times, attribute shows them side by side", NULL},
     {"input_texts", {"-i"}, OPT_LIST, ATTRIBUTE | GENERATE | TOKENIZE | LENS, "TEXT", "source texts; - reads lines from standard input, @FILE from a file (@@ begins a text with @)", NULL},
     {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE | LENS, "TEXT", "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)", NULL},
     {"chat", {0}, OPT_FLAG, ATTRIBUTE | GENERATE | LENS, NULL, "texts are turns of the user, or JSON lists of messages; the model's own chat template makes the prompt (-g: the answer)", NULL},

@@ -2,8 +2,6 @@
 // attributing.c — what attribute and compare share: their options, the texts, a batch and its progress.
 #include "commands.h"
 
-#include <string.h>
-
 // --target_layer as one of the method's arguments.
 static const Json *with_layer(Args *a, const Json *arguments)
 {

@@ -2,9 +2,6 @@
 // cmd_attribute.c — why the model wrote what it wrote, for one or several models.
 #include "commands.h"
 
-#include <string.h>
-#include <unistd.h>
-
 // --plan: everything but the attribution. The exit code.
 static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, size_t n, size_t most,
                       double loading)
@@ -80,18 +77,28 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     return cmd_report_failures(job, n);
 }
 
-// Tokens by layers, a picture for each text.
-static bool add_pictures(Args *a, Attribution *t, Err *e)
+// Tokens by layers, a picture for each text that has the position. The exit code.
+static int add_pictures(Args *a, Attribution *t)
 {
     const OptionValue *at = args_get(a, "picture");
     t->pictures = arena_new(a->a, Picture, t->n);
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
         int64_t step = at->given ? at->number : s->attr_pos_start;
-        if (!attr_layer_picture(a->a, s, step, &t->pictures[i], e)) return false;
-        t->pictures[t->n_pictures++].sequence = i;
+        Err e = {0};
+        if (attr_layer_picture(a->a, s, step, &t->pictures[t->n_pictures], &e))
+            t->pictures[t->n_pictures++].sequence = i;
+        else cmd_say("--picture, text %zu: %s", i + 1, e.text);
     }
-    return true;
+    return t->n_pictures == t->n ? 0 : EXIT_SOME;
+}
+
+// A long run is not lost to a form that its scores cannot take: -o gets them as they are.
+static void keep_computed(Args *a, const Attribution *t)
+{
+    const char *path = args_text(a, "save_path");
+    Err e = {0};
+    if (path && attr_save(a->a, t, path, &e)) cmd_say("%s has the scores as they were computed", path);
 }
 
 static int run(Args *a)
@@ -110,6 +117,9 @@ static int run(Args *a)
     if (!cmd_attribution_options(a, args_text(a, "attribution_method"), &o, &x, &e) ||
         !cmd_pipeline(a, &stage, &n, &e) || !cmd_check_delivery(a, &e))
         return cmd_fail(&e, EXIT_USAGE);
+    if (args_get(a, "picture")->given && !attr_all_layers(&o))
+        return cmd_complain("--picture belongs to -a layer_gradient_x_activation --target_layer all"),
+               EXIT_USAGE;
     cmd_note_ignored(a, &o.method, &x, 1);
     cmd_note_contrast(a, &o, &x);
     if (!models->n) return cmd_complain(NO_MODEL), EXIT_USAGE;
@@ -132,9 +142,9 @@ static int run(Args *a)
     if (!t.n) return interrupted ? interrupted : code;
     if (code) code = EXIT_SOME;
     if (t.n > 1) attr_faithfulness(a->a, &t);
-    if (attr_all_layers(&o) && !add_pictures(a, &t, &e)) return cmd_fail(&e, EXIT_USAGE);
+    if (attr_all_layers(&o) && add_pictures(a, &t)) code = EXIT_SOME;
     if (!cmd_shown_form(a, &t, &shown, &e) || !cmd_saved_form(a, &t, &shown, &saved, &e))
-        return cmd_fail(&e, EXIT_INPUT);
+        return keep_computed(a, &t), cmd_fail(&e, EXIT_INPUT);
     int delivered = cmd_deliver(a, &shown, &saved);
     if (delivered) return delivered;
     interrupted = cmd_interrupted(true);

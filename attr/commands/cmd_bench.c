@@ -2,8 +2,6 @@
 // cmd_bench.c — how near this machine's limits a run comes.
 #include "commands.h"
 
-#include <unistd.h>
-
 static int run(Args *a)
 {
     Err e = {0};

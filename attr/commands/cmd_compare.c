@@ -2,7 +2,6 @@
 // cmd_compare.c — several methods on the same texts: how far they agree, how faithful they are.
 #include "commands.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // What the methods of a comparison share: the model, the texts and the targets, generated once. Each makes its own passes.
@@ -49,6 +48,8 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     size_t done = 0, k = 0;
     int code = 0;
     Bar bar;
+    bool by_number =
+        m->texts && m->job[m->texts - 1].number != m->job[0].number; // else they are foils of one text
     memcpy(own, m->job, m->texts * sizeof *own);
     texts_special(&m->l, &o);
     cmd_start_bar(a, &o, own, m->texts, &bar);
@@ -56,8 +57,9 @@ static int attribute_method(Args *a, Methods *m, size_t i)
          !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
         done += cmd_batch_scores(&m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
     for (size_t t = 0; t < m->texts; t++) {
-        if (own[t].made) out[k].method = m->name[i], out[k++].text = (int64_t)t + 1;
-        else if (!m->job[t].err) {
+        if (own[t].made)
+            out[k].method = m->name[i], out[k++].text = (int64_t)(by_number ? own[t].number : t + 1);
+        else if (own[t].err && !m->job[t].err) {
             cmd_say("%s, text %zu: %s", m->name[i], own[t].number, own[t].err->text);
             code = EXIT_SOME;
         }

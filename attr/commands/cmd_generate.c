@@ -2,8 +2,6 @@
 // cmd_generate.c — what the model writes: a line for each answer, or JSON.
 #include "commands.h"
 
-#include <unistd.h>
-
 // One source's answers: a line of text for each, or one line of JSON for all.
 static void write_answers(const Args *a, const Work *w, Job *j, const Generated *made, size_t n, Buf *out)
 {

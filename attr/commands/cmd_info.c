@@ -2,8 +2,6 @@
 // cmd_info.c — what is in a checkpoint folder.
 #include "commands.h"
 
-#include <unistd.h>
-
 static int run(Args *a)
 {
     Err e = {0};

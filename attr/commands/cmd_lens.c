@@ -20,20 +20,18 @@ static bool word_id(Args *a, const Loaded *l, int32_t *out, Err *e)
     return *out = x.ids[0], true;
 }
 
-static bool look(Args *a, const Work *w, Job *j, size_t number, LensOptions *o, Attribution *t)
+static void look(Args *a, const Work *w, Job *j, size_t number, LensOptions *o, Attribution *t)
 {
     Pair pair = {.target = j->source_ids, .target_tokens = j->source_tokens};
     if (w->l->info->encoder_decoder || j->forced) { // else the prompt is all there is
         texts_make_targets(w, &j, 1);
-        if (stop_asked() || !texts_pairs(&j, 1, &pair)) return false;
+        if (stop_asked() || !texts_pairs(&j, 1, &pair)) return;
     }
-    Picture *all = arena_new(a->a, Picture, t->n_pictures + ATTR_LENS_PICTURES);
-    for (size_t i = 0; i < t->n_pictures; i++) all[i] = t->pictures[i];
-    Err own = {0};
-    if (!attr_lens(a->a, w->l->model, o, &pair, all + t->n_pictures, &own))
-        return texts_settle(a->a, j, &own), false;
-    for (int i = 0; i < ATTR_LENS_PICTURES; i++) all[t->n_pictures++].sequence = number;
-    return t->pictures = all, true;
+    Picture *own = &t->pictures[t->n_pictures];
+    Err e = {0};
+    bool ok = attr_lens(a->a, w->l->model, o, &pair, own, &e);
+    texts_settle(a->a, j, &e);
+    for (int i = 0; ok && i < ATTR_LENS_PICTURES; i++) own[i].sequence = number, t->n_pictures++;
 }
 
 static int run(Args *a)
@@ -57,6 +55,8 @@ static int run(Args *a)
     Buf name = {.arena = a->a};
     buf_json(&name, str_of(l.info->name));
     t.info = &(InfoField){STR_LIT("model_name"), buf_view(&name)}, t.n_info = 1;
+    t.pictures = arena_new(a->a, Picture, n * ATTR_LENS_PICTURES);
+    a->catch_interrupts();
     for (size_t i = 0; i < n && !stop_asked(); i++)
         if (!job[i].err) look(a, &w, &job[i], i, &o, &t);
     int code = cmd_report_failures(job, n), delivered = t.n_pictures ? cmd_deliver(a, &t, &t) : 0,

@@ -2,7 +2,6 @@
 // deliver.c — where results go: printed, drawn, saved; and the form they have there.
 #include "commands.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -2,7 +2,6 @@
 // loading.c — what the options say of the machine, the model, its settings and the texts.
 #include "commands.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // What says how, where or by whom something is loaded, and changes no number here: transformers takes these for models and
@@ -158,24 +157,17 @@ bool args_generation(Args *a, Work *w, Err *e)
     return texts_generation(w, all, e);
 }
 
-static bool blank(Str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!strchr(" \t\r\n", s.s[i])) return false;
-    return true;
-}
-
 // Lines of a file that hold nothing are left out, and with each its target. The others keep their numbers.
 static void leave_blank_out(const Args *a, Texts *t, const bool *line)
 {
     size_t n = 0, first = 0, left_out = 0;
-    for (size_t i = 0; i < t->n; i++) left_out += line[i] && blank(t->source[i]);
+    for (size_t i = 0; i < t->n; i++) left_out += line[i] && str_blank(t->source[i]);
     bool pairs = t->n_targets == t->n;
     if (!left_out || (t->n_targets && !pairs && t->n_targets != t->n - left_out)) return;
     Str *source = arena_new(a->a, Str, t->n), *target = arena_new(a->a, Str, t->n);
     size_t *number = arena_new(a->a, size_t, t->n);
     for (size_t i = 0; i < t->n; i++) {
-        bool out = line[i] && blank(t->source[i]);
+        bool out = line[i] && str_blank(t->source[i]);
         if (out && !first) first = i + 1;
         if (out) continue;
         if (pairs) target[n] = t->target[i];

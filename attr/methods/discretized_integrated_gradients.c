@@ -11,7 +11,6 @@
 // ordered by distances in double. Nothing is kept on disk: only the words of a path are looked up, once each.
 #include "../run.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { SPARE = 16 }; // candidates beyond those wanted
@@ -242,8 +241,9 @@ static float *find_paths(Run *r, bool target, int64_t n, int64_t neighbours, boo
 enum { STEPS = 50 }; // by default
 
 typedef struct Steps {
-    const float *ux, *uy; // [rows, n, D]
-    int64_t n;
+    const float *ux, *uy;        // [rows, n, D]
+    int64_t n, neighbours, most; // most: of a pass, 0: any
+    bool count, times;
 } Steps;
 
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
@@ -273,18 +273,24 @@ static void add(Run *r, void *context, int64_t i, int64_t column, const float *d
         }
 }
 
-static bool run(Run *r, Err *e)
+static bool read_arguments(const Run *r, Steps *c, Err *e)
 {
     static const char *const rules[] = {"greedy", "maxcount"};
+    *c = (Steps){.n = arg_int(r, "n_steps", STEPS, 2, 100000, e),
+                 .count = arg_choice(r, "method", 0, rules, 2, e) == 1,
+                 .times = arg_bool(r, "multiply_by_inputs", false, e),
+                 .neighbours = arg_int(r, "n_neighbors", 50, 1, 100000, e),
+                 .most = arg_int(r, "internal_batch_size", 0, 1, INT32_MAX, e)};
+    return !(e && e->set);
+}
+
+static bool run(Run *r, Err *e)
+{
     float *bx, *by;
-    Steps c = {.n = arg_int(r, "n_steps", STEPS, 2, 100000, e)};
-    bool count = arg_choice(r, "method", 0, rules, 2, e) == 1,
-         times = arg_bool(r, "multiply_by_inputs", false, e);
-    int64_t neighbours = arg_int(r, "n_neighbors", 50, 1, 100000, e),
-            most = arg_int(r, "internal_batch_size", 0, 1, INT32_MAX, e);
-    if ((e && e->set) || !run_baseline(r, &bx, &by, e)) return false;
-    if (r->sources) c.ux = find_paths(r, false, c.n, neighbours, count);
-    if (run_wants_target(r)) c.uy = find_paths(r, true, c.n, neighbours, count);
+    Steps c;
+    if (!read_arguments(r, &c, e) || !run_baseline(r, &bx, &by, e)) return false;
+    if (r->sources) c.ux = find_paths(r, false, c.n, c.neighbours, c.count);
+    if (run_wants_target(r)) c.uy = find_paths(r, true, c.n, c.neighbours, c.count);
     int64_t n = r->n * (c.n - 1);
     Point *v = arena_new(r->work, Point, n);
     for (int64_t i = 0; i < n; i++) {
@@ -296,17 +302,19 @@ static bool run(Run *r, Err *e)
                        .moves_y = run_wants_target(r)};
     }
     run_scores(r, 1, &r->width, OUT_GRANULAR);
-    if (!run_points(r, &(Points){.v = v, .n = n, .most = most, .context = &c, .fill = fill, .gradient = add},
-                    e))
+    if (!run_points(
+            r, &(Points){.v = v, .n = n, .most = c.most, .context = &c, .fill = fill, .gradient = add}, e))
         return false;
-    if (times) path_times_difference(r, bx, by);
+    if (c.times) path_times_difference(r, bx, by);
     return run_deltas(r, bx, by, e);
 }
 
 static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 {
+    Steps c;
     Point v = passes_whole(r, pair);
-    passes_add(r, &v, (double)arg_int(r, "n_steps", STEPS, 2, 100000, e) - 1, true, p);
+    if (!read_arguments(r, &c, e)) return false;
+    passes_add(r, &v, (double)c.n - 1, true, p);
     return passes_deltas(r, pair, p, e);
 }
 

@@ -63,14 +63,20 @@ static void add(Run *r, void *context, int64_t i, int64_t column, const float *d
     arena_free(a);
 }
 
+static bool read_arguments(const Run *r, Shap *c, Err *e)
+{
+    *c = (Shap){.samples = arg_int(r, "n_samples", SAMPLES, 1, 1000000, e),
+                .stdev = arg_real(r, "stdevs", 0, 0, 1e6, e),
+                .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
+                .times = arg_bool(r, "multiply_by_inputs", true, e)};
+    return !(e && e->set);
+}
+
 static bool run(Run *r, Err *e)
 {
     float *bx, *by;
-    Shap c = {.samples = arg_int(r, "n_samples", SAMPLES, 1, 1000000, e),
-              .stdev = arg_real(r, "stdevs", 0, 0, 1e6, e),
-              .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
-              .times = arg_bool(r, "multiply_by_inputs", true, e)};
-    if ((e && e->set) || !run_baseline(r, &bx, &by, e)) return false;
+    Shap c;
+    if (!read_arguments(r, &c, e) || !run_baseline(r, &bx, &by, e)) return false;
     int64_t n = r->n_steps * c.samples;
     Point *v = arena_new(r->work, Point, n);
     float *at = arena_new(r->work, float, n);
@@ -90,11 +96,12 @@ static bool run(Run *r, Err *e)
 
 static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 {
+    Shap c;
     Point v = passes_whole(r, pair);
-    double samples = (double)arg_int(r, "n_samples", SAMPLES, 1, 1000000, e);
+    if (!read_arguments(r, &c, e)) return false;
     for (int64_t s = r->from[pair]; s < r->to[pair]; s++) {
         v.from = s, v.to = s + 1;
-        passes_add(r, &v, samples, true, p);
+        passes_add(r, &v, (double)c.samples, true, p);
     }
     return passes_deltas(r, pair, p, e);
 }

@@ -16,6 +16,7 @@ enum { SAMPLES = 100, MOST_PLAYERS = 20 }; // by default; of whom all coalitions
 typedef struct Kernel {
     Coalitions *c;   // [pairs] nobody first, then the drawn
     double **weight; // [pairs] [c->n], that of nobody 0
+    int64_t most;    // of a pass, 0: any
 } Kernel;
 
 // ------------------------------------------------------------------------------------------ coalitions
@@ -136,6 +137,7 @@ static bool read_and_choose(Run *r, Kernel *k, float **bx, float **by, Err *e)
     Units *players;
     int64_t samples = arg_int(r, "n_samples", SAMPLES, 2, 1 << 20, e);
     uint32_t seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e);
+    k->most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e);
     if ((e && e->set) || !run_baseline(r, bx, by, e) || !players_find(r, *bx, *by, &players, e)) return false;
     k->c = arena_new(r->work, Coalitions, r->n), k->weight = arena_new(r->work, double *, r->n);
     for (int64_t p = 0; p < r->n; p++) choose(r, k, p, &players[p], samples, seed);
@@ -146,9 +148,7 @@ static bool run(Run *r, Err *e)
 {
     float *bx, *by;
     Kernel k;
-    int64_t most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e);
-    if ((e && e->set) || !read_and_choose(r, &k, &bx, &by, e) || !coalitions_run(r, bx, by, k.c, most, e))
-        return false;
+    if (!read_and_choose(r, &k, &bx, &by, e) || !coalitions_run(r, bx, by, k.c, k.most, e)) return false;
     double *whole = arena_new(r->work, double, r->n_steps);
     run_values(r, r->logits, whole);
     players_scores(r);

@@ -171,28 +171,34 @@ static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t ro
     arena_free(a);
 }
 
-static bool run(Run *r, Err *e)
+static bool read_arguments(Run *r, Lime *c, Err *e)
 {
     static const char *const tokens[] = {"unk", "pad"};
     static const char *const of_units[] = {RUN_UNITS};
     Units *units;
-    Lime c = {.samples = arg_int(r, "n_samples", SAMPLES, 1, 5000, e),
-              .most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e),
-              .mask_prob = arg_real(r, "mask_prob", 0.3, 0, 1, e),
-              .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
-              .masks = attr_argument(r->o, "masks")};
+    *c = (Lime){.samples = arg_int(r, "n_samples", SAMPLES, 1, 5000, e),
+                .most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e),
+                .mask_prob = arg_real(r, "mask_prob", 0.3, 0, 1, e),
+                .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
+                .masks = attr_argument(r->o, "masks")};
     bool pad = arg_choice(r, "mask_token", 0, tokens, 2, e) == 1;
     if ((e && e->set) || !run_units(r, &units, e)) return false;
-    for (int k = 0; c.masks && k < 3; k++)
+    for (int k = 0; c->masks && k < 3; k++)
         if (attr_argument(r->o, of_units[k]))
             return err_set(e, "lime: masks are given token by token; %s does not go with them", of_units[k]);
-    c.units = units;
+    c->units = units;
     int32_t id = pad || r->o->unk < 0 ? r->f->pad : r->o->unk;
     if (id < 0)
         return err_set(e, "lime: %s has no %s token; mask_token %s would do", r->f->name, tokens[pad],
                        tokens[!pad]);
-    c.number = (float)id;
-    if (!make_masks(r, &c, e)) return false;
+    c->number = (float)id;
+    return true;
+}
+
+static bool run(Run *r, Err *e)
+{
+    Lime c;
+    if (!read_arguments(r, &c, e) || !make_masks(r, &c, e)) return false;
     Point *v = arena_new(r->work, Point, (c.masks ? r->n_steps : r->n) * c.samples);
     int64_t n = 0;
     c.first_point = arena_new(r->work, int64_t, r->n);
@@ -222,12 +228,12 @@ static bool run(Run *r, Err *e)
 
 static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 {
-    double samples = (double)arg_int(r, "n_samples", SAMPLES, 1, 5000, e);
-    bool recorded = attr_argument(r->o, "masks") != NULL;
+    Lime c;
     Point v = passes_whole(r, pair);
-    for (int64_t s = r->from[pair]; s < (recorded ? r->to[pair] : r->from[pair] + 1); s++) {
-        v.from = s, v.to = recorded ? s + 1 : r->to[pair];
-        passes_add(r, &v, samples, false, p);
+    if (!read_arguments(r, &c, e)) return false;
+    for (int64_t s = r->from[pair]; s < (c.masks ? r->to[pair] : r->from[pair] + 1); s++) {
+        v.from = s, v.to = c.masks ? s + 1 : r->to[pair];
+        passes_add(r, &v, (double)c.samples, false, p);
     }
     return true;
 }

@@ -109,21 +109,22 @@ static void make_means(Run *r, Noisy *c)
     }
 }
 
-static int64_t n_samples(const Run *r, NoisyKind kind, Err *e)
+static bool read_arguments(const Run *r, NoisyKind kind, Noisy *c, Err *e)
 {
-    return arg_int(r, "n_samples", SAMPLES, kind == NOISY_VARIANCE ? 2 : 1, 1000000, e);
+    static const char *const methods[] = {"saliency", "input_x_gradient"};
+    *c = (Noisy){.samples = arg_int(r, "n_samples", SAMPLES, kind == NOISY_VARIANCE ? 2 : 1, 1000000, e),
+                 .stdev = arg_real(r, "stdev", 0.1, 0, 1e6, e),
+                 .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
+                 .times = arg_choice(r, "method", 0, methods, 2, e) == 1,
+                 .kind = kind,
+                 .kept = -1};
+    return !(e && e->set);
 }
 
 bool noisy_run(Run *r, NoisyKind kind, Err *e)
 {
-    static const char *const methods[] = {"saliency", "input_x_gradient"};
-    Noisy c = {.samples = n_samples(r, kind, e),
-               .stdev = arg_real(r, "stdev", 0.1, 0, 1e6, e),
-               .seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e),
-               .times = arg_choice(r, "method", 0, methods, 2, e) == 1,
-               .kind = kind,
-               .kept = -1};
-    if (e && e->set) return false;
+    Noisy c;
+    if (!read_arguments(r, kind, &c, e)) return false;
     int64_t n = r->n * c.samples, S = 0, T = 0;
     Point *v = arena_new(r->work, Point, n);
     for (int64_t i = 0; i < n; i++) {
@@ -138,9 +139,11 @@ bool noisy_run(Run *r, NoisyKind kind, Err *e)
     return run_points(r, &(Points){.v = v, .n = n, .context = &c, .fill = fill, .gradient = add}, e);
 }
 
-bool noisy_passes(Run *r, int64_t pair, Passes *p, Err *e)
+bool noisy_passes(Run *r, NoisyKind kind, int64_t pair, Passes *p, Err *e)
 {
+    Noisy c;
     Point v = passes_whole(r, pair);
-    passes_add(r, &v, (double)n_samples(r, NOISY_MEAN, e), true, p);
+    if (!read_arguments(r, kind, &c, e)) return false;
+    passes_add(r, &v, (double)c.samples, true, p);
     return true;
 }

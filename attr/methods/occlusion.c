@@ -7,7 +7,7 @@
 // windows that cover a row are averaged before the sign goes. A step's windows over the target are those over the prefix
 // that it sees: the first that reaches its end, cut there, is its last. A row that is its own baseline changes nothing:
 // 0 without a pass. With units larger than a token (units.c) windows are of units, and a unit's rows share its score.
-#include "../run.h"
+#include "players.h"
 
 #include <math.h>
 #include <string.h>
@@ -27,11 +27,7 @@ typedef struct Occlude {
 static void fill(Run *r, void *context, int64_t i, float *x, float *y)
 {
     const Occlude *c = context;
-    const Unit *w = &c->window[i];
-    int64_t p = c->v[i].pair, d = r->width;
-    float *to = w->target ? y : x;
-    const float *from = w->target ? c->by + run_y_at(r, p) : c->bx + run_x_at(r, p);
-    memcpy(to + w->from * d, from + w->from * d, (size_t)((w->to - w->from) * d) * sizeof(float));
+    players_leave(r, c->bx, c->by, c->v[i].pair, &c->window[i], x, y);
 }
 
 static void value(Run *r, void *context, int64_t i, int64_t column, double f)

@@ -7,6 +7,11 @@
 
 static bool run(Run *r, Err *e) { return noisy_run(r, NOISY_MEAN, e); }
 
+static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
+{
+    return noisy_passes(r, NOISY_MEAN, pair, p, e);
+}
+
 const Method method_smooth_grad = {
     .light = true,
     .name = "smooth_grad",
@@ -14,6 +19,6 @@ const Method method_smooth_grad = {
     .paper = "Smilkov et al. 2017, arXiv:1706.03825",
     .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
     .cost = "1 + n_samples forwards, n_samples backwards",
-    .passes = noisy_passes,
+    .passes = passes,
     .run = run,
 };

@@ -15,9 +15,10 @@
 enum { SAMPLES = 32 }; // by default
 
 typedef struct Masks {
-    Coalitions *c; // [pairs] A, B, and of every C_i what is not in A
-    int64_t **at;  // [pairs] [players, samples] where f(C_i) is
-    int64_t samples;
+    Coalitions *c;         // [pairs] A, B, and of every C_i what is not in A
+    int64_t **at;          // [pairs] [players, samples] where f(C_i) is
+    int64_t samples, most; // most: of a pass, 0: any
+    bool first;
 } Masks;
 
 // Column i of A (which 0) or B (1).
@@ -61,7 +62,10 @@ static void choose(Run *r, Masks *m, int64_t p, const Units *players, uint32_t s
 
 static bool read_and_choose(Run *r, Masks *m, float **bx, float **by, Err *e)
 {
+    static const char *const orders[] = {"total", "first"};
     Units *players;
+    m->most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e);
+    m->first = arg_choice(r, "order", 0, orders, 2, e) == 1;
     m->samples = arg_int(r, "n_samples", SAMPLES, 2, 100000, e);
     uint32_t seed = (uint32_t)arg_int(r, "seed", 0, 0, UINT32_MAX, e);
     if ((e && e->set) || !run_baseline(r, bx, by, e) || !players_find(r, *bx, *by, &players, e)) return false;
@@ -97,16 +101,12 @@ static void indices(Run *r, const Masks *m, int64_t p, int64_t column, bool firs
 
 static bool run(Run *r, Err *e)
 {
-    static const char *const orders[] = {"total", "first"};
     float *bx, *by;
     Masks m;
-    int64_t most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e);
-    bool first = arg_choice(r, "order", 0, orders, 2, e) == 1;
-    if ((e && e->set) || !read_and_choose(r, &m, &bx, &by, e) || !coalitions_run(r, bx, by, m.c, most, e))
-        return false;
+    if (!read_and_choose(r, &m, &bx, &by, e) || !coalitions_run(r, bx, by, m.c, m.most, e)) return false;
     players_scores(r);
     for (int64_t s = 0; s < r->n_steps; s++)
-        indices(r, &m, r->step_pair[s], s - r->first_step[r->step_pair[s]], first);
+        indices(r, &m, r->step_pair[s], s - r->first_step[r->step_pair[s]], m.first);
     return true;
 }
 

@@ -7,12 +7,17 @@
 
 static bool run(Run *r, Err *e) { return noisy_run(r, NOISY_SQUARE, e); }
 
+static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
+{
+    return noisy_passes(r, NOISY_SQUARE, pair, p, e);
+}
+
 const Method method_square_grad = {
     .name = "square_grad",
     .summary = "mean of squared gradients at the input with noise",
     .paper = "Hooker et al. 2019, arXiv:1806.10758",
     .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
     .cost = "1 + n_samples forwards, n_samples backwards",
-    .passes = noisy_passes,
+    .passes = passes,
     .run = run,
 };

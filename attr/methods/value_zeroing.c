@@ -15,6 +15,7 @@ typedef struct Zero {
     Run *r;
     Tape *tape;
     bool euclidean;       // the distance of the states instead of 1 - cos
+    bool self, encoder;   // scores of the decoder's and the encoder's own states are wanted
     const Json *heads[3]; // arguments, by NnZero
 } Zero;
 
@@ -162,17 +163,23 @@ static void scores(const Zero *z, NnZero where, int64_t target, int64_t keys, in
     arena_free(a);
 }
 
-static bool run(Run *r, Err *e)
+static bool read_arguments(Run *r, Zero *z, Err *e)
 {
     static const char *const metrics[] = {"cosine", "euclidean"};
-    Zero z = {.r = r,
-              .tape = tape_create(r->work),
-              .euclidean = arg_choice(r, "similarity_metric", 0, metrics, 2, e) == 1};
-    for (int i = 0; i < 3; i++) z.heads[i] = attr_argument(r->o, arguments[i]);
-    bool self = arg_bool(r, "output_decoder_self_scores", true, e),
-         encoder = arg_bool(r, "output_encoder_self_scores", true, e);
-    if ((e && e->set) || !check_heads(&z, ZERO_DECODER, e)) return false;
-    if (r->sources && (!check_heads(&z, ZERO_ENCODER, e) || !check_heads(&z, ZERO_CROSS, e))) return false;
+    *z = (Zero){.r = r,
+                .euclidean = arg_choice(r, "similarity_metric", 0, metrics, 2, e) == 1,
+                .self = arg_bool(r, "output_decoder_self_scores", true, e),
+                .encoder = arg_bool(r, "output_encoder_self_scores", true, e)};
+    for (int i = 0; i < 3; i++) z->heads[i] = attr_argument(r->o, arguments[i]);
+    if ((e && e->set) || !check_heads(z, ZERO_DECODER, e)) return false;
+    return !r->sources || (check_heads(z, ZERO_ENCODER, e) && check_heads(z, ZERO_CROSS, e));
+}
+
+static bool run(Run *r, Err *e)
+{
+    Zero z;
+    if (!read_arguments(r, &z, e)) return false;
+    z.tape = tape_create(r->work);
     int64_t L = r->f->decoder_layers;
     run_scores(r, 1, &L, OUT_MULTI);
     for (int64_t i = 0; i < r->n; i++) {
@@ -181,11 +188,11 @@ static bool run(Run *r, Err *e)
                 n = r->to[i] - r->from[i], first = r->from[i] - 1;
         if (r->sources) scores(&z, ZERO_CROSS, t, S, T, first, &q->source_attributions);
         if (run_wants_target(r)) scores(&z, ZERO_DECODER, t, T, T, first, &q->target_attributions);
-        else if (self)
+        else if (z.self)
             scores(&z, ZERO_DECODER, t, T, T, 0,
                    run_sequence_score(r, i, STR_LIT("decoder_self_scores"), 3,
                                       (int64_t[]){n, n, L})); // of the first n, as in the library
-        if (r->sources && encoder)
+        if (r->sources && z.encoder)
             scores(&z, ZERO_ENCODER, t, S, S, 0,
                    run_sequence_score(r, i, STR_LIT("encoder_self_scores"), 3,
                                       (int64_t[]){S, S, r->f->encoder_layers}));
@@ -199,10 +206,10 @@ static bool run(Run *r, Err *e)
 static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
 {
     double S = r->sources ? (double)r->pair[pair].source.n : 0, T = (double)r->pair[pair].target.n - 1;
-    bool self = run_wants_target(r) || arg_bool(r, "output_decoder_self_scores", true, e),
-         encoder = arg_bool(r, "output_encoder_self_scores", true, e);
-    p->target_rows += S * T + (self ? T * (T + 1) / 2 : 0);
-    p->source_rows += encoder ? S * S : 0;
+    Zero z;
+    if (!read_arguments(r, &z, e)) return false;
+    p->target_rows += S * T + (run_wants_target(r) || z.self ? T * (T + 1) / 2 : 0);
+    p->source_rows += z.encoder ? S * S : 0;
     return true;
 }
 

@@ -7,12 +7,17 @@
 
 static bool run(Run *r, Err *e) { return noisy_run(r, NOISY_VARIANCE, e); }
 
+static bool passes(Run *r, int64_t pair, Passes *p, Err *e)
+{
+    return noisy_passes(r, NOISY_VARIANCE, pair, p, e);
+}
+
 const Method method_var_grad = {
     .name = "var_grad",
     .summary = "variance of gradients at the input with noise",
     .paper = "Adebayo et al. 2018, arXiv:1810.03307",
     .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
     .cost = "1 + n_samples forwards, n_samples backwards",
-    .passes = noisy_passes,
+    .passes = passes,
     .run = run,
 };

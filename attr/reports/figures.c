@@ -3,7 +3,6 @@
 #include "report.h"
 
 #include <math.h>
-#include <string.h>
 
 // ------------------------------------------------------------------------------------------ faithfulness
 

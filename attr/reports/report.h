@@ -64,8 +64,9 @@ Str report_cut(Arena *a, Str visible, int most,
                bool unicode);            // at most that many columns, … at its end if cut
 Str report_short(Arena *a, Str text);    // visible and cut to 40 columns: stands in every tooltip of its row
 void report_escape(Buf *b, Str visible); // the five characters of HTML and XML as entities
-// The i-th text of a list in the result's info ("input_texts"), if there is one for each sequence.
-bool report_info_text(Arena *a, const Attribution *t, const char *key, size_t i, Str *out);
+// A list of texts in the result's info ("input_texts"), if it has one for each sequence: where it begins, and the next.
+const Json *report_info_texts(Arena *a, const Attribution *t, const char *key);
+bool report_next_text(const Json **at, Str *out);
 
 // As Python's round(v, digits) prints, 0 <= digits <= 3: 0.1, -0.0, 12.0; nan, inf.
 void report_rounded(Buf *b, float v, int digits);

@@ -341,6 +341,9 @@ static void put_guide(Buf *b, const Attribution *t)
 // The sequences one below the other; without headings where a chapter's own says enough.
 static void put_sequences(Arena *a, Buf *out, const Attribution *t, const ReportOptions *o, bool headings)
 {
+    Arena *lists = arena_create(a);
+    const Json *in = report_info_texts(lists, t, "input_texts"),
+               *made = report_info_texts(lists, t, "generated_texts");
     bool several_texts = report_several_texts(t);
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);
@@ -354,14 +357,14 @@ static void put_sequences(Arena *a, Buf *out, const Attribution *t, const Report
             buf_str(out, STR_LIT("</h2>\n"));
         }
         buf_str(out, STR_LIT("<dl>\n"));
-        if (report_info_text(scratch, t, "input_texts", i, &text)) put_fact(scratch, out, "Input", text);
-        if (report_info_text(scratch, t, "generated_texts", i, &text))
-            put_fact(scratch, out, "Generated", text);
+        if (report_next_text(&in, &text)) put_fact(scratch, out, "Input", text);
+        if (report_next_text(&made, &text)) put_fact(scratch, out, "Generated", text);
         buf_str(out, STR_LIT("</dl>\n"));
         put_sequence(scratch, out, t, &t->sequence[i], o);
         buf_str(out, STR_LIT("</section>\n"));
         arena_free(scratch);
     }
+    arena_free(lists);
     put_comparisons(a, out, t);
     put_pictures(a, out, t, o);
 }

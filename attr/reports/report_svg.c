@@ -32,7 +32,8 @@ enum {
 typedef struct Figure {
     Arena *a;
     Buf body;
-    int64_t width, y; // so far
+    int64_t width, y;      // so far
+    const Json *in, *made; // texts of the sequences that are still to come (report_info_texts)
 } Figure;
 
 // ------------------------------------------------------------------------------------------ marks
@@ -303,14 +304,14 @@ static void put_title(Figure *f, const Attribution *t, size_t i, bool several_te
 {
     const Sequence *s = &t->sequence[i];
     Str in, out;
-    bool known = report_info_text(f->a, t, "input_texts", i, &in);
+    bool known = report_next_text(&f->in, &in);
     if (!known || t->n > 1 || s->title) {
         Buf heading = {.arena = f->a};
         report_heading(&heading, s, i, several_texts);
         put_line(f, " font-size=\"16\" font-weight=\"bold\"", 11, buf_view(&heading));
     }
     if (known) put_line(f, " font-size=\"15\"", 9, in);
-    if (!report_info_text(f->a, t, "generated_texts", i, &out)) return;
+    if (!report_next_text(&f->made, &out)) return;
     Buf to = {.arena = f->a};
     buf_str(&to, STR_LIT("\xe2\x86\x92 "));
     buf_str(&to, out);
@@ -382,6 +383,7 @@ static bool write_svg(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     if (!report_two_dimensional(t, e)) return false;
     Figure f = {.a = arena_create(a), .y = MARGIN / 2, .width = 360};
     f.body.arena = f.a;
+    f.in = report_info_texts(f.a, t, "input_texts"), f.made = report_info_texts(f.a, t, "generated_texts");
     if (o->title) put_line(&f, " font-size=\"18\" font-weight=\"bold\"", 12, str_of(o->title));
     if (!t->n && !t->n_pictures) put_line(&f, "", 8, STR_LIT("There are no results."));
     bool several_texts = report_several_texts(t);

@@ -8,7 +8,6 @@
 #include "report.h"
 
 #include <math.h>
-#include <string.h>
 
 typedef struct Cell {
     size_t at, n; // its printable text (see report_visible) in Grid.text

@@ -81,16 +81,22 @@ Str report_model(Arena *a, const Attribution *t, const Sequence *s)
     return name ? str_of(name) : (Str){"", 0};
 }
 
-bool report_info_text(Arena *a, const Attribution *t, const char *key, size_t i, Str *out)
+const Json *report_info_texts(Arena *a, const Attribution *t, const char *key)
 {
     for (size_t k = 0; k < t->n_info; k++) {
         if (!str_is(t->info[k].key, key)) continue;
-        const Json *list = json_parse(a, t->info[k].json, "info", NULL), *c = list ? list->child : NULL;
-        if (!list || list->kind != J_ARRAY || list->count != t->n) return false;
-        while (i--) c = c->next;
-        return c->kind == J_STRING && (*out = c->text, true);
+        const Json *list = json_parse(a, t->info[k].json, "info", NULL);
+        return list && list->kind == J_ARRAY && list->count == t->n ? list->child : NULL;
     }
-    return false;
+    return NULL;
+}
+
+bool report_next_text(const Json **at, Str *out)
+{
+    const Json *c = *at;
+    if (!c) return false;
+    *at = c->next;
+    return c->kind == J_STRING && (*out = c->text, true);
 }
 
 bool report_two_dimensional(const Attribution *t, Err *e)

@@ -15,7 +15,6 @@
 #include "aggregate.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 // ------------------------------------------------------------------------------------------ one stage of scores

@@ -3,7 +3,6 @@
 // add up and the words that were said stand together.
 #include "aggregate.h"
 
-#include <math.h>
 #include <string.h>
 
 bool attr_fold_template(Arena *a, const Sequence *in, Sequence *out, Err *e)

@@ -2,8 +2,6 @@
 // layer_picture.c — scores of every layer as one picture: tokens by layers, for one step.
 #include "aggregate.h"
 
-#include <math.h>
-
 // The tokens that the step sees, of both sides if there are two.
 bool attr_layer_picture(Arena *a, const Sequence *s, int64_t step, Picture *out, Err *e)
 {

@@ -22,9 +22,8 @@ static bool encode_source(const Work *w, const Texts *t, Job *j)
     if (!w->l->info->encoder_decoder) {
         if (!prompts_encode(w, j)) return false;
     } else {
-        bool blank = true;
-        for (size_t k = 0; k < j->source.n; k++) blank &= strchr(" \t\r\n", j->source.s[k]) != NULL;
-        if (blank && !t->keep_blank) return err_set(j->err, "the source is empty; give it at least one word");
+        if (str_blank(j->source) && !t->keep_blank)
+            return err_set(j->err, "the source is empty; give it at least one word");
         if (!texts_encode(w, j, j->source, TOK_SOURCE, w->plain, &j->source_ids, j->err)) return false;
     }
     if (t->beginnings && !beginning(w, j)) return false;

@@ -49,8 +49,7 @@ static void make_target(const Work *w, Job *j, const Generated *made)
 {
     if (!made) {
         if (!texts_encode(w, j, j->target, TOK_TARGET, w->plain, &j->target_ids, j->err)) return;
-        bool blank = j->target.n == strspn(str_zero(w->a, j->target), " \t\r\n"); // BART has <s> </s> then
-        if (!w->plain && (blank || j->target_ids.n < 2))
+        if (!w->plain && (str_blank(j->target) || j->target_ids.n < 2)) // BART has <s> </s> for a blank one
             err_set(j->err, "the forced target is empty; give it at least one word");
         if (!texts_add_start(w, &j->target_ids, j->err)) return;
     } else if (!take_generated(w, made, j, j->err)) return;

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (!m->family) return 0;
     const char *folder = arena_printf(a, "test/golden/decoders/%s", m->family->model_type);
     if (!dir_exists(folder)) folder = "test/golden/decoders/llama";
-    if (!(m->checkpoint = checkpoint_open(a, folder, &e))) return 0;
+    if (!(m->checkpoint = checkpoint_open(a, folder, &e))) BUG("%s", e.text);
     REQUIRE(checkpoint_names(a, m->checkpoint, m->family->base, m->family->anchor, &e));
     if (m->family->open(m, &e) && !e.set) run(a, m);
     else REQUIRE(e.set);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// t_real.c — a published model, SmolLM2-135M-Instruct, against what transformers and Inseq make of it (golden/real; its
-// README says where the file comes from). Not part of `make test`: `make test-real MODEL=FOLDER`.
+// t_real.c — a published model, SmolLM2-135M-Instruct, against what transformers and Inseq make of it (golden/real;
+// tools/real.sh fetches the model). Not part of `make test`: `make test-real MODEL=FOLDER`.
 #include "../../attr/texts/texts.h"
 #include "../lab.h"
 
@@ -8,16 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const Json *golden(Arena *A)
-{
-    Err e = {0};
-    Str text;
-    const Json *j = file_read(A, "test/golden/real/smollm2.json", 1 << 22, &text, &e)
-                        ? json_parse(A, text, "smollm2.json", &e)
-                        : NULL;
-    if (!j) FAIL("%s", e.text);
-    return j;
-}
+static const Json *golden(Arena *A) { return test_json(A, "test/golden/real/smollm2.json"); }
 
 static bool open_real(Arena *A, Lab *l)
 {
@@ -80,13 +71,6 @@ TEST(real_chat)
     printf("chat: %d conversations, text and ids\n", run);
 }
 
-static Ids ids_of(Arena *A, const Json *list)
-{
-    int32_t *v = arena_new(A, int32_t, list->count), *at = v;
-    for (const Json *c = list->child; c; c = c->next) *at++ = (int32_t)c->i;
-    return (Ids){v, (int64_t)list->count};
-}
-
 // Ten times the distance of float32 from float64, at least `least`.
 static void check_numbers(Arena *A, const char *what, const Json *c, const char *name, const float *got,
                           int64_t n, double least)
@@ -112,7 +96,7 @@ TEST(real_generate)
         json_parse(A, STR_LIT("{\"max_new_tokens\": 16, \"do_sample\": false, \"num_beams\": 1}"), "", NULL);
     if (!nn_generation(A, l.m, settings, &g, &e)) FAIL("%s", e.text);
     for (const Json *c = json_get(j, "generate")->child; c; c = c->next, run++) {
-        Ids prompt = ids_of(A, json_get(c, "prompt_ids"));
+        Ids prompt = lab_list(A, json_get(c, "prompt_ids"));
         Generated made;
         Sequence s;
         const char *what = str_zero(A, json_get(c, "text")->text);

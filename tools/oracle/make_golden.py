@@ -20,7 +20,6 @@ import json
 import os
 import pickle
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -925,15 +924,13 @@ def main(argv):
     os.makedirs(ctx.cases, exist_ok=True)
     os.chdir(golden)
     parts = ["older"] if OLDER else [p for p in PARTS if p in argv] or PARTS
-    if parts == PARTS:
-        for p in PARTS:
-            shutil.rmtree(os.path.join("cases", p), ignore_errors=True)
     old, old_broken, old_defects = [], [], []
     if os.path.exists("cases/index.json"):
         with open("cases/index.json", encoding="utf-8") as f:
             data = json.load(f)
         mine = set(parts)
-        old = [e for e in data["cases"] if e["kind"] not in mine or not wanted_name(e["name"])]
+        known = set(ctx.models.values()) # cases of other models were recorded elsewhere: they stay
+        old = [e for e in data["cases"] if e["kind"] not in mine or e["model"] not in known or not wanted_name(e["name"])]
         old_defects = data.get("defects", [])
         old_broken = [e for e in data["broken"] if e.get("part") not in mine or not wanted_name(e["name"])]
     times = {}
