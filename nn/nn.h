@@ -160,6 +160,13 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
                  const Ids *prefix, Generated *out, bool (*progress)(void *context, int64_t length),
                  void *context, Err *e);
 
+// ------------------------------------------------------------------------------------------------ as files
+
+// The model as a folder of the Hub's layout, all but its tokenizer: model.safetensors with what its weights are worth as
+// float32 (an adapter merged), config.json, and generation_config.json where it has one. Results are the same to the bit.
+// False and a sentence if that cannot be written.
+bool nn_write_float32(Arena *a, const Model *m, FolderOut *to, Err *e);
+
 // ------------------------------------------------------------------------------------------------ the families
 
 const char *const *nn_families(size_t *n); // model_type of each, for messages

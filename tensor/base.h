@@ -204,6 +204,12 @@ bool file_can_write(const char *path, Err *e); // tries it, before work is done 
 bool file_same(Arena *a, const char *x, const char *y);
 bool file_part(FileOut *f, Str bytes, Err *e);
 bool file_end(FileOut *f, Err *e);
+// A folder of files, written whole or not at all: a new one beside path, which gets its name at the end. path must be a new
+// folder, or an empty one. What was begun and not ended is taken back when a goes.
+typedef struct FolderOut FolderOut;
+FolderOut *folder_begin(Arena *a, const char *path, Err *e);
+const char *folder_file(FolderOut *f, const char *name); // where a file of this name is to be written, once
+bool folder_end(FolderOut *f, Err *e);
 void files_ready(void);            // first of all: sees to it that descriptors 0 to 2 are open
 bool out_write(int fd, Str bytes); // to a descriptor, all of it; false on error (errno says which)
 

@@ -15,6 +15,7 @@
 // (FAULT_SHORT).
 #include "base.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -91,6 +92,8 @@ static void *sys_map(int fd, size_t n)
 {
     return fails() ? MAP_FAILED : mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
 }
+
+static bool sys_mkdir(const char *path) { return !fails() && mkdir(path, 0777) == 0; }
 
 static bool sys_rename(const char *from, const char *to) { return !fails() && rename(from, to) == 0; }
 
@@ -468,6 +471,75 @@ bool file_end(FileOut *f, Err *e)
     if (!sys_rename(f->temp, f->target))
         return said(e, f->path, "cannot rename the finished file to this name");
     f->replaces = false;
+    return sync_folder(f->target, e);
+}
+
+struct FolderOut {
+    Arena *a;
+    const char *path;  // for messages
+    char *target;      // without slashes at its end
+    const char *temp;  // NULL: nothing is begun
+    const char **name; // of its files
+    size_t n, room;
+};
+
+static void take_folder_back(void *object)
+{
+    FolderOut *f = object;
+    char path[PATH_MAX + 300];
+    for (size_t i = 0; f->temp && i < f->n; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->temp, f->name[i]);
+        unlink(path);
+    }
+    if (f->temp) rmdir(f->temp);
+    f->temp = NULL;
+}
+
+// Nothing stands there, or an empty folder, whose place the finished one takes.
+static bool check_place(const char *path, Err *e)
+{
+    struct stat st;
+    if (stat(path, &st)) return errno == ENOENT || said(e, path, "cannot write");
+    DIR *d = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
+    if (!d) return errno = S_ISDIR(st.st_mode) ? errno : ENOTDIR, said(e, path, "cannot write a folder");
+    bool empty = true;
+    for (struct dirent *x; empty && (x = readdir(d));)
+        empty = !strcmp(x->d_name, ".") || !strcmp(x->d_name, "..");
+    closedir(d);
+    return empty || err_set(e, "%.500s: this folder holds files already; give a new one", path);
+}
+
+FolderOut *folder_begin(Arena *a, const char *path, Err *e)
+{
+    FolderOut *f = arena_new(a, FolderOut, 1);
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    *f = (FolderOut){.a = a, .path = arena_printf(a, "%s", path), .target = str_zero(a, (Str){path, n})};
+    const char *temp = arena_printf(a, "%s.tmp.%ld", f->target, (long)getpid());
+    arena_on_free(a, take_folder_back, f);
+    if (n >= PATH_MAX) return errno = ENAMETOOLONG, said(e, path, "cannot write"), NULL;
+    if (!check_place(f->target, e)) return NULL;
+    if (!sys_mkdir(temp)) return said(e, path, "cannot make a folder beside it"), NULL;
+    f->temp = temp;
+    return f;
+}
+
+const char *folder_file(FolderOut *f, const char *name)
+{
+    if (f->n == f->room) {
+        const char **more = arena_new(f->a, const char *, f->room = 2 * f->room + 16);
+        if (f->n) memcpy(more, f->name, f->n * sizeof *more);
+        f->name = more;
+    }
+    f->name[f->n++] = arena_printf(f->a, "%s", name);
+    return arena_printf(f->a, "%s/%s", f->temp, name);
+}
+
+bool folder_end(FolderOut *f, Err *e)
+{
+    if (!sys_rename(f->temp, f->target))
+        return said(e, f->path, "cannot rename the finished folder to this name");
+    f->temp = NULL;
     return sync_folder(f->target, e);
 }
 

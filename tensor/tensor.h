@@ -47,6 +47,17 @@ static inline int64_t type_bytes(WType type, int64_t n)
     return n / block[type].elements * block[type].bytes;
 }
 
+// Weights of a block; 1: the type has none.
+static inline int64_t type_elements(WType type)
+{
+    static const int64_t n[] = {
+#define TYPE(name, elements, bytes, number) elements,
+#include "types.def"
+#undef TYPE
+    };
+    return n[type];
+}
+
 // An activation (f is set, owned by the tape's arena) or a weight (raw is set: a view into the mapped file, of any
 // alignment and of the stored type).
 typedef struct Tensor {
@@ -197,7 +208,11 @@ int64_t num_argmax(const float *z, int64_t n);               // first among equa
 void num_axpy(float *y, float a, const float *x, int64_t n); // y += a x
 float num_dot(const float *x, const float *y, int64_t n);
 void num_widen(float *out, const void *raw, WType type, int64_t at,
-               int64_t n); // elements at .. at+n-1 as float32
+               int64_t n);    // elements at .. at+n-1 as float32
+bool num_narrows(WType type); // num_narrow knows the type
+// n numbers, of whole blocks, as this type stores them (narrow.c). -1, or which of them is NaN, infinite or too large for it
+// (float32 takes all).
+int64_t num_narrow(void *out, const float *x, WType type, int64_t n);
 void num_weight_row(float *out, const Tensor *w,
                     int64_t row); // of a weight, as float32, also if it is turned
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);

@@ -434,8 +434,8 @@ static const char *const *example(Arena *A, const char *help)
 // No line of help is wider than a terminal of 80 columns, and what is given as an example runs.
 TEST(cli_help_is_narrow_and_right)
 {
-    static const char *const names[] = {"attribute", "compare", "generate", "tokenize", "info",  "list",
-                                        "bench",     "show",    "diff",     "demo",     "export"};
+    static const char *const names[] = {"attribute", "compare", "generate", "tokenize", "info",   "list",
+                                        "bench",     "show",    "diff",     "demo",     "export", "quantize"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         Run r = RUN("help", names[i]);
         for (const char *s = r.out, *end; (end = strchr(s, '\n')); s = end + 1)

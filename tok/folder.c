@@ -74,3 +74,22 @@ bool json_flag(const Json *object, const char *key, bool otherwise)
     const Json *j = object ? json_get(object, key) : NULL;
     return j && (j->kind == J_TRUE || j->kind == J_FALSE) ? j->kind == J_TRUE : otherwise;
 }
+
+size_t tok_files(const char *const **names)
+{
+    static const char *const all[] = {"tokenizer.json",
+                                      "tokenizer_config.json",
+                                      "special_tokens_map.json",
+                                      "added_tokens.json",
+                                      "vocab.json",
+                                      "merges.txt",
+                                      "tokenizer.model",
+                                      "spiece.model",
+                                      "sentencepiece.bpe.model",
+                                      "source.spm",
+                                      "target.spm",
+                                      "vocab.joint.spm",
+                                      "target_vocab.json",
+                                      "chat_template.jinja"};
+    return *names = all, sizeof all / sizeof *all;
+}

@@ -68,6 +68,9 @@ size_t tok_inside(const Encoding *x, size_t bytes);
 // Fails on an id that is not in the vocabulary.
 bool tok_decode(Arena *a, const Tokenizer *t, const int32_t *ids, size_t n, TokDecode o, Str *out, Err *e);
 
+// The names of all files that a folder's tokenizer may be made of, the chat template's among them; how many.
+size_t tok_files(const char *const **names);
+
 const char *tok_kind(const Tokenizer *t);       // "marian", "t5", ...
 const char *tok_class(const Tokenizer *t);      // transformers' class: "MarianTokenizer", "T5Tokenizer", ...
 size_t tok_size(const Tokenizer *t);            // len(tokenizer): ids of sources are below it

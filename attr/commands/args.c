@@ -47,6 +47,8 @@ static const Option options[] = {
     {"tgt_lang", {0}, OPT_TEXT, MODEL, "LANG", "the language to translate into; 'inseq info' lists a model's", NULL},
     {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE, "N", "texts at once (8); the numbers do not depend on it", NULL},
     {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
+    {"to", {0}, OPT_TEXT, QUANTIZE, "TYPE", "the type of the weights: f32 (a folder)", NULL},
+    {"output", {"-o"}, OPT_TEXT, QUANTIZE, "PATH", "the folder to be written, which must be new or empty", NULL},
     {"weight_attributions", {0}, OPT_TEXT, ALONE | SHOW, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
     {"save_aggregated", {0}, OPT_FLAG, ALONE, NULL, "apply the method's own aggregation before saving", NULL},
     {"viz_path", {"--html"}, OPT_TEXT, VIEWED, "FILE", "write the heatmaps as one HTML page", NULL},

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// writing.c — an opened model as the files of a folder, in float32.
+//
+// A model of GGUF's has all matrices as [out, in], and norms' gains as what is multiplied by; transformers' classes want
+// some turned (GPT-2) and some less the one that they add (Gemma). What was added comes off without rounding: a gain g made
+// as 1 + w of float32 numbers gives w again where g - 1 is exact, and below 0.5 that is wherever 1 + w was.
+#include "files/writing.h"
+#include "models/decoder.h"
+
+#include <string.h>
+
+// ------------------------------------------------------------------------------------------------ settings
+
+static void put_json(Buf *b, const Json *j)
+{
+    static const char *const plain[] = {[J_NULL] = "null", [J_FALSE] = "false", [J_TRUE] = "true"};
+    const bool object = j->kind == J_OBJECT;
+    if (j->kind < J_NUMBER) buf_str(b, str_of(plain[j->kind]));
+    else if (j->kind == J_NUMBER) buf_str(b, j->text);
+    else if (j->kind == J_STRING) buf_json(b, j->text);
+    else {
+        buf_char(b, object ? '{' : '[');
+        for (const Json *c = j->child; c; c = c->next) {
+            if (object) buf_json(b, c->key), buf_str(b, STR_LIT(": "));
+            put_json(b, c);
+            if (c->next) buf_str(b, STR_LIT(", "));
+        }
+        buf_char(b, object ? '}' : ']');
+    }
+}
+
+// config.json as it is, but that it no longer says of what type or how quantized the weights are.
+static bool write_config(Arena *a, const Model *m, const char *path, Err *e)
+{
+    Buf b = {.arena = a};
+    buf_str(&b, STR_LIT("{\n  \"torch_dtype\": \"float32\""));
+    if (!json_get(m->config.json, "architectures"))
+        buf_printf(&b, ",\n  \"architectures\": [\"%s\"]", m->info.class_name);
+    for (const Json *c = m->config.json->child; c; c = c->next) {
+        if (str_is(c->key, "torch_dtype") || str_is(c->key, "dtype") || str_is(c->key, "quantization_config"))
+            continue;
+        buf_str(&b, STR_LIT(",\n  ")), buf_json(&b, c->key), buf_str(&b, STR_LIT(": "));
+        put_json(&b, c);
+    }
+    buf_str(&b, STR_LIT("\n}\n"));
+    return file_write(path, buf_view(&b), e);
+}
+
+static bool write_generation(Arena *a, const Model *m, FolderOut *to, Err *e)
+{
+    enum { LARGEST = 64 << 20 };
+    static const char name[] = "generation_config.json";
+    const char *path = arena_printf(a, "%s/%s", m->info.folder, name);
+    Str text;
+    if (!file_exists(path)) return true;
+    return file_read(a, path, LARGEST, &text, e) && file_write(folder_file(to, name), text, e);
+}
+
+// ------------------------------------------------------------------------------------------------ weights
+
+// Whether every gain less one, and one more, is that gain again.
+static bool check_gains(Arena *a, const Outgoing *o, Err *e)
+{
+    const int64_t n = (int64_t)stored_count(o->from);
+    float *less = arena_new_raw(a, float, n), *gain = arena_new_raw(a, float, n);
+    num_widen(gain, o->from->data, (WType)o->from->dtype, 0, n);
+    outgoing_values(o, 0, 1, less);
+    for (int64_t i = 0; i < n; i++)
+        if (memcmp(&gain[i], &(float){less[i] + 1}, sizeof *gain) && gain[i] - gain[i] == 0)
+            return err_at(e, o->from->file, o->from->at,
+                          "tensor '%.*s': %.9g is no gain that a model of this family can have, whose files "
+                          "hold gains less one",
+                          (int)o->name.n, o->name.s, (double)gain[i]);
+    return true;
+}
+
+// As transformers' class wants it.
+static bool as_there(Arena *a, const Model *m, Outgoing *o, Err *e)
+{
+    const DecoderRow *row = m->family->row;
+    if (!m->checkpoint->plain || !row) return true;
+    const bool of_layer = memmem(o->name.s, o->name.n, row->names->layer, strlen(row->names->layer)) != NULL;
+    if (row->turned && of_layer && o->rank == 2)
+        o->turned = true, o->dim[0] = o->from->dim[1], o->dim[1] = o->from->dim[0];
+    if (row->norm != NORM_RMS_PLUS_ONE || o->rank != 1) return true;
+    o->plus = -1;
+    return check_gains(a, o, e);
+}
+
+bool nn_write_float32(Arena *a, const Model *m, FolderOut *to, Err *e)
+{
+    const Checkpoint *c = m->checkpoint;
+    Outgoing *out = arena_new(a, Outgoing, c->n);
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (!dtype_is_weight(c->tensor[i].dtype)) continue; // buffers of older files
+        out[n] = outgoing(&c->tensor[i], DT_F32);
+        if (!as_there(a, m, &out[n++], e)) return false;
+    }
+    return safetensors_write(a, folder_file(to, "model.safetensors"), out, n, e) &&
+           write_config(a, m, folder_file(to, "config.json"), e) && write_generation(a, m, to, e);
+}
