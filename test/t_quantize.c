@@ -101,15 +101,15 @@ TEST(quantize_float32_gives_the_same_bytes)
     }
 }
 
-typedef struct Place {
+typedef struct Target {
     const Model *m;
     const char *above, *to;
-} Place;
+} Target;
 
 // All of it or nothing, and nothing beside it.
 static bool writes_anew(Arena *A, void *context, Err *e)
 {
-    const Place *p = context;
+    const Target *p = context;
     const char *const *name;
     kit_remove((void *)(uintptr_t)p->to);
     Arena *a = arena_create(A);
@@ -125,8 +125,8 @@ static bool writes_anew(Arena *A, void *context, Err *e)
 TEST(quantize_every_fault)
 {
     Err e = {0};
-    Place p = {.m = nn_open(A, QUANTIZED "models/llama-tiny-mix.gguf", (NnOptions){0}, &e),
-               .above = kit_folder(A)};
+    Target p = {.m = nn_open(A, QUANTIZED "models/llama-tiny-mix.gguf", (NnOptions){0}, &e),
+                .above = kit_folder(A)};
     p.to = arena_printf(A, "%s/m", p.above);
     for (FaultKind k = FAULT_ALLOC; k < FAULT_KINDS; k++) test_every_fault(A, k, writes_anew, &p);
 }
