@@ -79,11 +79,17 @@ Tensor *bind_matrix(Model *m, const char *name, int64_t rows, int64_t cols, Err 
 {
     WType type;
     const Stored *s = bind(m, name, rows, cols, &type, e);
-    return s ? tn_weight(m->arena, s->data, type, rows, cols, arena_printf(m->arena, "%s", name)) : NULL;
+    if (!s) return NULL;
+    Tensor *w = tn_weight(m->arena, s->data, type, rows, cols, arena_printf(m->arena, "%s", name));
+    w->turned = s->turned;
+    return w;
 }
 
 Tensor *bind_turned(Model *m, const char *name, int64_t rows, int64_t cols, Err *e)
 {
+    const Stored *s = checkpoint_find(m->checkpoint, name);
+    if (s && !dtype_size(s->dtype))
+        return bind_matrix(m, name, rows, cols, e); // libraries of codes turn what they take
     Tensor *w = bind_matrix(m, name, cols, rows, e);
     if (w) w->rows = rows, w->cols = cols, w->turned = true;
     return w;
@@ -104,8 +110,9 @@ bool bind_has(const Model *m, const char *name) { return checkpoint_find(m->chec
 
 static bool equal(const Stored *a, const Stored *b)
 {
-    return a == b || (a->dtype == b->dtype && a->bytes == b->bytes &&
-                      (a->data == b->data || memcmp(a->data, b->data, a->bytes) == 0));
+    return a == b ||
+           (a->dtype == b->dtype && a->bytes == b->bytes &&
+            (a->data == b->data || (dtype_size(a->dtype) && memcmp(a->data, b->data, a->bytes) == 0)));
 }
 
 bool bind_tied(Model *m, const char *const *name, size_t n, int64_t rows, int64_t cols, bool tied,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.c — opens a checkpoint as a model of its family and runs forward passes.
+#include "files/quantized.h"
 #include "models/decoder.h"
 
 #include <stdio.h>
@@ -79,12 +80,12 @@ static const Family *find_family(const Config *c, Err *e)
 // "Q4_1 210, F32 61": types and how many tensors there are of each, the most first.
 static const char *types_of(Arena *a, const Checkpoint *c)
 {
-    size_t count[DT_BOOL + 1] = {0};
+    size_t count[DTYPES] = {0};
     Buf b = {.arena = a};
     for (size_t i = 0; i < c->n; i++) count[c->tensor[i].dtype]++;
     for (;;) {
         size_t most = 0;
-        for (size_t d = 1; d <= DT_BOOL; d++) most = count[d] > count[most] ? d : most;
+        for (size_t d = 1; d < DTYPES; d++) most = count[d] > count[most] ? d : most;
         if (!count[most]) return b.n ? b.s : "";
         buf_printf(&b, "%s%s %zu", b.n ? ", " : "", dtype_name((Dtype)most), count[most]);
         count[most] = 0;
@@ -138,20 +139,6 @@ static bool merge_adapter(Model *m, const char *folder, Err *e)
     return adapter_merge(m->arena, folder, &base, m->checkpoint, &m->notes, e);
 }
 
-// Weights in blocks or codes beside float ones would be read as if they were not quantized, or missed by name.
-static bool refuse_quantized(const Config *c, Err *e)
-{
-    const Json *q = json_get(c->json, "quantization_config"),
-               *method = q ? json_get(q, "quant_method") : NULL;
-    if (!q || q->kind == J_NULL) return true;
-    char name[SHOWN];
-    return err_set(
-        e,
-        "%s: quantization_config says that the weights are quantized (%s), which is not read here; use the "
-        "model's folder in float32, float16 or bfloat16, or a GGUF file of it",
-        c->path, method && method->kind == J_STRING ? shown(name, method->text) : "as bitsandbytes does");
-}
-
 Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
 {
     Place p;
@@ -162,10 +149,16 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     m->arena = m->notes.arena = a;
     m->config.e = e;
     m->embed_scale = m->logits_scale = 1;
-    if (!(m->family = find_family(&m->config, e)) || !refuse_quantized(&m->config, e)) return NULL;
+    Err own = {0};
+    Config settings;
+    const char *quantization = NULL;
+    if (!(m->family = find_family(&m->config, e))) return NULL;
+    const QuantKind *quant = quant_find(a, &m->config, p.folder, &settings, &own);
+    if (own.set) return err_set(e, "%s", own.text), NULL;
     if (!(m->checkpoint = checkpoint_open(a, p.weights, e))) return NULL;
     Checkpoint *c = m->checkpoint;
     if (!checkpoint_names(a, c, m->family->base, m->family->anchor, e)) return NULL;
+    if (quant && !quant_read(a, quant, &settings, c, &quantization, e)) return NULL;
     m->info = (ModelInfo){.name = name,
                           .folder = p.folder,
                           .tokenizer = p.tokenizer,
@@ -173,6 +166,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
                           .class_name = m->family->class_name,
                           .format = c->format,
                           .types = types_of(a, c),
+                          .quantization = quantization,
                           .encoder_decoder = m->family->encode != NULL,
                           .bytes = c->bytes,
                           .tensors = c->n};
@@ -234,7 +228,7 @@ void nn_embed(const Model *m, Ids ids, bool target, float *out)
 {
     const Tensor *table = m->embed[target];
     for (int64_t i = 0; i < ids.n; i++, out += table->cols) {
-        num_widen(out, table->raw, table->type, ids.v[i] * table->cols, table->cols);
+        num_weight_row(out, table, ids.v[i]);
         if (m->embed_scale != 1)
             for (int64_t j = 0; j < table->cols; j++) out[j] *= m->embed_scale;
     }

@@ -37,7 +37,8 @@ static bool write_config(Arena *a, const Model *m, const char *path, Err *e)
     if (!json_get(m->config.json, "architectures"))
         buf_printf(&b, ",\n  \"architectures\": [\"%s\"]", m->info.class_name);
     for (const Json *c = m->config.json->child; c; c = c->next) {
-        if (str_is(c->key, "torch_dtype") || str_is(c->key, "dtype") || str_is(c->key, "quantization_config"))
+        if (str_is(c->key, "torch_dtype") || str_is(c->key, "dtype") ||
+            str_is(c->key, "quantization_config") || str_is(c->key, "compression_config"))
             continue;
         buf_str(&b, STR_LIT(",\n  ")), buf_json(&b, c->key), buf_str(&b, STR_LIT(": "));
         put_json(&b, c);
@@ -78,7 +79,8 @@ static bool check_gains(Arena *a, const Outgoing *o, Err *e)
 static bool as_there(Arena *a, const Model *m, Outgoing *o, Err *e)
 {
     const DecoderRow *row = m->family->row;
-    if (!m->checkpoint->plain || !row) return true;
+    const bool codes = !dtype_size(o->from->dtype); // libraries of codes turn what they take
+    if ((!m->checkpoint->plain && !codes) || !row) return true;
     const bool of_layer = memmem(o->name.s, o->name.n, row->names->layer, strlen(row->names->layer)) != NULL;
     if (row->turned && of_layer && o->rank == 2)
         o->turned = true, o->dim[0] = o->from->dim[1], o->dim[1] = o->from->dim[0];

@@ -2,6 +2,8 @@
 // fold.c — see fold.h.
 #include "fold.h"
 
+enum { ROOM = 1 << 13 }; // the widest head that is folded
+
 Fold fold_of(const Tape *t, const Tensor *side, const Tensor *other, int64_t heads, int64_t d)
 {
     Fold f = {.side = side,
@@ -10,7 +12,7 @@ Fold fold_of(const Tape *t, const Tensor *side, const Tensor *other, int64_t hea
               .d = d,
               .group = heads * d / side->cols,
               .other_group = heads * d / other->cols};
-    if (linear_parts(t, side, &f.x, &f.w, &f.b) && f.w->turned) f.x = NULL;
+    if (linear_parts(t, side, &f.x, &f.w, &f.b) && d > ROOM) f.x = NULL;
     return f;
 }
 
@@ -107,15 +109,31 @@ typedef struct Bracket {
     int64_t other0, rows;
 } Bracket;
 
+// Rows of a turned weight are columns of the file's: a head's are widened from some of its rows at a time.
+static void bracket_turned(const Bracket *b, int64_t first, float *out, const float *other)
+{
+    const Fold *f = b->f;
+    const int64_t D = f->x->cols, d = f->d, most = ROOM / d, row = type_row_bytes(f->w->type, f->w->rows);
+    float wide[ROOM];
+    for (int64_t j = 0, n; j < D; j += n) {
+        n = D - j < most ? D - j : most;
+        for (int64_t i = 0; i < n; i++)
+            num_widen(wide + i * d, (const char *)f->w->raw + (j + i) * row, f->w->type, first, d);
+        K->gemm_nt(out + j, f->heads * D, other, f->other->cols, b->rows, wide, W_F32, d, 0, n, n, d, false);
+    }
+}
+
 static void bracket_head(int64_t h, void *context)
 {
     const Bracket *b = context;
     const Fold *f = b->f;
-    int64_t D = f->x->cols, d = f->d;
+    const int64_t D = f->x->cols, d = f->d, first = h / f->group * d;
     const char *w = f->w->raw ? f->w->raw : (const char *)f->w->f;
-    K->gemm_nn(b->out + h * D, f->heads * D,
-               f->other->f + b->other0 * f->other->cols + h / f->other_group * d, f->other->cols, 1, b->rows,
-               w + h / f->group * d * type_bytes(f->w->type, D), (int)f->w->type, D, 0, D, D, d, false);
+    const float *other = f->other->f + b->other0 * f->other->cols + h / f->other_group * d;
+    if (f->w->turned) bracket_turned(b, first, b->out + h * D, other);
+    else
+        K->gemm_nn(b->out + h * D, f->heads * D, other, f->other->cols, 1, b->rows,
+                   w + first * type_row_bytes(f->w->type, D), (int)f->w->type, D, 0, D, D, d, false);
 }
 
 int64_t fold_scratch(const Fold *f)

@@ -197,6 +197,7 @@ static void widen_BF16(float *y, const void *row, int64_t at, int64_t n)
 }
 
 #include "blocks.h"
+#include "codes.h"
 
 static void (*const widen[])(float *y, const void *row, int64_t at, int64_t n) = {
 #define TYPE(name, elements, bytes, number) widen_##name,
@@ -795,7 +796,7 @@ static void any_product(float *c, int64_t ldc, const float *a, int64_t ai, int64
 static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const void *w,
                       int type, int64_t ldw, int64_t j0, int64_t j1, int64_t then, int64_t k, bool add)
 {
-    Right b = {w, type_bytes(type, ldw), type, true};
+    Right b = {w, type_row_bytes(type, ldw), type, true};
     if (rows > FEW || !ldx) {
         any_product(c, ldc, x, ldx, 1, rows, b, j0, j1, then, k, add);
         return;
@@ -816,7 +817,7 @@ static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t
                       const void *b, int type, int64_t ldb, int64_t j0, int64_t j1, int64_t then, int64_t k,
                       bool add)
 {
-    any_product(c, ldc, a, ai, ak, rows, (Right){b, type_bytes(type, ldb), type, false}, j0, j1, then, k,
+    any_product(c, ldc, a, ai, ak, rows, (Right){b, type_row_bytes(type, ldb), type, false}, j0, j1, then, k,
                 add);
 }
 

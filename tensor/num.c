@@ -92,6 +92,11 @@ void num_weight_row(float *out, const Tensor *w, int64_t row)
         num_widen(out + i, w->raw, w->type, i * w->rows + row, 1);
 }
 
+void num_weight_rows(float *out, const Tensor *w, int64_t row, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) num_weight_row(out + i * w->cols, w, row + i);
+}
+
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at)
 {
     float part[1024];

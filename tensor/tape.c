@@ -157,6 +157,13 @@ Tensor *tn_weight(Arena *a, const void *raw, WType type, int64_t rows, int64_t c
     return w;
 }
 
+const CodedRow *coded_rows(Arena *a, const Coded *weight)
+{
+    CodedRow *row = arena_new_raw(a, CodedRow, weight->rows);
+    for (int64_t i = 0; i < weight->rows; i++) row[i] = (CodedRow){weight, i};
+    return row;
+}
+
 // ---------------------------------------------------------------------------------------------------- recording
 
 void shape_of_first(Node *n, Tape *t) { n->out = tn_new(t, n->in[0]->rows, n->in[0]->cols, n->in[0]->seqs); }
@@ -353,8 +360,8 @@ static void part_sum(int64_t i, void *context)
     Product *p = context;
     int64_t k0 = (p->first + i) * K_BLOCK;
     K->gemm_nn(p->sums + i * p->rows * p->n, p->n, p->a + packed_size(p->rows, k0), 0, 0, p->rows,
-               (const char *)p->b + k0 * type_bytes((WType)p->type, p->ldb), p->type, p->ldb, 0, p->n, p->n,
-               least(K_BLOCK, p->k - k0), false);
+               (const char *)p->b + k0 * type_row_bytes((WType)p->type, p->ldb), p->type, p->ldb, 0, p->n,
+               p->n, least(K_BLOCK, p->k - k0), false);
 }
 
 static void add_sums(Product *p, Tape *t)

@@ -58,6 +58,35 @@ static inline int64_t type_elements(WType type)
     return n[type];
 }
 
+// A weight in codes: where its parts are, views of a file at any address. What a field means is the type's own (codes.h).
+typedef struct Coded {
+    int64_t rows, cols; // as the codes have it: GPTQ's and AWQ's rows are inputs, and such weights are turned
+    const void *codes, *scale, *zero, *group;
+    WType scale_type;                  // F32, F16 or BF16
+    int64_t bits, pitch;               // of a code; bytes of a row of codes
+    int64_t high, wide, groups;        // rows and columns that share a scale; scales in a row
+    int64_t zero_pitch;                // bytes of a row of zeros
+    int32_t zero_plus;                 // what is added to a stored zero, or stands for one if there are none
+    const void *table;                 // [16] what codes of 4 bits stand for
+    const void *nested, *nested_scale; // [256] and F32: scales are codes themselves; NULL: they are numbers
+    int64_t nested_wide;
+    float nested_offset;
+} Coded;
+
+// The address of a row of one: `raw` of a coded Tensor is the first of an array of them.
+typedef struct CodedRow {
+    const Coded *weight;
+    int64_t row;
+} CodedRow;
+const CodedRow *coded_rows(Arena *a, const Coded *weight);
+static inline bool type_is_coded(WType type) { return !type_bytes(type, 1 << 8); }
+
+// From one row of a matrix to the next, of so many columns.
+static inline int64_t type_row_bytes(WType type, int64_t cols)
+{
+    return type_is_coded(type) ? (int64_t)sizeof(CodedRow) : type_bytes(type, cols);
+}
+
 // An activation (f is set, owned by the tape's arena) or a weight (raw is set: a view into the mapped file, of any
 // alignment and of the stored type).
 typedef struct Tensor {
@@ -215,6 +244,7 @@ bool num_narrows(WType type); // num_narrow knows the type
 int64_t num_narrow(void *out, const float *x, WType type, int64_t n);
 void num_weight_row(float *out, const Tensor *w,
                     int64_t row); // of a weight, as float32, also if it is turned
+void num_weight_rows(float *out, const Tensor *w, int64_t row, int64_t n); // so many from that one on
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
 // The table of tn_rope, rows from..to-1: cos and sin of position * frequency[i] (a float32 product), times `scale`.
 void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to,

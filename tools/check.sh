@@ -70,6 +70,7 @@ tables() {
     done <<EOF
 tensor/ops.def tensor/op_%s.c op
 nn/files/readers.def nn/files/read_%s.c reader
+nn/files/quants.def nn/files/quant_%s.c quant
 attr/methods/methods.def attr/methods/%s.c method
 attr/reports/reports.def attr/reports/report_%s.c report
 nn/models/models.def nn/models/%s.c family

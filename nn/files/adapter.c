@@ -423,7 +423,7 @@ static void tie(Adapter *ad)
             alias.name = str_of(*name);
             checkpoint_add(ad->a, ad->c, alias);
         } else if (s->dtype == source.dtype && s->bytes == source.bytes && s->data != source.data &&
-                   !memcmp(s->data, source.data, s->bytes))
+                   dtype_size(s->dtype) && !memcmp(s->data, source.data, s->bytes))
             ad->c->tensor[s - ad->c->tensor].data = source.data;
     }
 }

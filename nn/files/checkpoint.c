@@ -113,6 +113,15 @@ bool checkpoint_unwrap(Arena *a, Checkpoint *c, const char *before, Err *e)
     return !changed || sorted(c->tensor, c->n, e);
 }
 
+bool checkpoint_drop(Checkpoint *c, const bool *drop, Err *e)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (!drop[i]) c->tensor[n++] = c->tensor[i];
+    c->n = n;
+    return sorted(c->tensor, n, e);
+}
+
 void checkpoint_add(Arena *a, Checkpoint *c, Stored tensor)
 {
     Stored *more = arena_new(a, Stored, c->n + 1);

@@ -18,9 +18,13 @@ typedef enum {
     DT_I16,
     DT_I8,
     DT_U8,
-    DT_BOOL
+    DT_BOOL,
+    DT_F8_E4M3, // codes, which have scales beside them
+    DT_F8_E5M2,
+    DTYPES
 } Dtype;
-size_t dtype_size(Dtype d);                    // bytes of an element; of a block, where a type has blocks
+size_t dtype_size(
+    Dtype d); // bytes of an element; of a block, where a type has blocks; 0: in codes (Coded, tensor.h)
 bool dtype_is_weight(Dtype d);                 // then it is a WType of the same number
 uint64_t stored_count(const struct Stored *s); // elements
 const char *dtype_name(Dtype d);               // as safetensors spells it: "F32", "BF16", ...
@@ -37,6 +41,7 @@ typedef struct Stored {
     size_t bytes;
     const char *file; // where it was read from
     uint64_t at;      // byte offset there, for messages
+    bool turned;      // data has dim[0] columns and dim[1] rows (types in codes only)
 } Stored;
 
 typedef struct Checkpoint {
@@ -55,6 +60,8 @@ typedef struct Checkpoint {
 // pytorch_model.bin, pytorch_model.bin.index.json. Errors list every path tried, and name what was found instead
 // (tf_model.h5, ...). Views live as long as the arena.
 Checkpoint *checkpoint_open(Arena *a, const char *folder, Err *e);
+// Takes the tensors of which `drop` [n] is true out of the table, and sorts it anew. False and a sentence if two names are one.
+bool checkpoint_drop(Checkpoint *c, const bool *drop, Err *e);
 const Stored *checkpoint_find(const Checkpoint *c, const char *name); // NULL if absent
 
 // Makes the table answer to transformers' names where the file has them in another form: takes what wraps models while

@@ -151,7 +151,7 @@ static bool read_type(const Reader *r, GgufTensor *t, const char *name, Err *e)
 {
     int i = 0;
     uint64_t bytes = 0, rows = 1;
-    while (i < READ_TYPES && read_types[i].number != t->type) i++;
+    while (i < READ_TYPES && (read_types[i].number != t->type || !read_types[i].bytes)) i++;
     if (i == READ_TYPES && gguf_type_name(t->type))
         return WRONG(r, t->at, "tensor \"%s\" is of type %s, which is not read; use a Q4_K_M or Q8_0 file",
                      name, gguf_type_name(t->type));

@@ -42,15 +42,16 @@ static int64_t row_there(const Outgoing *o, int64_t i) // the row of `from` that
     return first + place % 2 * (o->head / 2) + place / 2;
 }
 
-// Columns first .. first + n - 1 of `from` as rows.
+// Columns first .. first + n - 1 of what `from` stores as rows.
 static void across(const Outgoing *o, int64_t first, int64_t n, float *out)
 {
     const int64_t cols = outgoing_cols(o), wide = outgoing_rows(o);
     float part[ACROSS];
-    for (int64_t i = 0; i < n; i += ACROSS) {
-        const int64_t m = n - i < ACROSS ? n - i : ACROSS;
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = o->head ? 1 : n - i < ACROSS ? n - i : ACROSS;
+        const int64_t at = row_there(o, first + i);
         for (int64_t k = 0; k < cols; k++) {
-            num_widen(part, o->from->data, (WType)o->from->dtype, k * wide + first + i, m);
+            num_widen(part, o->from->data, (WType)o->from->dtype, k * wide + at, m);
             for (int64_t j = 0; j < m; j++) out[(i + j) * cols + k] = part[j];
         }
     }
@@ -59,8 +60,9 @@ static void across(const Outgoing *o, int64_t first, int64_t n, float *out)
 void outgoing_values(const Outgoing *o, int64_t first, int64_t n, float *out)
 {
     const int64_t cols = outgoing_cols(o);
-    if (o->turned) across(o, first, n, out);
-    for (int64_t i = 0; !o->turned && i < n; i++)
+    const bool turned = o->turned != o->from->turned; // twice is not at all
+    if (turned) across(o, first, n, out);
+    for (int64_t i = 0; !turned && i < n; i++)
         num_widen(out + i * cols, o->from->data, (WType)o->from->dtype, row_there(o, first + i) * cols, cols);
     for (int64_t i = 0; o->plus != 0 && i < n * cols; i++) out[i] += o->plus;
 }

@@ -119,7 +119,7 @@ static const Json *value_of(Arena *a, Str text, size_t at, char first, const cha
 
 static bool dtype_of(Str text, Dtype *out)
 {
-    for (int d = DT_F32; d <= DT_BOOL; d++)
+    for (int d = DT_F32; d < DTYPES; d++)
         if ((d <= DT_BF16 || d >= DT_F64) && str_is(text, dtype_name((Dtype)d))) return *out = (Dtype)d, true;
     return false;
 }
@@ -144,8 +144,9 @@ static bool read_entry(const Json *j, Str data, size_t at, const char *name, Sto
     char text[SHOWN];
     if (!dtype_of(part[0]->text, &t->dtype))
         return err_at(e, path, at,
-                      "tensor '%s' has dtype '%s'; we read F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL", name,
-                      shown(text, part[0]->text));
+                      "tensor '%s' has dtype '%s'; we read F32 F16 BF16 F64 I64 I32 I16 I8 U8 BOOL "
+                      "F8_E4M3 F8_E5M2",
+                      name, shown(text, part[0]->text));
     if (part[1]->count > MAX_RANK)
         return err_at(e, path, at, "tensor '%s' has %zu dimensions; at most %d are possible", name,
                       part[1]->count, MAX_RANK);

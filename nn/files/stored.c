@@ -12,8 +12,9 @@ static const struct {
 #define TYPE(name, elements, bytes, number) [DT_##name] = {#name, bytes},
 #include "../../tensor/types.def"
 #undef TYPE
-    [DT_F64] = {"F64", 8}, [DT_I64] = {"I64", 8}, [DT_I32] = {"I32", 4},   [DT_I16] = {"I16", 2},
-    [DT_I8] = {"I8", 1},   [DT_U8] = {"U8", 1},   [DT_BOOL] = {"BOOL", 1},
+    [DT_F64] = {"F64", 8},   [DT_I64] = {"I64", 8},         [DT_I32] = {"I32", 4},
+    [DT_I16] = {"I16", 2},   [DT_I8] = {"I8", 1},           [DT_U8] = {"U8", 1},
+    [DT_BOOL] = {"BOOL", 1}, [DT_F8_E4M3] = {"F8_E4M3", 1}, [DT_F8_E5M2] = {"F8_E5M2", 1},
 };
 
 size_t dtype_size(Dtype d) { return dtypes[d].size; }

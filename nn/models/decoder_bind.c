@@ -167,7 +167,7 @@ static bool bind_positions(const Binder *b)
     if (!w) return false;
     float *table = arena_new_raw(
         b->m->arena, float, s->positions * s->width); // rows are added one by one: float32 at any address
-    num_widen(table, w->raw, w->type, s->skipped * s->width, s->positions * s->width);
+    num_weight_rows(table, w, s->skipped, s->positions);
     b->m->block->positions = table;
     return true;
 }

@@ -104,7 +104,7 @@ static bool bind_positions(Model *m, const char *side, float **out, Err *e)
     const Tensor *w = bind_matrix(m, name, n, d, e);
     if (!w) return false;
     *out = arena_new_raw(m->arena, float, m->info.max_positions *d);
-    num_widen(*out, w->raw, w->type, PLACES_AHEAD * d, m->info.max_positions * d);
+    num_weight_rows(*out, w, PLACES_AHEAD, m->info.max_positions);
     return true;
 }
 

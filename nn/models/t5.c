@@ -71,7 +71,7 @@ static bool bind_bias(Model *m, const Shape *s, const char *stack, int64_t i, At
     Tensor *bias = bind_matrix(m, name, s->buckets, s->heads, e);
     if (!bias) return false;
     bias->f = arena_new_raw(m->arena, float, s->buckets * s->heads);
-    num_widen(bias->f, bias->raw, bias->type, 0, s->buckets * s->heads);
+    num_weight_rows(bias->f, bias, 0, s->buckets);
     out->bias = bias;
     return true;
 }

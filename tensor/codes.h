@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// codes.h — part of kern.c: weights in codes whose scales lie elsewhere, as the Hub's quantized folders have them
+// (bitsandbytes, GPTQ, AWQ, fp8, compressed-tensors).
+//
+// Such a weight is a Coded (tensor.h), which says where its codes, scales and zeros are. All rows of it have an address, that
+// of a CodedRow: so products walk over them as over rows of bytes, know nothing of it, and read the file in place. A format is
+// one function, which makes n numbers of one row. But for INT8 of bitsandbytes and nested NF4 and FP4, where the order of two
+// roundings is part of the format, a number is scale x (code - zero): the difference is exact, the product rounded once.
+enum { PART = 64 }; // numbers on their way
+
+INLINE uint32_t word_at(const void *p, int64_t i)
+{
+    uint32_t w;
+    memcpy(&w, (const char *)p + 4 * i, 4);
+    return w;
+}
+
+INLINE float float_at(const void *p, int64_t i)
+{
+    float x;
+    memcpy(&x, (const char *)p + 4 * i, 4);
+    return x;
+}
+
+// n <= PART whole numbers of so many bits, end to end from the lowest bit of p on: from number `at` on.
+INLINE void each_of(int32_t *out, const uint8_t *p, int64_t at, int64_t n, int64_t bits)
+{
+    const int32_t mask = (1 << bits) - 1;
+    for (int64_t i = 0, bit = at * bits; i < n; i++, bit += bits) {
+        const int64_t shift = bit % 8;
+        int32_t x = p[bit / 8] >> shift;
+        if (shift + bits > 8) x |= p[bit / 8 + 1] << (8 - shift);
+        out[i] = x & mask;
+    }
+}
+
+static void numbers_of_bits(int32_t *out, const void *p, int64_t at, int64_t n, int64_t bits)
+{
+    if (bits == 4) each_of(out, p, at, n, 4); // a known number of them is faster
+    else if (bits == 8) each_of(out, p, at, n, 8);
+    else each_of(out, p, at, n, bits);
+}
+
+// n scales from element `at` of them on.
+static void scales_of(float *out, const Coded *w, int64_t at, int64_t n)
+{
+    if (w->scale_type == W_F16) widen_F16(out, w->scale, at, n);
+    else if (w->scale_type == W_BF16) widen_BF16(out, w->scale, at, n);
+    else widen_F32(out, w->scale, at, n);
+}
+
+// The scales and zeros of a row's group, for n <= PART columns. code: what the file has for them, zero: what it stands for.
+INLINE void times_differences(float *y, const float *scale, const int32_t *code, const int32_t *zero,
+                              int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = scale[i] * (float)(code[i] - zero[i]);
+}
+
+// A group for `wide` columns, or as `group` says. Returns where the stretch of columns that share it ends, at most at `end`.
+INLINE int64_t group_at(const Coded *w, int64_t at, int64_t end, int64_t *group)
+{
+    if (!w->group) {
+        *group = at / w->wide;
+        return least(end, (*group + 1) * w->wide);
+    }
+    *group = word_at(w->group, at);
+    while (++at < end && word_at(w->group, at) == (uint32_t)*group) {
+    }
+    return at;
+}
+
+// ---- bitsandbytes
+
+// Rows of int8; (code x the row's largest) x 1/127.
+INLINE void row_BNB8(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const V16 most = v_set(float_at(w->scale, row)), part = v_set(0x1.020408p-7f);
+    const uint8_t *q = (const uint8_t *)w->codes + row * w->cols + at;
+    uint8_t last[16] = {0};
+    for (int64_t i = 0; i < n; i += 16) {
+        const int64_t m = least(16, n - i);
+        if (m < 16) memcpy(last, q + i, (size_t)m);
+        const V16 x = v_mul(v_mul(v_from_i8(b_load(m < 16 ? last : q + i)), most), part);
+        if (m < 16) v_store_n(y + i, x, m);
+        else v_store(y + i, x);
+    }
+}
+
+// The largest of block k; nested: itself a code of a table, scaled, then shifted.
+INLINE float most_of_block(const Coded *w, int64_t k)
+{
+    if (!w->nested) return float_at(w->scale, k);
+    const float x =
+        float_at(w->nested, ((const uint8_t *)w->scale)[k]) * float_at(w->nested_scale, k / w->nested_wide);
+    return x + w->nested_offset;
+}
+
+// NF4, FP4: places in a table, two a byte, the first in the high half; blocks run on over ends of rows.
+INLINE void row_BNB4(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const uint8_t *q = w->codes;
+    for (int64_t i = row * w->cols + at, end = i + n; i < end;) {
+        const int64_t k = i / w->wide, stop = least(end, (k + 1) * w->wide);
+        const float most = most_of_block(w, k);
+        float worth[16];
+        for (int j = 0; j < 16; j++) worth[j] = float_at(w->table, j) * most;
+        if (i % 2) *y++ = worth[q[i / 2] & 15], i++;
+        for (; i + 1 < stop; i += 2, y += 2) y[0] = worth[q[i / 2] >> 4], y[1] = worth[q[i / 2] & 15];
+        if (i < stop) *y++ = worth[q[i / 2] >> 4], i++;
+    }
+}
+
+// ---- GPTQ and AWQ: a row is an input, a column an output; each row is of a group, which has a scale and a zero for each column
+
+// Frantar et al. 2022, arXiv:2210.17323. Codes of a column run down the rows, low bits first, through words of 32.
+INLINE void row_GPTQ(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const int64_t group = w->group ? word_at(w->group, row) : row / w->high, shift = row * w->bits % 32;
+    const uint8_t *q = (const uint8_t *)w->codes + row * w->bits / 32 * w->pitch;
+    const uint32_t mask = (1u << w->bits) - 1;
+    for (int64_t m; n > 0; y += m, at += m, n -= m) {
+        float scale[PART];
+        int32_t code[PART], zero[PART];
+        m = least(PART, n);
+        scales_of(scale, w, group * w->groups + at, m);
+        numbers_of_bits(zero, (const uint8_t *)w->zero + group * w->zero_pitch, at, m, w->bits);
+        for (int64_t i = 0; i < m; i++) zero[i] += w->zero_plus;
+        for (int64_t i = 0; i < m; i++) code[i] = (int32_t)(word_at(q, at + i) >> shift & mask);
+        if (shift + w->bits > 32)
+            for (int64_t i = 0; i < m; i++)
+                code[i] |= (int32_t)(word_at(q + w->pitch, at + i) << (32 - shift) & mask);
+        times_differences(y, scale, code, zero, m);
+    }
+}
+
+// Lin et al. 2023, arXiv:2306.00978. Eight columns a word, not in order.
+INLINE int32_t awq_at(const uint8_t *p, int64_t i)
+{
+    static const uint8_t shift[8] = {0, 16, 4, 20, 8, 24, 12, 28};
+    return (int32_t)(word_at(p, i / 8) >> shift[i % 8] & 15);
+}
+
+INLINE void row_AWQ(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const int64_t group = row / w->high;
+    const uint8_t *q = (const uint8_t *)w->codes + row * w->pitch,
+                  *z = (const uint8_t *)w->zero + group * w->pitch;
+    for (int64_t m; n > 0; y += m, at += m, n -= m) {
+        float scale[PART];
+        int32_t code[PART], zero[PART];
+        m = least(PART, n);
+        scales_of(scale, w, group * w->groups + at, m);
+        for (int64_t i = 0; i < m; i++) code[i] = awq_at(q, at + i), zero[i] = awq_at(z, at + i);
+        times_differences(y, scale, code, zero, m);
+    }
+}
+
+// ---- fp8 and compressed-tensors: scales for blocks of `high` rows and a group of columns
+
+INLINE float block_scale(const Coded *w, int64_t row, int64_t group)
+{
+    float s;
+    scales_of(&s, w, row / w->high * w->groups + group, 1);
+    return s;
+}
+
+// Eight bits: sign, 4 of exponent, 3 of mantissa; no infinity; all ones: NaN (Micikevicius et al. 2022, arXiv:2209.05433).
+INLINE float from_e4m3(uint8_t x)
+{
+    const uint32_t bits = (uint32_t)(x & 127) << 20, sign = (uint32_t)(x & 128) << 24;
+    float y;
+    memcpy(&y, &bits, 4);
+    y *= 0x1p120f; // exact, subnormals too
+    uint32_t out;
+    memcpy(&out, &y, 4);
+    out = ((x & 127) == 127 ? 0x7FC00000u : out) | sign;
+    memcpy(&y, &out, 4);
+    return y;
+}
+
+INLINE void row_FP8(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const uint8_t *q = (const uint8_t *)w->codes + row * w->cols;
+    for (int64_t end = at + n, group, stop; at < end;) {
+        stop = group_at(w, at, end, &group);
+        const float scale = block_scale(w, row, group);
+        for (; at < stop; at++) *y++ = from_e4m3(q[at]) * scale;
+    }
+}
+
+INLINE void row_INT8(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const int8_t *q = (const int8_t *)w->codes + row * w->cols;
+    for (int64_t end = at + n, group, stop; at < end;) {
+        stop = group_at(w, at, end, &group);
+        const float scale = block_scale(w, row, group);
+        const int32_t zero =
+            w->zero ? ((const int8_t *)w->zero)[row / w->high * w->groups + group] : w->zero_plus;
+        for (; at < stop; at++) *y++ = scale * (float)(q[at] - zero);
+    }
+}
+
+// Codes run along a row, zeros down the rows, low bits first, through words of 32.
+INLINE int32_t zero_of(const Coded *w, int64_t row, int64_t group)
+{
+    if (!w->zero) return w->zero_plus;
+    const int64_t word = row * w->bits / 32, shift = row * w->bits % 32;
+    uint32_t x = word_at(w->zero, word * w->groups + group) >> shift;
+    if (shift + w->bits > 32) x |= word_at(w->zero, (word + 1) * w->groups + group) << (32 - shift);
+    return (int32_t)(x & ((1u << w->bits) - 1));
+}
+
+INLINE void row_PACKED(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const uint8_t *q = (const uint8_t *)w->codes + row * w->pitch;
+    for (int64_t end = at + n, group, stop, m; at < end;) {
+        stop = group_at(w, at, end, &group);
+        const float scale = block_scale(w, row, group);
+        const int32_t zero = zero_of(w, row, group);
+        for (; at < stop; at += m, y += m) {
+            int32_t code[PART];
+            m = least(PART, stop - at);
+            numbers_of_bits(code, q, at, m, w->bits);
+            for (int64_t i = 0; i < m; i++) y[i] = scale * (float)(code[i] - zero);
+        }
+    }
+}
+
+#define CODED(name)                                                                                          \
+    static void widen_##name(float *y, const void *row, int64_t at, int64_t n)                               \
+    {                                                                                                        \
+        const CodedRow *r = row;                                                                             \
+        const Coded *w = r->weight;                                                                          \
+        for (int64_t i = r->row + at / w->cols, m; n > 0; i++, y += m, n -= m, at += m) {                    \
+            m = least(w->cols - at % w->cols, n);                                                            \
+            row_##name(y, w, i, at % w->cols, m);                                                            \
+        }                                                                                                    \
+    }
+CODED(BNB8)
+CODED(BNB4)
+CODED(GPTQ)
+CODED(AWQ)
+CODED(FP8)
+CODED(INT8)
+CODED(PACKED)
+#undef CODED
