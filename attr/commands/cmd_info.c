@@ -23,6 +23,8 @@ static int run(Args *a)
             ",\"decoder_layers\":%" PRId64 ",\"heads\":%" PRId64 ",\"tokenizer\":\"%s\",\"tokens\":%zu",
             f->class_name, f->format, f->types, f->tensors, f->parameters, f->bytes, f->width, f->vocab,
             f->encoder_layers, f->decoder_layers, f->heads, tok_class(l.tok), tok_size(l.tok));
+        if (f->quantization)
+            buf_str(&b, STR_LIT(",\"quantization\":")), buf_json(&b, str_of(f->quantization));
         if (n_codes + n_languages) buf_str(&b, STR_LIT(",\"language_codes\":["));
         for (size_t i = 0; i < n_codes; i++)
             buf_str(&b, i ? STR_LIT(",") : STR_LIT("")), buf_json(&b, code[i]);
@@ -39,6 +41,7 @@ static int run(Args *a)
                    f->vocab, f->format, f->tensors, f->parameters, (double)f->bytes / 1e6, f->types,
                    8 * (double)f->bytes / (double)(f->parameters ? f->parameters : 1), tok_class(l.tok),
                    tok_size(l.tok));
+        if (f->quantization) buf_printf(&b, "quantized   %s\n", f->quantization);
         if (n_codes) buf_str(&b, STR_LIT("languages   the codes that a text may begin with:"));
         for (size_t i = 0; i < n_codes; i++) buf_printf(&b, " %.*s", (int)code[i].n, code[i].s);
         if (n_languages) buf_str(&b, STR_LIT("languages   "));

@@ -73,6 +73,15 @@ static bool has(Quant *q, const Stored *s, const Stored *part, const char *name,
                        dtype_name(part->dtype), stored_count(part), n, dtype_name(type));
 }
 
+// The library takes FP4's sign from the highest bit: its code 8 is a negative zero, whatever the table says.
+static const void *with_signs(Quant *q, const void *map)
+{
+    float *table = arena_new(q->a, float, 16);
+    memcpy(table, map, 16 * sizeof *table);
+    if (table[8] == 0) table[8] = -0.0F;
+    return table;
+}
+
 static bool read_4bit(Quant *q, size_t i, Str stem, const Stored *state, const char *kind)
 {
     const Stored *s = &q->c->tensor[i], *absmax = quant_part(q, stem, ".weight.absmax"),
@@ -96,7 +105,7 @@ static bool read_4bit(Quant *q, size_t i, Str stem, const Stored *state, const c
             return false;
         w.nested = nested_map->data, w.nested_scale = nested->data;
     }
-    w.scale = absmax->data, w.table = map->data;
+    w.scale = absmax->data, w.table = strcmp(kind, "fp4") ? map->data : with_signs(q, map->data);
     quant_note(q, strcmp(kind, "nf4") ? "FP4" : "NF4");
     if (is_nested) quant_note(q, "nested");
     quant_put(q, i, stem, DT_BNB4, w, false);
