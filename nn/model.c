@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // model.c — opens a checkpoint as a model of its family and runs forward passes.
+#include "files/gguf.h"
 #include "files/quantized.h"
 #include "models/decoder.h"
 
@@ -139,13 +140,10 @@ static bool merge_adapter(Model *m, const char *folder, Err *e)
     return adapter_merge(m->arena, folder, &base, m->checkpoint, &m->notes, e);
 }
 
-Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
+static Model *open_at(Arena *a, const char *name, Place p, const char **note, Err *e)
 {
-    Place p;
     Model *m = arena_new(a, Model, 1);
-    if (!place_find(a, name, o.revision, o.cache_dir, o.adapter, o.note, &p, e) ||
-        !config_open(a, p.folder, "config.json", &m->config, e))
-        return NULL;
+    if (!config_open(a, p.folder, "config.json", &m->config, e)) return NULL;
     m->arena = m->notes.arena = a;
     m->config.e = e;
     m->embed_scale = m->logits_scale = 1;
@@ -186,11 +184,26 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;
     count_costs(m);
     m->config.e = NULL;
-    if (o.note && m->notes.n) {
+    if (note && m->notes.n) {
         m->notes.s[--m->notes.n] = 0; // the last line's end
-        *o.note = *o.note ? arena_printf(a, "%s\n%s", *o.note, m->notes.s) : m->notes.s;
+        *note = *note ? arena_printf(a, "%s\n%s", *note, m->notes.s) : m->notes.s;
     }
     return m;
+}
+
+Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
+{
+    Place p;
+    if (!place_find(a, name, o.revision, o.cache_dir, o.adapter, o.note, &p, e)) return NULL;
+    return open_at(a, name, p, o.note, e);
+}
+
+Model *nn_open_begun(Arena *a, const FileOut *to, const char *name, Err *e)
+{
+    const char *path = file_begun(to);
+    if (!path) return err_set(e, "a GGUF file must be a file, which can be read again"), NULL;
+    if (!gguf_unfold(a, path, e)) return NULL;
+    return open_at(a, name, (Place){.folder = path, .weights = path, .tokenizer = path}, NULL, e);
 }
 
 // ------------------------------------------------------------------------------------------------ running

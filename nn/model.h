@@ -129,6 +129,9 @@ struct Model {
     Noise dropout;          // the rates that config.json states
 };
 
+// The model in a GGUF file that is being written, and not ended yet, under this name.
+Model *nn_open_begun(Arena *a, const FileOut *to, const char *name, Err *e);
+
 // Weights by name. A missing one or a wrong shape fills e, naming what config.json says; NULL then.
 Tensor *bind_matrix(Model *m, const char *name, int64_t rows, int64_t cols, Err *e);
 Tensor *bind_vector(Model *m, const char *name, int64_t n, Err *e); // widened to float32, [1,n]

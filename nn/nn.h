@@ -168,6 +168,36 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
 // False and a sentence if that cannot be written.
 bool nn_write_float32(Arena *a, const Model *m, FolderOut *to, Err *e);
 
+// A tokenizer as a GGUF file has it: tokenizer.ggml.*.
+typedef struct NnWords {
+    const char *model, *pre; // pre NULL: there is none
+    const Str *text;         // [n] .s NULL: nothing has this id
+    const int32_t *type;     // [n]
+    const float *score;      // [n]; NULL: none
+    size_t n, n_merges;
+    const Str *merge;           // [n_merges]
+    Str charsmap, chat;         // .n 0: none; chat: the chat template
+    int32_t bos, eos, unk, pad; // of the tokenizer; -1: none
+    bool add_bos, add_eos, space_prefix;
+} NnWords;
+
+// What was written.
+typedef struct NnWritten {
+    const char *types; // "Q8_0 20, F32 9": how many tensors of each
+    const char
+        *others; // "blk.0.ffn_down F16 (rows of 33)": matrices of another type than was asked for; "": none
+    uint64_t bytes, weights;
+} NnWritten;
+
+// Whether GGUF files have a name for the model's family; a sentence if not.
+bool nn_has_gguf(const Model *m, Err *e);
+// The model as a GGUF file whose matrices are of this type ("q8_0"), which nn_gguf_types has: vectors, positions and what is
+// small stay float32, as llama.cpp has it. back: the model that such a file holds, opened from `to`, which is not ended yet.
+// False and a sentence if the file would not hold this model: a setting has no place there, a number does not fit.
+bool nn_write_gguf(Arena *a, const Model *m, const char *type, const NnWords *words, FileOut *to,
+                   NnWritten *out, Model **back, Err *e);
+const char *const *nn_gguf_types(size_t *n);
+
 // ------------------------------------------------------------------------------------------------ the families
 
 const char *const *nn_families(size_t *n); // model_type of each, for messages

@@ -204,6 +204,7 @@ bool file_can_write(const char *path, Err *e); // tries it, before work is done 
 bool file_same(Arena *a, const char *x, const char *y);
 bool file_part(FileOut *f, Str bytes, Err *e);
 bool file_end(FileOut *f, Err *e);
+const char *file_begun(const FileOut *f); // the path of what is written so far; NULL: none but the last one
 // A folder of files, written whole or not at all: a new one beside path, which gets its name at the end. path must be a new
 // folder, or an empty one. What was begun and not ended is taken back when a goes.
 typedef struct FolderOut FolderOut;

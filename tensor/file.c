@@ -460,6 +460,8 @@ bool file_part(FileOut *f, Str bytes, Err *e)
     return out_write(f->fd, bytes) || said(e, f->path, "cannot write");
 }
 
+const char *file_begun(const FileOut *f) { return f->replaces ? f->temp : NULL; }
+
 bool file_end(FileOut *f, Err *e)
 {
     if (f->fd == STDOUT_FILENO) return true;

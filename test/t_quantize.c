@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_quantize.c — models written with their weights in another type: what they are worth as float32, whose runs give the same
 // bytes as those on the original.
+#include "../nn/files/gguf.h"
 #include "cli.h"
 #include "lab.h"
+
+#include <math.h>
 
 #define QUANTIZED "test/golden/quantized/"
 
@@ -147,4 +150,156 @@ TEST(quantize_refuses)
     check_refused("two", RUN("quantize", MODEL, "-m", MODEL, "--to", "f32", "-o", empty), 2, "one model");
     check_ran("empty", RUN("quantize", "-m", MODEL, "--to", "f32", "-o", empty));
     CHECK(file_exists(arena_printf(A, "%s/model.safetensors", empty)));
+}
+
+// ------------------------------------------------------------------------------------------------ blocks
+
+// What ggml's and the gguf package's quantizers make of the same numbers.
+TEST(quantize_blocks_as_ggml)
+{
+    static const WType types[] = {W_F16, W_BF16, W_Q8_0, W_Q4_0, W_Q4_1, W_Q5_0, W_Q5_1};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const char *name = dtype_name((Dtype)types[i]);
+        Err e = {0};
+        Gguf g;
+        const Str file = test_read(A, arena_printf(A, QUANTIZED "blocks/%s.gguf", name)),
+                  values = test_read(A, arena_printf(A, QUANTIZED "blocks/%s.f32.safetensors", name));
+        const Checkpoint *c = checkpoint_from_bytes(A, "model.safetensors", values, &e);
+        if (!c || !gguf_parse(A, file, name, &g, &e)) return FAIL("%s", e.text);
+        int compared = 0;
+        for (size_t k = 0; k < g.n_tensors; k++) {
+            const GgufTensor *t = &g.tensor[k];
+            const Stored *s = checkpoint_find(c, arena_printf(A, "%.*s.source", (int)t->name.n, t->name.s));
+            if (!s) continue;
+            const int64_t n = (int64_t)stored_count(s), cols = (int64_t)t->dim[0];
+            float *x = arena_new(A, float, n);
+            uint8_t *got = arena_new(A, uint8_t, t->bytes);
+            memcpy(x, s->data, (size_t)n * 4);
+            for (int64_t r = 0; r < n / cols; r++)
+                CHECK_INT(num_narrow(got + type_bytes(types[i], cols) * r, x + r * cols, types[i], cols), -1);
+            if (memcmp(got, t->data, t->bytes))
+                FAIL("%s, %.*s: other bytes", name, (int)t->name.n, t->name.s);
+            else test_count((long)t->bytes);
+            compared++;
+        }
+        CHECK_INT(compared, 3);
+    }
+}
+
+// Every half float and bfloat16 comes back; what lies between goes to the nearest, ties to even; what has no place is told.
+TEST(quantize_numbers_without_a_place)
+{
+    float x[64] = {0}, y;
+    uint8_t out[64];
+    for (uint32_t u = 0; u < 65536; u++)
+        for (int k = 0; k < 2; k++) {
+            const WType t = k ? W_BF16 : W_F16;
+            const uint16_t h = (uint16_t)u;
+            uint16_t back = 0;
+            num_widen(&y, &h, t, 0, 1);
+            const bool fits = y - y == 0;
+            if (num_narrow(&back, &y, t, 1) != (fits ? -1 : 0) || (fits && back != h)) FAIL("%04X", u);
+        }
+    static const float odd[][2] = {{1 + 0x1p-11F, 1}, {1 + 0x3p-11F, 1 + 0x2p-10F},
+                                   {0x1p-25F, 0},     {0x3p-25F, 0x1p-23F},
+                                   {65519, 65504},    {-0x1.8p-24F, -0x1p-23F}};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        CHECK_INT(num_narrow(out, odd[i], W_F16, 1), -1);
+        num_widen(&y, out, W_F16, 0, 1);
+        CHECK_NEAR((double)y, (double)odd[i][1], 0);
+    }
+    const float most = 65520;
+    CHECK_INT(num_narrow(out, &most, W_F16, 1), 0);
+    CHECK_INT(num_narrow(out, &most, W_BF16, 1), -1);
+    static const WType blocks[] = {W_Q8_0, W_Q4_0, W_Q4_1, W_Q5_0, W_Q5_1};
+    for (int i = 0; i < 5; i++) {
+        uint8_t room[128];
+        static const float wrong[] = {NAN, INFINITY, -INFINITY, 3e7F};
+        for (int k = 0; k < 4; k++) {
+            x[40] = wrong[k];
+            CHECK_INT(num_narrow(room, x, blocks[i], 64), 40);
+        }
+        x[40] = 1e-44F; // 1 / d would be infinite
+        CHECK_INT(num_narrow(room, x, blocks[i], 64), -1);
+        float back[64];
+        num_widen(back, room, blocks[i], 0, 64);
+        for (int k = 0; k < 64; k++) CHECK(back[k] == 0);
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ files
+
+static const char *const sources[] = {
+    "test/golden/models/llama-tiny",     "test/golden/models/gpt2-tiny",
+    "test/golden/models/t5-yesno-tiny",  QUANTIZED "models/qwen2-q8_0.gguf",
+    QUANTIZED "models/qwen3-q8_0.gguf",  QUANTIZED "models/gemma2-q8_0.gguf",
+    QUANTIZED "models/gemma3-q8_0.gguf", QUANTIZED "models/phi3-q8_0.gguf"};
+enum { SOURCES = sizeof sources / sizeof *sources };
+
+// From a file as from the float32 folder of its values.
+TEST(quantize_every_architecture_and_type)
+{
+    size_t n;
+    const char *const *type = nn_gguf_types(&n);
+    CHECK_INT(n, 7);
+    for (int i = 0; i < SOURCES; i++)
+        for (size_t k = 0; k < n; k++) {
+            Arena *a = arena_create(A);
+            const char *folder = kit_folder(a), *file = arena_printf(a, "%s/m.gguf", folder),
+                       *to = arena_printf(a, "%s/f", folder);
+            const char *const words[] = {"quantize", sources[i], "-q", "--to",  type[k],
+                                         "-o",       file,       "-i", "Hello", NULL};
+            const Run r = run_with(a, &(Setup){0}, words);
+            check_ran(file, r);
+            CHECK_HAS(r.out, "bits a weight");
+            check_ran(to,
+                      run_with(a, &(Setup){0},
+                               (const char *const[]){"quantize", file, "-q", "--to", "f32", "-o", to, NULL}));
+            const Str got = results(a, folder, to, NULL, 1), want = results(a, folder, file, NULL, 0);
+            if (str_eq(got, want) && want.n > 500) test_count(1);
+            else FAIL("%s as %s: other results than from its float32 folder", sources[i], type[k]);
+            arena_free(a);
+        }
+}
+
+// The files that llama.cpp's quantizers and the gguf package made of the same models: every tensor, its type, its bytes.
+TEST(quantize_as_llama_cpp)
+{
+    static const char *const made[][3] = {{"test/golden/models/gpt2-tiny", "q8_0", "gpt2-tiny-q8_0"},
+                                          {"test/golden/models/t5-yesno-tiny", "q8_0", "t5-yesno-tiny-q8_0"},
+                                          {NULL, "q8_0", "qwen2-q8_0"},
+                                          {NULL, "q8_0", "qwen3-q8_0"},
+                                          {NULL, "q8_0", "gemma2-q8_0"},
+                                          {NULL, "q8_0", "gemma3-q8_0"},
+                                          {NULL, "q8_0", "phi3-q8_0"},
+                                          {NULL, "q8_0", "llama-tiny-q8_0"}};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        const char *folder = kit_folder(A), *file = arena_printf(A, "%s/m.gguf", folder),
+                   *from = arena_printf(A, "%s/f", folder),
+                   *theirs = arena_printf(A, QUANTIZED "models/%s.gguf", made[i][2]);
+        if (!made[i][0]) check_ran(theirs, RUN("quantize", theirs, "-q", "--to", "f32", "-o", from));
+        check_ran(file, RUN("quantize", made[i][0] ? made[i][0] : from, "-q", "--to", made[i][1], "-o", file,
+                            "-i", "a b"));
+        Err e = {0};
+        Gguf g, h;
+        if (!gguf_parse(A, test_read(A, file), file, &g, &e) ||
+            !gguf_parse(A, test_read(A, theirs), theirs, &h, &e))
+            return FAIL("%s", e.text);
+        CHECK_INT(g.n_tensors, h.n_tensors);
+        for (size_t k = 0; k < h.n_tensors; k++) {
+            const GgufTensor *want = &h.tensor[k], *got = gguf_tensor(&g, str_zero(A, want->name));
+            if (got && got->type == want->type && got->rank == want->rank &&
+                !memcmp(got->dim, want->dim, sizeof got->dim) && !memcmp(got->data, want->data, want->bytes))
+                test_count((long)want->bytes);
+            else FAIL("%s: %.*s differs", theirs, (int)want->name.n, want->name.s);
+        }
+        static const char *const keys[] = {"tokenizer.ggml.tokens", "tokenizer.ggml.merges",
+                                           "tokenizer.ggml.model", "tokenizer.ggml.pre",
+                                           "tokenizer.ggml.token_type"};
+        for (int k = 0; k < 5; k++) {
+            const GgufKey *want = gguf_key(&h, keys[k]), *got = gguf_key(&g, keys[k]);
+            if (want && got && str_eq(got->bytes, want->bytes)) test_count(1);
+            else if (want || got) FAIL("%s: %s differs", theirs, keys[k]);
+        }
+    }
 }

@@ -179,6 +179,9 @@ bool merges_read(Arena *a, const char *path, const Vocab *v, Merges *m, Err *e);
 // The list "merges" of a tokenizer.json: strings "left right", or pairs of strings.
 bool merges_scan(Arena *a, Scan *c, const Vocab *v, Merges *m);
 
+// The pairs by rank; out [count][2], of a rank that another of the same pair has taken -1.
+void merges_pairs(const Merges *m, int32_t (*out)[2]);
+
 typedef struct Merger { // {.arena, .merges}; room that is used again from call to call
     Arena *arena;
     const Merges *merges;

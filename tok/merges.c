@@ -72,6 +72,16 @@ void merges_add(Merges *m, int32_t left, int32_t right, int32_t merged)
     *find(m, pair) = (MergeSlot){pair, (uint32_t)m->count++, merged}; // of equal pairs the last counts
 }
 
+void merges_pairs(const Merges *m, int32_t (*out)[2])
+{
+    for (size_t i = 0; i < m->count; i++) out[i][0] = out[i][1] = -1;
+    for (size_t i = 0; i <= m->mask; i++) {
+        const MergeSlot *s = &m->slot[i];
+        if (s->pair == NO_PAIR) continue;
+        out[s->rank][0] = (int32_t)(s->pair >> 32), out[s->rank][1] = (int32_t)(uint32_t)s->pair;
+    }
+}
+
 // ------------------------------------------------------------------------------------------------- merging
 
 typedef struct MergeSymbol {

@@ -34,6 +34,7 @@ bool charsmap_open(Str blob, const char *path, size_t at, Charsmap *m, Err *e)
     m->trie = rd_bytes(&r, size);
     m->units = size / 4;
     m->area = (Str){blob.s + 4 + size, blob.n - 4 - size};
+    m->blob = blob;
     return true;
 }
 

@@ -15,6 +15,7 @@ typedef enum { ISOLATED, CONTIGUOUS, WITH_PREVIOUS, WITH_NEXT } Behaviour; // of
 // What a step looks for: one of the three.
 typedef struct Pattern {
     const Regex *regex;
+    Str source; // of the regex
     Str literal;
     uint8_t kind; // single characters that have this bit of unicode.h
 } Pattern;

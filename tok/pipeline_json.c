@@ -77,6 +77,7 @@ static bool pattern_at(const Read *r, const Json *object, Pattern *out)
     const Json *j = member(object, "pattern"), *literal = member(j, "String"), *regex = member(j, "Regex");
     *out = (Pattern){0};
     if (regex && regex->kind == J_STRING && !literal) {
+        out->source = regex->text;
         out->regex = regex_compile(r->a, r->p->unicode, regex->text, r->path, place(r, regex), r->e);
         return out->regex != NULL;
     }

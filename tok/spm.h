@@ -53,6 +53,7 @@ typedef struct Charsmap { // the compiled rules of a model; units == 0: no rules
     const uint8_t *trie;
     size_t units;
     Str area; // replacements, each ended by NUL
+    Str blob; // all of it, as the model has it
 } Charsmap;
 
 typedef struct Normalizer {

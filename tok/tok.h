@@ -92,6 +92,27 @@ int64_t tok_max_length(const Tokenizer *t); // model_max_length, 0: none stated
 // The ids that are put before a text (a start token, mostly), unless TokOptions.plain; a view.
 const int32_t *tok_before(const Tokenizer *t, size_t *n);
 
+// ------------------------------------------------------------------------------------ as other files have it
+
+// A tokenizer as a GGUF file names its parts (tokenizer.ggml.*). Views of the tokenizer, or on the arena.
+enum { TOK_NORMAL = 1, TOK_UNKNOWN, TOK_CONTROL, TOK_USER_DEFINED, TOK_UNUSED, TOK_BYTE };
+typedef struct TokTable {
+    const char *model; // "llama", "gpt2", "t5"
+    const char *pre;   // how words are cut, of gpt2; "default": no such thing
+    size_t n;          // ids are below it
+    Str *text;         // [n] .s NULL: there is none of this id
+    int32_t *type;     // [n]
+    float *score;      // [n]; NULL: none
+    const Str *merge;  // "left right", by rank
+    size_t n_merges;
+    Str charsmap; // a SentencePiece model's rules
+    int32_t bos;  // that is put before texts, or what the tokenizer calls so; -1: none
+    bool add_bos, add_eos, space_prefix;
+    const char *note; // what such files cannot say, a sentence; NULL: nothing
+} TokTable;
+// False and a sentence if such a file cannot say what this tokenizer does.
+bool tok_table(Arena *a, const Tokenizer *t, TokTable *out, Err *e);
+
 // ------------------------------------------------------------------------------------------- languages
 
 // Tokenizers of multilingual models put a token for the language beside each text: of the source's beside sources, of the

@@ -101,6 +101,20 @@ size_t texts_pairs(Job **job, size_t n, Pair *pair);
 // made, in order. clean: tokens are shown as the text they stand for (clean_special_chars).
 size_t texts_attribute(const Work *w, const AttrOptions *o, bool clean, Job **job, size_t n, Sequence *out);
 
+// Whether two tokenizers make the same ids of texts of all kinds, and of what their own words make at random. False and a
+// sentence with the first text that they differ in.
+bool texts_same_ids(Arena *a, const Tokenizer *x, const Tokenizer *y, Err *e);
+
+// What became of one text's attribution when the weights became others: both models have the same target, which w's wrote.
+typedef struct Moved {
+    const Job *job;
+    double cosine; // of all scores of input x gradient, as vectors of the embeddings' width
+    double change; // of a word's probability, the largest
+    double before; // the mean probability of words in w's model
+} Moved;
+// out [n]; how many were made. What is wrong with a text stands in its job.
+size_t texts_moved(const Work *w, Model *other, Job **job, size_t n, Moved *out);
+
 // The texts of a file as sources, for AttrOptions.baselines: n lines, of which empty ones are none.
 bool texts_baselines(const Work *w, const char *path, const Str *line, size_t n, AttrOptions *o, Err *e);
 // What a result says of the jobs that succeeded; x has the arguments as they were given.

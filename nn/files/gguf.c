@@ -66,6 +66,8 @@ static const struct {
 };
 enum { READ_TYPES = sizeof read_types / sizeof *read_types };
 
+uint32_t gguf_type_number(Dtype d) { return read_types[d].number; }
+
 // ------------------------------------------------------------------------------------------------ one value after another
 
 #define WRONG(r, where, ...) err_at(e, (r)->path, (where), __VA_ARGS__)

@@ -74,6 +74,10 @@ bool gguf_wrong(const Gguf *g, const GgufKey *k, Err *e, const char *format, ...
 // The strings of such an array, [n]; they must be UTF-8. False and a sentence if not.
 bool gguf_strings(const Gguf *g, const GgufKey *k, Str *out, Err *e);
 
+uint32_t gguf_type_number(Dtype d); // of a type of weights
+
+// The architecture that transformers' model_type is of; NULL: none of ours.
+const struct GgufArch *gguf_arch_of(const char *model_type);
 // The architecture, one of ours. NULL and a sentence that names those that are.
 const struct GgufArch *gguf_arch(const Gguf *g, Err *e);
 

@@ -97,6 +97,17 @@ static const GgufArch archs[] = {
 };
 enum { ARCHS = sizeof archs / sizeof *archs };
 
+const GgufArch *gguf_arch_of(const char *model_type)
+{
+    static const char *const same[][2] = {
+        {"mistral", "llama"}, {"gemma3", "gemma3_text"}, {"mt5", "t5"}, {"umt5", "t5"}};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+        if (!strcmp(model_type, same[i][0])) model_type = same[i][1];
+    for (int i = 0; i < ARCHS; i++)
+        if (!strcmp(model_type, archs[i].model_type)) return &archs[i];
+    return NULL;
+}
+
 const GgufArch *gguf_arch(const Gguf *g, Err *e)
 {
     const GgufKey *k = gguf_key(g, "general.architecture");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // writing.h — private to nn/: weights on their way into a file.
 #pragma once
-#include "checkpoint.h"
+#include "gguf.h"
 
 // A tensor as a file shall have it. Its numbers are those of `from`, in another order or with something added.
 typedef struct Outgoing {
@@ -28,3 +28,18 @@ bool outgoing_write(Arena *a, const Outgoing *o, FileOut *f, Err *e);
 
 // model.safetensors of these tensors; of weights, float32.
 bool safetensors_write(Arena *a, const char *path, const Outgoing *tensor, size_t n, Err *e);
+
+// Keys of a GGUF file, in the order of the calls. {.keys.arena = a} has none.
+typedef struct GgufOut {
+    Buf keys;
+    uint64_t n;
+} GgufOut;
+void gguf_put_str(GgufOut *g, const char *name, Str v);
+void gguf_put_int(GgufOut *g, const char *name, int64_t v); // below 2^32
+void gguf_put_real(GgufOut *g, const char *name, double v); // as float32
+void gguf_put_bool(GgufOut *g, const char *name, bool v);
+void gguf_put_strs(GgufOut *g, const char *name, const Str *v, size_t n);
+void gguf_put_array(GgufOut *g, const char *name, GgufKind of, const void *v,
+                    size_t n); // of what has 1 or 4 bytes
+// The whole file: these keys, and tensors by GGUF's names.
+bool gguf_write(Arena *a, const GgufOut *g, const Outgoing *tensor, size_t n, FileOut *f, Err *e);
