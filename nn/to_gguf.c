@@ -111,7 +111,7 @@ static bool add_stored(Out *o, const Stored *s, const char *name)
                       s->name.s);
     Outgoing t = outgoing(s, DT_F32);
     t.name = str_of(name);
-    if (row && row->turned && !plain && layer && s->rank == 2)
+    if (row && row->turned && !plain && layer && s->rank == 2 && dtype_size(s->dtype)) // codes are [out, in]
         t.turned = true, t.dim[0] = s->dim[1], t.dim[1] = s->dim[0];
     if (row && row->norm == NORM_RMS_PLUS_ONE && !plain && s->rank == 1) t.plus = 1;
     if (o->arch->pairs_turned && (is_part(t.name, ".attn_q.") || is_part(t.name, ".attn_k."))) {

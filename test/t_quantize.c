@@ -96,7 +96,10 @@ TEST(quantize_float32_gives_the_same_bytes)
                                          "golden/quantized/models/qwen3-q8_0.gguf",
                                          "golden/quantized/models/split-00001-of-00002.gguf",
                                          "golden/quantized/models/t5-relu-q5_1.gguf",
-                                         "golden/quantized/models/t5-yesno-tiny-q4_0.gguf"};
+                                         "golden/quantized/models/t5-yesno-tiny-q4_0.gguf",
+                                         "golden/quantized/models/gpt2-small-bnb8",
+                                         "golden/quantized/models/llama-cut-nf4",
+                                         "golden/quantized/models/t5-yesno-tiny-bnb8"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         Arena *a = arena_create(A);
         check_float32(a, arena_printf(a, "test/%s", models[i]), NULL, NULL);
@@ -260,6 +263,23 @@ TEST(quantize_every_architecture_and_type)
             else FAIL("%s as %s: other results than from its float32 folder", sources[i], type[k]);
             arena_free(a);
         }
+}
+
+// Folders in codes: a file of them holds what one of their float32 folders does.
+TEST(quantize_from_codes)
+{
+    static const char *const models[] = {"gpt2-small-bnb8", "llama-cut-nf4", "t5-yesno-tiny-bnb8"};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        const char *folder = kit_folder(A), *codes = arena_printf(A, QUANTIZED "models/%s", models[i]),
+                   *from = arena_printf(A, "%s/f", folder),
+                   *file[2] = {arena_printf(A, "%s/0.gguf", folder), arena_printf(A, "%s/1.gguf", folder)};
+        check_ran(from, RUN("quantize", codes, "-q", "--to", "f32", "-o", from));
+        check_ran(file[0], RUN("quantize", codes, "-q", "--to", "q5_0", "-o", file[0]));
+        check_ran(file[1], RUN("quantize", from, "-q", "--to", "q5_0", "-o", file[1]));
+        const Str got = test_read(A, file[0]), want = test_read(A, file[1]);
+        if (str_eq(got, want)) test_count((long)want.n);
+        else FAIL("%s: another file than from float32", models[i]);
+    }
 }
 
 // The files that llama.cpp's quantizers and the gguf package made of the same models: every tensor, its type, its bytes.
