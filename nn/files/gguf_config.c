@@ -163,7 +163,13 @@ static void put_int(const Out *o, const char *name, int64_t v)
 {
     buf_printf(o->b, ",\"%s\":%" PRId64, name, v);
 }
-static void put_real(const Out *o, const char *name, double v) { buf_printf(o->b, ",\"%s\":%.17g", name, v); }
+static void put_real(const Out *o, const char *name,
+                     double v) // with a point, which transformers' classes look for
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.17g", v);
+    buf_printf(o->b, ",\"%s\":%s%s", name, text, strpbrk(text, ".e") ? "" : ".0");
+}
 static void put_bool(const Out *o, const char *name, bool v)
 {
     buf_printf(o->b, ",\"%s\":%s", name, v ? "true" : "false");
@@ -177,6 +183,7 @@ static bool put_ids(const Out *o, int64_t words)
     for (int i = 0; i < 3; i++) {
         int64_t id = gguf_int(o->g, ids[i][1], -1, 0, words - 1, o->e);
         if (id >= 0) put_int(o, ids[i][0], id);
+        else if (i == 2) buf_printf(o->b, ",\"%s\":null", ids[i][0]); // some classes have one of their own
     }
     return !(o->e && o->e->set);
 }

@@ -158,13 +158,14 @@ static bool put_merges(Arena *a, const Gguf *g, Buf *b, Err *e)
 
 // ------------------------------------------------------------------------------------------------ how words are cut
 
-#define ENDINGS      "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define REST         "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
-#define REST_SLASH   "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n/]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
-#define UPPER        "[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]"
-#define LOWER        "[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]"
-#define BEFORE       "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?"
-#define SPLIT(regex) "{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"" regex "\"}},"
+#define ENDINGS    "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+#define REST       "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define REST_SLASH "| ?[^\\\\s\\\\p{L}\\\\p{N}]+[\\\\r\\\\n/]*|\\\\s*[\\\\r\\\\n]+|\\\\s+(?!\\\\S)|\\\\s+"
+#define UPPER      "[\\\\p{Lu}\\\\p{Lt}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]"
+#define LOWER      "[\\\\p{Ll}\\\\p{Lm}\\\\p{Lo}\\\\p{M}]"
+#define BEFORE     "[^\\\\r\\\\n\\\\p{L}\\\\p{N}]?"
+#define SPLIT(regex)                                                                                         \
+    "{\"type\":\"Split\",\"invert\":false,\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"" regex "\"}},"
 
 static const struct Pre {
     const char *names; // of tokenizer.ggml.pre, between spaces
@@ -243,7 +244,13 @@ typedef struct Ids {
     bool add_bos, add_eos;
 } Ids;
 
-static void put_around(const Ids *x, Buf *b)
+static void put_one(const Words *w, const char *name, int64_t id, Buf *b)
+{
+    buf_printf(b, "\"%s\":{\"id\":\"%s\",\"ids\":[%" PRId64 "],\"tokens\":[", name, name, id);
+    buf_json(b, w->text[id]), buf_str(b, STR_LIT("]}"));
+}
+
+static void put_around(const Words *w, const Ids *x, Buf *b)
 {
     const bool bos = x->add_bos && x->bos >= 0, eos = x->add_eos && x->eos >= 0;
     buf_str(b, STR_LIT(",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":["));
@@ -251,8 +258,9 @@ static void put_around(const Ids *x, Buf *b)
     buf_str(b, STR_LIT("{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}"));
     if (eos) buf_str(b, STR_LIT(",{\"SpecialToken\":{\"id\":\"e\",\"type_id\":0}}"));
     buf_str(b, STR_LIT("],\"pair\":[],\"special_tokens\":{"));
-    if (bos) buf_printf(b, "\"b\":{\"id\":\"b\",\"ids\":[%" PRId64 "]}", x->bos);
-    if (eos) buf_printf(b, "%s\"e\":{\"id\":\"e\",\"ids\":[%" PRId64 "]}", bos ? "," : "", x->eos);
+    if (bos) put_one(w, "b", x->bos, b);
+    if (bos && eos) buf_char(b, ',');
+    if (eos) put_one(w, "e", x->eos, b);
     buf_str(b, STR_LIT("}}"));
 }
 
@@ -287,7 +295,7 @@ static bool sentencepiece(Arena *a, const Gguf *g, const GgufArch *arch, const W
     put_splits(a, w, gemma, b);
     buf_str(b, STR_LIT("]},"));
     put_added(w, false, b);
-    put_around(x, b);
+    put_around(w, x, b);
     return true;
 }
 
@@ -302,14 +310,16 @@ static bool byte_level(Arena *a, const Gguf *g, const Words *w, Ids *x, Buf *b, 
         buf_str(b,
                 *p->split ? str_of(p->split) : STR_LIT("{\"type\":\"Digits\",\"individual_digits\":true},"));
     buf_printf(b,
-               "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":%s}]},\"decoder\":{\"type\":"
-               "\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"ignore_merges\":%s,",
+               "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":%s}]},"
+               "\"decoder\":{\"type\":"
+               "\"ByteLevel\",\"add_prefix_space\":true,\"trim_offsets\":true,\"use_regex\":true},\"model\":{"
+               "\"type\":\"BPE\",\"ignore_merges\":%s,",
                p->split && *p->split ? "false" : "true", p->whole_first ? "true" : "false");
     put_vocabulary(w, b);
     if (e->set || !put_merges(a, g, b, e)) return false;
     buf_str(b, STR_LIT("]},"));
     put_added(w, false, b);
-    put_around(x, b);
+    put_around(w, x, b);
     return true;
 }
 
