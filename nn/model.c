@@ -93,6 +93,27 @@ static const char *types_of(Arena *a, const Checkpoint *c)
     }
 }
 
+// Bits of a number, as its type says: Q4_1 4, whatever its scales take.
+static int bits_of(const Stored *s)
+{
+    const char *digit = strpbrk(dtype_name(s->dtype), "123456789");
+    if (digit && (digit[1] < '0' || digit[1] > '9')) return *digit - '0';
+    if (digit) return 10 * (digit[0] - '0') + digit[1] - '0';
+    const int64_t bits = ((const CodedRow *)s->data)->weight->bits;
+    return bits ? (int)bits : 4; // AWQ
+}
+
+static int fewest_bits(const Checkpoint *c)
+{
+    int least = 32;
+    for (size_t i = 0; i < c->n; i++) {
+        const Stored *s = &c->tensor[i];
+        const int bits = dtype_is_weight(s->dtype) && s->rank == 2 ? bits_of(s) : 32;
+        if (bits < least) least = bits;
+    }
+    return least;
+}
+
 static double layer_cost(const Layer *l, bool with_cross, bool keys_of_cross)
 {
     const Projection *self[] = {&l->q,  &l->k,    &l->v,    &l->o,       &l->qkv,
@@ -165,6 +186,7 @@ static Model *open_at(Arena *a, const char *name, Place p, const char **note, Er
                           .format = c->format,
                           .types = types_of(a, c),
                           .quantization = quantization,
+                          .bits = fewest_bits(c),
                           .encoder_decoder = m->family->encode != NULL,
                           .bytes = c->bytes,
                           .tensors = c->n};

@@ -36,6 +36,7 @@ typedef struct ModelInfo {
     const char *format;             // of the weights
     const char *types;              // of the weights, with how many tensors each: "Q4_1 210, F32 61"
     const char *quantization;       // of a Hub folder: "bitsandbytes, NF4, nested"; NULL: none
+    int bits; // the fewest that one of its matrices has for a number; 16 and 32: of floats
     bool encoder_decoder;
     int64_t width, vocab, max_positions; // of embeddings; V; max_positions 0: no limit
     int64_t states; // D, the width of states: another one than that of embeddings in OPT 350m alone

@@ -323,3 +323,28 @@ TEST(quantize_as_llama_cpp)
         }
     }
 }
+
+// Few bits are told of at the end, for a person who has not asked for silence.
+TEST(quantize_few_bits_are_told)
+{
+    static const struct {
+        const char *model;
+        const char *says;
+    } of[] = {{QUANTIZED "models/t5-yesno-tiny-q4_0.gguf", "weights of 4 bits"},
+              {QUANTIZED "models/llama-wide-k.gguf", "weights of 2 bits"},
+              {QUANTIZED "models/t5-relu-q5_1.gguf", "weights of 5 bits"},
+              {QUANTIZED "models/llama-cut-nf4", "weights of 4 bits"},
+              {QUANTIZED "models/t5-yesno-tiny-bnb8", NULL},
+              {QUANTIZED "models/llama-tiny-q8_0.gguf", NULL},
+              {QUANTIZED "models/llama-rope3-f16.gguf", NULL},
+              {MODEL, NULL}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const Run r = RUN("attribute", "-m", of[i].model, "-i", "Does 3", "--max_new_tokens", "2"),
+                  quiet = RUN("attribute", "-q", "-m", of[i].model, "-i", "Does 3", "--max_new_tokens", "2");
+        check_ran(of[i].model, quiet);
+        CHECK_INT(r.code, 0);
+        CHECK_STR(str_of(r.out), str_of(quiet.out));
+        if (of[i].says) CHECK_HAS(r.err, of[i].says), CHECK_INT(lines(r.err), 1);
+        else CHECK(!strstr(r.err, "bits"));
+    }
+}

@@ -55,6 +55,13 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     if (!cmd_load_texts(a, name, x, &l, &w, &job, &n, &e) || !cmd_read_baselines(a, &w, x, &o, &e))
         return cmd_fail(&e, EXIT_INPUT);
     texts_special(&l, &o);
+    enum { FEW_BITS = 5 }; // from here on scores move where probabilities hardly do
+    if (l.info->bits <= FEW_BITS)
+        a->closing = arena_printf(
+            a->a,
+            "weights of %d bits: the scores are those of the quantized model, which may differ a good "
+            "deal from the original's where probabilities hardly do",
+            l.info->bits);
     if (args_on(a, "plan")) return plan_model(a, &w, &o, job, n, most, wall_clock() - start);
     Bar bar;
     cmd_start_bar(a, &o, job, n, &bar);
@@ -147,6 +154,7 @@ static int run(Args *a)
         return keep_computed(a, &t), cmd_fail(&e, EXIT_INPUT);
     int delivered = cmd_deliver(a, &shown, &saved);
     if (delivered) return delivered;
+    if (a->closing) cmd_note(a, a->closing);
     interrupted = cmd_interrupted(true);
     return interrupted ? interrupted : code;
 }

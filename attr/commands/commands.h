@@ -39,6 +39,7 @@ typedef struct Args {
     bool no_heatmaps;                                                 // on the terminal
     Talk talk;                                                        // cmd_talk
     bool told_device;                                                 // that there is only the processor
+    const char *closing;                                              // a note to end with; NULL: none
     void (*catch_interrupts)(void);                                   // from now on an interrupt is answered
     int (*call)(Arena *a, int argc, char **argv, Attribution *shown); // another command line; its exit code
 } Args;
