@@ -368,6 +368,11 @@ size_t attr_aggregator_names(const char *const **names); // for --help, inseq li
 const char *attr_aggregator(size_t i,
                             const char **summary); // the i-th of them and what it does; NULL: no more
 
+// Words or sentences instead of tokens: rows are summed and columns averaged, so that columns sum to what they did
+// (granularity.h, granularity.c). Of two-dimensional scores.
+typedef enum { GRANULARITY_TOKEN, GRANULARITY_WORD, GRANULARITY_SENTENCE } Granularity;
+bool attr_granularity(Arena *a, const Sequence *in, Granularity g, Sequence *out, Err *e);
+
 // ------------------------------------------------------------------------------------------ files
 
 // Inseq's own JSON ("inseq" format): what FeatureAttributionOutput.load reads. Scores as base64 safetensors.

@@ -31,6 +31,7 @@ static const Option options[] = {
     {"attribution_selectors", {0}, OPT_LIST, ALONE | SHOW, "N", "index that each aggregator selects", NULL},
     {"normalize_attributions", {0}, OPT_FLAG, ALONE | SHOW, NULL, "columns sum to 1 after each of these aggregators", NULL},
     {"rescale_attributions", {0}, OPT_FLAG, ALONE | SHOW, NULL, "divide by the largest score instead; with selectors only, as in Inseq", NULL},
+    {"granularity", {0}, OPT_TEXT, ATTRIBUTE | SHOW | LENS, "UNIT", "what rows and columns are: token, word or sentence (sums of rows, means of columns); -o keeps tokens", NULL},
     {"attribution_kwargs", {0}, OPT_JSON, ATTRIBUTE, "JSON", "more arguments of the method ('inseq list arguments') and the step functions", NULL},
     {"evaluate", {0}, OPT_FLAG, ATTRIBUTE, NULL, "measure how faithful the scores are, by taking tokens away (28 more inputs a step, 56 with --attribute-target)", NULL},
     {"random_seed", {0}, OPT_INT, ATTRIBUTE, "N", "seed of the random order that --evaluate compares with (0)", NULL},

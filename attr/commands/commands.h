@@ -96,6 +96,7 @@ bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_agg
 bool cmd_check_delivery(const Args *a, Err *e); // before anything is computed: can it be delivered?
 bool cmd_check_folders(const Args *a, Err *e);
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e);
+bool cmd_granular_form(Args *a, Attribution *t, Err *e); // --granularity: *t's sequences, which are replaced
 bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e);
 int cmd_deliver(Args *a, const Attribution *t,
                 const Attribution *saved); // saved: what -o gets; says what fails

@@ -14,6 +14,19 @@ bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e)
                        args_on(a, "normalize_attributions"), args_on(a, "rescale_attributions"), out, e);
 }
 
+static bool granularity(const Args *a, Granularity *out, Err *e)
+{
+    static const char *const names[] = {"token", "word", "sentence"};
+    const char *name = args_text(a, "granularity");
+    *out = GRANULARITY_TOKEN;
+    if (!name) return true;
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(name, names[i])) return *out = (Granularity)i, true;
+    const char *near = str_nearest(str_of(name), names, 3);
+    return near ? err_usage(e, "--granularity %s: did you mean %s?", name, near)
+                : err_usage(e, "--granularity %s: it must be token, word or sentence", name);
+}
+
 static const char *const files[] = {"save_path", "viz_path", "svg", "csv"};
 enum { N_FILES = sizeof files / sizeof *files };
 
@@ -38,7 +51,8 @@ bool cmd_check_delivery(const Args *a, Err *e)
         return err_set(e, "unknown format '%s'; 'inseq list formats' shows them all", format);
     if (when && strcmp(when, "auto") && strcmp(when, "always") && strcmp(when, "never"))
         return err_set(e, "--color %s: it must be auto, always or never", when);
-    return check_names(a, e);
+    Granularity unit;
+    return granularity(a, &unit, e) && check_names(a, e);
 }
 
 // A long run must not end at a folder that was never there.
@@ -80,6 +94,17 @@ bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e)
     for (size_t i = 0; args_on(a, "hide_template") && i < t->n; i++) {
         Sequence whole = out->sequence[i];
         if (!attr_fold_template(a->a, &whole, &out->sequence[i], e)) return false;
+    }
+    return cmd_granular_form(a, out, e);
+}
+
+bool cmd_granular_form(Args *a, Attribution *t, Err *e)
+{
+    Granularity unit;
+    if (!granularity(a, &unit, e)) return false;
+    for (size_t i = 0; unit != GRANULARITY_TOKEN && i < t->n; i++) {
+        Sequence tokens = t->sequence[i];
+        if (!attr_granularity(a->a, &tokens, unit, &t->sequence[i], e)) return false;
     }
     return true;
 }

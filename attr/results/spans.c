@@ -106,7 +106,7 @@ static Scores merge_both(Arena *a, const Scores *x, Spans rows, Spans columns, c
 }
 
 // Probabilities of merged tokens multiply, information adds up, of anything else the farthest from zero counts.
-static const char *step_score_function(Str name)
+const char *step_score_function(Str name)
 {
     static const char *const products[] = {"probability", "contrast_prob", "contrast_prob_diff", "perplexity",
                                            "mc_dropout_prob_avg"};
