@@ -100,7 +100,8 @@ Tape *tape_inner(Tape *t)
 {
     if (!t->inner) t->inner = tape_create(t->parent);
     tape_reset(t->inner);
-    t->inner->lrp = t->lrp, t->inner->dry = t->inner->light = false, t->inner->recording = true;
+    tape_dry(t->inner, false);
+    t->inner->lrp = t->lrp, t->inner->light = false, t->inner->recording = true;
     return t->inner;
 }
 
