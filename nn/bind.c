@@ -142,7 +142,7 @@ bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, i
 {
     char name[256];
     snprintf(name, sizeof name, "%s.weight", prefix);
-    if (!(p->w = bind_matrix(m, name, out, in, e))) return false;
+    if (!code_weight(m, name, false, e) || !(p->w = bind_matrix(m, name, out, in, e))) return false;
     snprintf(name, sizeof name, "%s.bias", prefix);
     return !bias || (p->b = bind_vector(m, name, out, e));
 }

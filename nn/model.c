@@ -161,7 +161,31 @@ static bool merge_adapter(Model *m, const char *folder, Err *e)
     return adapter_merge(m->arena, folder, &base, m->checkpoint, &m->notes, e);
 }
 
-static Model *open_at(Arena *a, const char *name, Place p, const char **note, Err *e)
+// How the weights are quantized, or shall be while they are bound. A folder of bitsandbytes' stays as it is, as in
+// transformers; what else can't be quantized while it is opened is refused.
+static bool quantize(Model *m, const NnQuantize *how, const Place *p, const QuantKind *there, Err *e)
+{
+    if (!how || (there && !strcmp(there->method, "bitsandbytes"))) return true;
+    if (there)
+        return err_set(e,
+                       "%s: the weights are quantized already (%s); leave load_in_8bit and load_in_4bit out",
+                       p->folder, there->title);
+    if (p->adapter)
+        return err_set(
+            e,
+            "%s: an adapter is merged into weights here, and these were to be quantized before it; leave "
+            "load_in_8bit and load_in_4bit out",
+            p->adapter);
+    m->quantize = how;
+    m->info.quantization = arena_printf(m->arena, "bitsandbytes, %s%s, made while loading",
+                                        how->bits == 8 ? "8 bits"
+                                        : how->nf4     ? "NF4"
+                                                       : "FP4",
+                                        how->bits == 4 && how->nested ? ", nested" : "");
+    return true;
+}
+
+static Model *open_at(Arena *a, const char *name, Place p, const NnQuantize *how, const char **note, Err *e)
 {
     Model *m = arena_new(a, Model, 1);
     if (!config_open(a, p.folder, "config.json", &m->config, e)) return NULL;
@@ -191,6 +215,7 @@ static Model *open_at(Arena *a, const char *name, Place p, const char **note, Er
                           .bytes = c->bytes,
                           .tensors = c->n};
     for (size_t i = 0; i < c->n; i++) m->info.parameters += stored_count(&c->tensor[i]);
+    if (!quantize(m, how, &p, quant, e)) return NULL;
     if (p.adapter && !merge_adapter(m, p.adapter, e)) return NULL;
     if (!m->family->open(m, e) || (e && e->set)) return NULL;
     if (!gen_config_load(a, p.folder, &m->config, m->family->generation, m->info.vocab, &m->generation, e))
@@ -205,7 +230,8 @@ static Model *open_at(Arena *a, const char *name, Place p, const char **note, Er
     if (!m->kv_width) m->kv_width = m->decoder[0].k.w->rows;
     m->info.eos = m->generation.eos.n ? m->generation.eos.v[0] : -1;
     count_costs(m);
-    m->config.e = NULL;
+    if (m->quantize) m->info.types = types_of(a, c), m->info.bytes = c->bytes;
+    m->config.e = NULL, m->quantize = NULL;
     if (note && m->notes.n) {
         m->notes.s[--m->notes.n] = 0; // the last line's end
         *note = *note ? arena_printf(a, "%s\n%s", *note, m->notes.s) : m->notes.s;
@@ -217,7 +243,7 @@ Model *nn_open(Arena *a, const char *name, NnOptions o, Err *e)
 {
     Place p;
     if (!place_find(a, name, o.revision, o.cache_dir, o.adapter, o.note, &p, e)) return NULL;
-    return open_at(a, name, p, o.note, e);
+    return open_at(a, name, p, o.quantize, o.note, e);
 }
 
 Model *nn_open_begun(Arena *a, const FileOut *to, const char *name, Err *e)
@@ -225,7 +251,7 @@ Model *nn_open_begun(Arena *a, const FileOut *to, const char *name, Err *e)
     const char *path = file_begun(to);
     if (!path) return err_set(e, "a GGUF file must be a file, which can be read again"), NULL;
     if (!gguf_unfold(a, path, e)) return NULL;
-    return open_at(a, name, (Place){.folder = path, .weights = path, .tokenizer = path}, NULL, e);
+    return open_at(a, name, (Place){.folder = path, .weights = path, .tokenizer = path}, NULL, NULL, e);
 }
 
 // ------------------------------------------------------------------------------------------------ running

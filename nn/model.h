@@ -115,8 +115,9 @@ struct Model {
     Attention self_attention[2], cross_attention; // [encoder, decoder]
     Block *block;                                 // decoder-only models
     int64_t kv_width;                             // of a cached row of keys
-    int64_t length_limit; // rope scaling that depends on the text's length sets in; 0: it doesn't
-    bool *bound;          // [tensors of the checkpoint] taken; NULL: nobody asks
+    int64_t length_limit;       // rope scaling that depends on the text's length sets in; 0: it doesn't
+    const NnQuantize *quantize; // linear layers' weights, while they are bound; NULL: as they are
+    bool *bound;                // [tensors of the checkpoint] taken; NULL: nobody asks
     Act act;
     float eps;
     struct Positions {
@@ -142,6 +143,9 @@ bool bind_has(const Model *m, const char *name);
 bool bind_tied(Model *m, const char *const *name, size_t n, int64_t rows, int64_t cols, bool tied,
                Tensor **out, Err *e);
 Tensor *bind_turned(Model *m, const char *name, int64_t rows, int64_t cols, Err *e); // stored [cols, rows]
+// A linear layer's weight (turned: the file has it as [in, out]) in codes, if the model is to be quantized. Before it is bound.
+bool code_weight(Model *m, const char *name, bool turned, Err *e);
+// A linear layer, in codes if asked for; bind_matrix is for what is not quantized.
 bool bind_projection(Model *m, Projection *p, const char *prefix, int64_t out, int64_t in, bool bias, Err *e);
 bool bind_norm(Model *m, Norm *n, const char *prefix, int64_t width, bool bias, Err *e);
 

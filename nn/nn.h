@@ -8,6 +8,14 @@
 
 typedef struct Model Model;
 
+// Linear layers are quantized while a model is opened, as bitsandbytes does.
+typedef struct NnQuantize {
+    int bits;                // 8 or 4
+    bool nf4, nested;        // of 4 bits: NF4, not FP4; blocks' largest values are quantized too
+    const char *const *skip; // [n_skip] modules that are not, by their names' beginning or end
+    size_t n_skip;
+} NnQuantize;
+
 typedef struct NnOptions {
     const char *revision,
         *cache_dir; // of a Hub name; NULL: "main", and where the Hub's own tools keep their cache
@@ -15,6 +23,7 @@ typedef struct NnOptions {
         note; // gets sentences, a line each, if whoever asked should know more: a folder that was guessed, ...
     const char
         *adapter; // the folder or name of a LoRA adapter to be merged into the weights; NULL: the model's own
+    const NnQuantize *quantize; // NULL: weights stay as they are
 } NnOptions;
 
 // MODEL is a folder or the name of one in the local Hub cache. Never opens a socket, never runs code from a file.

@@ -81,7 +81,9 @@ static bool as_there(Arena *a, const Model *m, Outgoing *o, Err *e)
     const DecoderRow *row = m->family->row;
     const bool codes = !dtype_size(o->from->dtype); // libraries of codes turn what they take
     if ((!m->checkpoint->plain && !codes) || !row) return true;
-    const bool of_layer = memmem(o->name.s, o->name.n, row->names->layer, strlen(row->names->layer)) != NULL;
+    const bool of_layer =
+        codes ? !str_ends(o->name, STR_LIT("lm_head.weight"))
+              : memmem(o->name.s, o->name.n, row->names->layer, strlen(row->names->layer)) != NULL;
     if (row->turned && of_layer && o->rank == 2)
         o->turned = true, o->dim[0] = o->from->dim[1], o->dim[1] = o->from->dim[0];
     if (row->norm != NORM_RMS_PLUS_ONE || o->rank != 1) return true;

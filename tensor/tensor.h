@@ -246,6 +246,16 @@ void num_weight_row(float *out, const Tensor *w,
                     int64_t row); // of a weight, as float32, also if it is turned
 void num_weight_rows(float *out, const Tensor *w, int64_t row, int64_t n); // so many from that one on
 bool num_all_finite(const void *raw, WType type, int64_t n, int64_t *bad_at);
+// Codes as bitsandbytes makes them (encode.c). -1, or which number has no place: NaN, infinity, in a row of 8 bits what is too
+// large for a half float.
+int64_t code_8bit(int8_t *q, float *most, const float *row, int64_t n);
+// n numbers from the first of a block on, a number of `most` for each block; q: two a byte, the first in the high half.
+int64_t code_4bit(uint8_t *q, float *most, const float *x, int64_t n, int64_t block, bool nf4);
+void code_nested(uint8_t *q, float *nested, float *offset, const float *most,
+                 int64_t n);                   // nested: one for 256
+extern const float code_nf4[16], code_fp4[16]; // what 4 bits stand for
+float code_dynamic(int i);                     // what a nested one does
+
 // The table of tn_rope, rows from..to-1: cos and sin of position * frequency[i] (a float32 product), times `scale`.
 void num_rotations(float *table, const float *frequency, int64_t pairs, int64_t from, int64_t to,
                    float scale);

@@ -77,7 +77,8 @@ TEST(cli_usage)
          "2 contrast targets for"},
         {{"tokenize", "-m", MODEL, "-i", "x", "--tokenizer_kwargs", "{\"legacy\": false}"},
          "\"legacy\" is not supported"},
-        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"load_in_8bit\": true}"}, "load_in_8bit"},
+        {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"load_in_8bit\": 1}"},
+         "load_in_8bit is a number; it must be true or false"},
         {{"show", "a.json", "--attribution_aggregators", "subword"}, "did you mean subwords?"},
         {{"diff", "a.json", "b.json", "--color", "blue"}, "--color blue: it must be auto, always or never"},
     };

@@ -8,6 +8,8 @@
 #include "cli.h"
 #include "worth.h"
 
+#include <math.h>
+
 // ------------------------------------------------------------------------------------------------ layers
 
 // The tensors of a layer, its weight put together. says may be NULL.
@@ -95,4 +97,103 @@ TEST(quantized_models)
         n++;
     }
     CHECK_INT(n, 4);
+}
+
+// ------------------------------------------------------------------------------------------------ codes made here
+
+static void check_codes(Arena *A, const Json *row)
+{
+    const char *name = worth_text(A, row, "name");
+    const Checkpoint *c = worth_file(A, arena_printf(A, WORTH "%s", worth_text(A, row, "file"))),
+                     *from = worth_file(A, arena_printf(A, WORTH "%s", worth_text(A, row, "source")));
+    const Stored *x = lab_tensor(from, "layer.source"), *q = lab_tensor(c, "layer.weight");
+    const int64_t n = lab_count(x), cols = x->dim[1];
+    float *v = arena_new(A, float, n), *most = arena_new(A, float, n);
+    uint8_t *codes = arena_new(A, uint8_t, n + 1);
+    memcpy(v, x->data, (size_t)n * 4);
+    if (q->dtype == DT_I8) {
+        const Stored *want = lab_tensor(c, "layer.SCB");
+        for (int64_t i = 0; i < x->dim[0]; i++)
+            CHECK_INT(code_8bit((int8_t *)codes + i * cols, most + i, v + i * cols, cols), -1);
+        CHECK(!memcmp(codes, q->data, (size_t)n)), CHECK(!memcmp(most, want->data, want->bytes));
+        return;
+    }
+    const bool nf4 = strstr(name, "nf4") != NULL, nested = strstr(name, "double") != NULL;
+    const char *kind = nf4 ? "nf4" : "fp4";
+    const Stored *state = lab_tensor(c, arena_printf(A, "layer.weight.quant_state.bitsandbytes__%s", kind)),
+                 *want = lab_tensor(c, "layer.weight.absmax");
+    Err e = {0};
+    const Json *j = json_parse(A, (Str){state->data, state->bytes}, "state", &e);
+    if (!j) return FAIL("%s", e.text);
+    const int64_t block = json_get(j, "blocksize")->i, blocks = (n + block - 1) / block;
+    const Str dtype = json_get(j, "dtype")->text; // that the weight had
+    const WType type = str_is(dtype, "float16") ? W_F16 : str_is(dtype, "bfloat16") ? W_BF16 : W_F32;
+    uint8_t *stored = arena_new(A, uint8_t, 4 * n);
+    num_narrow(stored, v, type, n), num_widen(v, stored, type, 0, n);
+    CHECK_INT(code_4bit(codes, most, v, n, block, nf4), -1);
+    if (memcmp(codes, q->data, q->bytes)) FAIL("%s: other codes", name);
+    if (!nested) {
+        CHECK(!memcmp(most, want->data, want->bytes));
+        return;
+    }
+    const Stored *nested_most = lab_tensor(c, "layer.weight.nested_absmax"),
+                 *map = lab_tensor(c, "layer.weight.nested_quant_map");
+    float offset, *deeper = arena_new(A, float, blocks), table[256];
+    code_nested(codes, deeper, &offset, most, blocks);
+    for (int i = 0; i < 256; i++) table[i] = code_dynamic(i);
+    CHECK(!memcmp(codes, want->data, want->bytes)), CHECK(!memcmp(table, map->data, sizeof table));
+    CHECK(!memcmp(deeper, nested_most->data, nested_most->bytes));
+    CHECK(offset == (float)json_get(j, "nested_offset")->number);
+}
+
+TEST(quantized_codes_made)
+{
+    int n = 0;
+    for (const Json *j = json_get(worth_index(A), "layers")->child; j; j = j->next)
+        if (json_get(j, "source")) check_codes(A, j), n++;
+    CHECK_INT(n, 6);
+    float most, x[3] = {1, 70000, 2}, nothing[65] = {0};
+    int8_t q[65];
+    uint8_t codes[33];
+    CHECK_INT(code_8bit(q, &most, x, 3), 1); // no half float
+    x[1] = NAN;
+    CHECK_INT(code_4bit(codes, &most, x, 3, 64, true), 1);
+    memset(q, 1, sizeof q);
+    CHECK_INT(code_8bit(q, &most, nothing, 65), -1), CHECK(most == 0 && q[0] == 0 && q[64] == 0);
+}
+
+// Quantized while it is opened: the same bytes as a float32 folder of those values; output matrices, tables and T5's wo stay.
+static void check_loading(Arena *A, const char *model, const char *kwargs, const char *types)
+{
+    const char *folder = kit_folder(A), *to = arena_printf(A, "%s/f32", folder), *text[2];
+    Run r = RUN("info", "-m", model, "--model_kwargs", kwargs);
+    if (!strstr(r.out, types)) FAIL("%s %s: %s", model, kwargs, r.out);
+    r = RUN("quantize", model, "--to", "f32", "-o", to, "--model_kwargs", kwargs);
+    if (r.code) return FAIL("%s: %s", model, r.err);
+    for (int k = 0; k < 2; k++) {
+        const char *out = arena_printf(A, "%s/%d.json", folder, k);
+        r = RUN("attribute", "-q", "-m", k ? to : model, "--model_kwargs", k ? "{}" : kwargs, "-i",
+                "The nurse lost her keys.", "-a", "input_x_gradient", "--step_scores", "probability",
+                "--generation_kwargs", "{\"max_new_tokens\":4}", "--format", "json", "-o", out, "-t",
+                k ? "3" : "1");
+        if (r.code) return FAIL("%s: %s", model, r.err);
+        const char *all = slurp(A, out, NULL), *sequences = strstr(all, "\"sequence_attributions\"");
+        text[k] = sequences ? sequences : all;
+    }
+    if (strcmp(text[0], text[1])) FAIL("%s %s: another result than from float32", model, kwargs);
+    else test_count(1);
+}
+
+TEST(quantized_while_loading)
+{
+    static const char
+        *const eight = "{\"load_in_8bit\": true, \"device_map\": \"auto\"}",
+               *const four = "{\"quantization_config\": {\"load_in_4bit\": true, \"bnb_4bit_quant_type\": "
+                             "\"nf4\", \"bnb_4bit_use_double_quant\": true, \"bnb_4bit_compute_dtype\": "
+                             "\"bfloat16\"}}";
+    check_loading(A, "demo/en-nl", eight, "BNB8 48"), check_loading(A, "demo/en-nl", four, "BNB4 48");
+    check_loading(A, "test/golden/models/gpt2-tiny", eight, "BNB8 12");
+    check_loading(A, "test/golden/models/gpt2-tiny", four, "BNB4 12");
+    check_loading(A, "test/golden/models/llama-tiny", four, "BNB4");
+    check_loading(A, "test/golden/models/t5-yesno", eight, "BNB8");
 }

@@ -18,15 +18,73 @@ static bool harmless(const Json *c)
     if (c->kind == J_NULL) return true;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (str_is(c->key, names[i])) return true;
-    return c->kind == J_FALSE && (str_is(c->key, "load_in_8bit") || str_is(c->key, "load_in_4bit") ||
-                                  str_is(c->key, "output_loading_info") || str_is(c->key, "from_tf") ||
+    return c->kind == J_FALSE && (str_is(c->key, "output_loading_info") || str_is(c->key, "from_tf") ||
                                   str_is(c->key, "from_flax"));
+}
+
+// bitsandbytes' settings: with the others, or in an object quantization_config. Those that say how products are computed
+// change nothing here.
+static bool quantize_key(Args *a, const Json *c, NnQuantize *q, Err *e)
+{
+    static const char *const harmless_too[] = {"bnb_4bit_compute_dtype",
+                                               "bnb_4bit_quant_storage",
+                                               "llm_int8_threshold",
+                                               "llm_int8_enable_fp32_cpu_offload",
+                                               "llm_int8_has_fp16_weight",
+                                               "_load_in_8bit",
+                                               "_load_in_4bit"};
+    const int bits = str_is(c->key, "load_in_8bit") ? 8 : str_is(c->key, "load_in_4bit") ? 4 : 0;
+    const bool nested = str_is(c->key, "bnb_4bit_use_double_quant");
+    for (size_t i = 0; i < sizeof harmless_too / sizeof *harmless_too; i++)
+        if (str_is(c->key, harmless_too[i])) return true;
+    if (c->kind == J_NULL) return true;
+    if ((bits || nested) && c->kind != J_TRUE && c->kind != J_FALSE)
+        return err_usage(e, "--model_kwargs: %.*s is %s; it must be true or false", (int)c->key.n, c->key.s,
+                         json_kind_name(c));
+    if (bits && c->kind == J_TRUE && q->bits)
+        return err_usage(e,
+                         "--model_kwargs: load_in_8bit and load_in_4bit are both true; one at a time can be");
+    if (bits && c->kind == J_TRUE) q->bits = bits;
+    if (nested) q->nested = c->kind == J_TRUE;
+    if (str_is(c->key, "bnb_4bit_quant_type")) {
+        if (c->kind != J_STRING || (!str_is(c->text, "nf4") && !str_is(c->text, "fp4")))
+            return err_usage(e, "--model_kwargs: bnb_4bit_quant_type must be \"nf4\" or \"fp4\"");
+        q->nf4 = str_is(c->text, "nf4");
+    }
+    if (str_is(c->key, "quant_method") && !(c->kind == J_STRING && str_is(c->text, "bitsandbytes")))
+        return err_usage(
+            e, "--model_kwargs: quant_method must be \"bitsandbytes\"; other methods' folders are opened as "
+               "they are");
+    if (!str_is(c->key, "llm_int8_skip_modules")) return true;
+    const char **skip = arena_new(a->a, const char *, c->count);
+    if (c->kind != J_ARRAY)
+        return err_usage(e, "--model_kwargs: llm_int8_skip_modules must be a list of names");
+    for (const Json *s = c->child; s; s = s->next) {
+        if (s->kind != J_STRING || !s->text.n || memchr(s->text.s, '*', s->text.n))
+            return err_usage(
+                e, "--model_kwargs: llm_int8_skip_modules must be a list of modules' names, not of patterns");
+        skip[q->n_skip++] = str_zero(a->a, s->text);
+    }
+    q->skip = skip;
+    return true;
+}
+
+static bool is_quantize_key(const Json *c)
+{
+    return str_is(c->key, "load_in_8bit") || str_is(c->key, "load_in_4bit") ||
+           str_starts(c->key, STR_LIT("bnb_4bit_")) || str_starts(c->key, STR_LIT("llm_int8_"));
 }
 
 static bool model_kwargs(Args *a, NnOptions *o, Err *e)
 {
     const Json *j = args_get(a, "model_kwargs")->json;
+    NnQuantize *q = arena_new(a->a, NnQuantize, 1);
     for (const Json *c = j ? j->child : NULL; c; c = c->next) {
+        const bool object = str_is(c->key, "quantization_config") && c->kind == J_OBJECT;
+        for (const Json *k = object ? c->child : NULL; k; k = k->next)
+            if (!quantize_key(a, k, q, e)) return false;
+        if (is_quantize_key(c) && !quantize_key(a, c, q, e)) return false;
+        if (object || is_quantize_key(c)) continue;
         bool dtype = str_is(c->key, "dtype") || str_is(c->key, "torch_dtype");
         if (dtype && c->kind == J_STRING && (str_is(c->text, "float32") || str_is(c->text, "auto"))) continue;
         if (dtype)
@@ -35,10 +93,13 @@ static bool model_kwargs(Args *a, NnOptions *o, Err *e)
         if (str_is(c->key, "revision") && c->kind == J_STRING) o->revision = str_zero(a->a, c->text);
         else if (str_is(c->key, "cache_dir") && c->kind == J_STRING) o->cache_dir = str_zero(a->a, c->text);
         else if (!harmless(c))
-            return err_usage(e,
-                             "--model_kwargs: \"%.*s\" is not supported; dtype, revision and cache_dir are",
-                             (int)c->key.n, c->key.s);
+            return err_usage(
+                e,
+                "--model_kwargs: \"%.*s\" is not supported; dtype, revision, cache_dir, load_in_8bit, "
+                "load_in_4bit and quantization_config are",
+                (int)c->key.n, c->key.s);
     }
+    if (q->bits) o->quantize = q;
     return true;
 }
 

@@ -32,8 +32,9 @@ static const char *full_name(const Binder *b, const char *name)
 static bool projection(const Binder *b, Projection *p, const char *name, int64_t out, int64_t in, bool bias)
 {
     const char *full = full_name(b, name), *weight = arena_printf(b->m->arena, "%s.weight", full);
-    p->w = b->s->turned && b->layer >= 0 ? bind_turned(b->m, weight, out, in, b->e)
-                                         : bind_matrix(b->m, weight, out, in, b->e);
+    const bool turned = b->s->turned && b->layer >= 0;
+    if (!code_weight(b->m, weight, turned, b->e)) return false;
+    p->w = turned ? bind_turned(b->m, weight, out, in, b->e) : bind_matrix(b->m, weight, out, in, b->e);
     if (!p->w) return false;
     return !bias || (p->b = bind_vector(b->m, arena_printf(b->m->arena, "%s.bias", full), out, b->e));
 }

@@ -42,9 +42,12 @@ static bool bind_feed_forward(Model *m, const Shape *s, Layer *l, const char *pr
     int64_t d = m->info.width;
     const char *gate = arena_printf(m->arena, "%s.wi_0", prefix);
     const char *up = arena_printf(m->arena, s->gated ? "%s.wi_1" : "%s.wi", prefix);
-    return (!s->gated || bind_projection(m, &l->gate, gate, s->ff, d, false, e)) &&
-           bind_projection(m, &l->up, up, s->ff, d, false, e) &&
-           bind_projection(m, &l->down, arena_printf(m->arena, "%s.wo", prefix), d, s->ff, false, e);
+    if ((s->gated && !bind_projection(m, &l->gate, gate, s->ff, d, false, e)) ||
+        !bind_projection(m, &l->up, up, s->ff, d, false, e))
+        return false;
+    // never quantized: transformers' _keep_in_fp32_modules
+    l->down.w = bind_matrix(m, arena_printf(m->arena, "%s.wo.weight", prefix), d, s->ff, e);
+    return l->down.w != NULL;
 }
 
 static bool bind_block(Model *m, const Shape *s, Layer *l, const char *stack, int64_t i, bool cross, Err *e)
