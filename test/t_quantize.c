@@ -6,8 +6,10 @@
 #include "lab.h"
 
 #include <math.h>
+#include <signal.h>
 
-#define QUANTIZED "test/golden/quantized/"
+#define QUANTIZED      "test/golden/quantized/"
+#define MODEL_OF_LLAMA "test/golden/models/llama-tiny"
 
 static Str without(Arena *A, const char *text, size_t n, const char *name)
 {
@@ -131,7 +133,7 @@ static bool writes_anew(Arena *A, void *context, Err *e)
 TEST(quantize_every_fault)
 {
     Err e = {0};
-    Target p = {.m = nn_open(A, QUANTIZED "models/llama-tiny-mix.gguf", (NnOptions){0}, &e),
+    Target p = {.m = nn_open(A, QUANTIZED "hostile/ok-model.gguf", (NnOptions){0}, &e),
                 .above = kit_folder(A)};
     p.to = arena_printf(A, "%s/m", p.above);
     for (FaultKind k = FAULT_ALLOC; k < FAULT_KINDS; k++) test_every_fault(A, k, writes_anew, &p);
@@ -347,4 +349,158 @@ TEST(quantize_few_bits_are_told)
         if (of[i].says) CHECK_HAS(r.err, of[i].says), CHECK_INT(lines(r.err), 1);
         else CHECK(!strstr(r.err, "bits"));
     }
+}
+
+// ------------------------------------------------------------------------------------------------ all of it or nothing
+
+static size_t files_in(Arena *A, const char *folder)
+{
+    const char *const *name;
+    return dir_list(A, folder, &name);
+}
+
+// The n-th call fails, or every one from there on: what has the name afterwards is the whole file or what was there.
+static void walk_faults(Arena *A, const char *kind, const char *suffix, long step)
+{
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/m.gguf", folder);
+    const char *const words[] = {
+        "quantize", QUANTIZED "hostile/ok-model.gguf", "--to", "q4_0", "-o", path, "--force", "-i", "a",
+        NULL};
+    check_ran("without faults", run_with(A, &(Setup){0}, words));
+    const Str want = test_read(A, path), old = STR_LIT("old");
+    int quiet = 0;
+    for (long n = 1; quiet < 3 && n < 5000; n += step) {
+        Arena *a = arena_create(A);
+        kit_write(folder, "m.gguf", old);
+        const Run r =
+            run_with(a, &(Setup){.env = {arena_printf(a, "INSEQ_FAULT=%s:%ld%s", kind, n, suffix)}}, words);
+        const bool clean = r.code == 0 && !*r.err;
+        const Str now = test_read(a, path);
+        if (!clean && ((r.code != 1 && r.code != 3) || strncmp(r.err, "inseq: ", 7)))
+            FAIL("%s:%ld%s: exit code %d, signal %d: '%s'", kind, n, suffix, r.code, r.signal, r.err);
+        if (!str_eq(now, want) && (clean || !str_eq(now, old)))
+            FAIL("%s:%ld%s: half a file is left", kind, n, suffix);
+        if (files_in(a, folder) != 1) FAIL("%s:%ld%s: something else is left", kind, n, suffix);
+        quiet = clean ? quiet + 1 : 0;
+        test_count(1);
+        arena_free(a);
+    }
+}
+
+TEST(quantize_faults_memory) { walk_faults(A, "alloc", "", 11); }
+TEST(quantize_faults_memory_on) { walk_faults(A, "alloc", "+", 17); }
+TEST(quantize_faults_io) { walk_faults(A, "io", "", 1); }
+TEST(quantize_faults_io_on) { walk_faults(A, "io", "+", 2); }
+
+TEST(quantize_full_disk)
+{
+    if (access("/dev/full", W_OK)) return (void)CHECK(true);
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/m.gguf", folder);
+    CHECK(!symlink("/dev/full", path));
+    check_refused(path, RUN("quantize", MODEL_OF_LLAMA, "--to", "q8_0", "--force", "-o", path), 1,
+                  "cannot write: No space left on device");
+    CHECK_INT(files_in(A, folder), 1);
+}
+
+// A signal while it is written: nothing is left. Each write moves one byte, so that there is time for one.
+TEST(quantize_interrupted)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < 2; k++) {
+            const char *folder = kit_folder(A), *path = arena_printf(A, "%s/m.gguf", folder);
+            const Run r = RUN_WITH(
+                UNPACK({.env = {"INSEQ_FAULT=short:40+"}, .interrupt_after = 150, .signal = signals[i]}),
+                "quantize", k ? "test/golden/models/t5-yesno" : "test/golden/models/marian-en-nl", "--to",
+                k ? "bf16" : "f32", "-o", path);
+            CHECK_INT(r.code, 128 + signals[i]);
+            CHECK_HAS(r.err, "inseq: interrupted");
+            CHECK_INT(files_in(A, folder), 0);
+        }
+}
+
+// ------------------------------------------------------------------------------------------------ what is refused
+
+TEST(quantize_files_refused)
+{
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/m.gguf", folder), *llama = MODEL_OF_LLAMA;
+    const struct {
+        const char *model, *type, *to;
+        int code;
+        const char *says;
+    } of[] = {
+        {llama, "q4_k_m", path, 2, "types with K are llama-quantize's to write"},
+        {llama, "int3", path, 2, "--to int3 is no type that is written here; q8_0, q5_1"},
+        {llama, "q8_0", folder, 2, "the name of a GGUF file must end with .gguf"},
+        {MODEL, "q8_0", path, 1, "GGUF files have no name for models of family marian"},
+        {"test/golden/models/mistral-tiny", "q8_0", path, 1,
+         "the window of attention has no place in a GGUF file of architecture llama"},
+        {"test/golden/models/gemma2-tiny", "q8_0", path, 1,
+         "the scale of attention has no place in a GGUF file of architecture gemma2"},
+        {"test/golden/decoders/llama-dynamic", "q8_0", path, 1,
+         "the tokenizer has 640 words, the model rows for 53"},
+        {llama, "q8_0", "/nonexistent/m.gguf", 1,
+         "/nonexistent/m.gguf: /nonexistent: No such file or directory"},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const char *const tokenizer = strstr(of[i].model, "decoders/") ? llama : NULL;
+        const char *const words[] = {"quantize", "-q", of[i].model, "--to",
+                                     of[i].type, "-o", of[i].to,    tokenizer ? "--tokenizer" : NULL,
+                                     tokenizer,  NULL};
+        check_refused(of[i].says, run_with(A, &(Setup){0}, words), of[i].code, of[i].says);
+        CHECK_INT(files_in(A, folder), 0);
+    }
+    check_ran(path, RUN("quantize", llama, "--to", "f16", "-o", path, "-i", "a"));
+    check_refused("there", RUN("quantize", llama, "--to", "q8_0", "-o", path), 1,
+                  "there is such a file already; --force writes over it");
+    check_refused("itself", RUN("quantize", path, "--to", "q8_0", "--force", "-o", path), 1,
+                  "this is the model itself");
+    check_ran("force", RUN("quantize", llama, "--to", "bf16", "--force", "-o", path, "-i", "a"));
+}
+
+// A number that float16 has no place for is told with its tensor, and the file is not there.
+TEST(quantize_numbers_too_large)
+{
+    const char *folder = kit_folder(A), *from = arena_printf(A, "%s/f", folder),
+               *path = arena_printf(A, "%s/m.gguf", folder),
+               *weights = arena_printf(A, "%s/model.safetensors", from);
+    check_ran(from, RUN("quantize", MODEL_OF_LLAMA, "--to", "f32", "-o", from));
+    static const float wrong[] = {1e5F, NAN, 1e9F};
+    static const char *const type[] = {"f16", "bf16", "q8_0"},
+                             *const says[] = {"holds 100000, which is too large for F16",
+                                              "holds NaN or infinity, which BF16 has no place for",
+                                              "holds 1e+09, which is too large for Q8_0"};
+    for (int i = 0; i < 3; i++) {
+        const Str bytes = test_read(A, weights);
+        memcpy((char *)(uintptr_t)bytes.s + bytes.n - 4 * 70, &wrong[i],
+               4); // in the last tensor, model.norm.weight before it
+        const char *name = strstr(bytes.s + 8, "\"lm_head.weight\"");
+        const size_t at = 8 + (size_t)(uint8_t)bytes.s[0] + 256 * (size_t)(uint8_t)bytes.s[1];
+        CHECK(name != NULL);
+        memcpy((char *)(uintptr_t)bytes.s + at, &wrong[i], 4); // the first number: lm_head's
+        kit_write(from, "model.safetensors", bytes);
+        check_refused(says[i], RUN("quantize", from, "--to", type[i], "-o", path), 1, says[i]);
+        CHECK(!file_exists(path));
+    }
+}
+
+// README's commands, with a small model in the place of the one there: each prints what it says, and leaves what it names.
+TEST(quantize_as_readme_says)
+{
+    static const char *const left[] = {"SmolLM2.Q8_0.gguf", "FOLDER/model.safetensors"};
+    const char *folder = kit_folder(A), *binary = getenv("INSEQ"), *line = test_read(A, "README").s;
+    char here[4096], *program = realpath(binary && *binary ? binary : "./inseq", NULL);
+    size_t n = 0;
+    CHECK(getcwd(here, sizeof here) && !symlink(arena_printf(A, "%s/%s", here, MODEL_OF_LLAMA),
+                                                arena_printf(A, "%s/SmolLM2-135M-Instruct", folder)));
+    while ((line = strstr(line, "\n    inseq quantize SmolLM2"))) {
+        const char *end = strchr(line + 1, '\n');
+        const char *words = str_zero(A, (Str){line + 11, (size_t)(end - line) - 11});
+        if (system(arena_printf(A, "cd %s && '%s' %s >out.txt 2>&1", folder, program, words)))
+            FAIL("%s: %s", words, test_read(A, arena_printf(A, "%s/out.txt", folder)).s);
+        if (n < 2) CHECK(file_exists(arena_printf(A, "%s/%s", folder, left[n])));
+        n++, line = end;
+    }
+    free(program);
+    CHECK_INT(n, 2);
 }
