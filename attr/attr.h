@@ -111,7 +111,8 @@ typedef struct Span {
 // Which token of a foil a step is compared with, where nothing else is said. Inseq counts from the right end. Of
 // decoder-only models a foil is the whole text, and equals the text up to some token: unless that lies in the prompt (it is
 // another prompt then, and the ends belong together), positions are the same.
-typedef enum { ALIGN_BY_KIND, ALIGN_RIGHT, ALIGN_FIRST_DIFFERENCE } AttrAlign;
+// ALIGN_AUTO looks at the tokens themselves (align.c).
+typedef enum { ALIGN_BY_KIND, ALIGN_RIGHT, ALIGN_FIRST_DIFFERENCE, ALIGN_AUTO } AttrAlign;
 
 // What is attributed: one source and the target that was generated or forced. Decoder-only models: source is the
 // prompt, target the whole text. Strings are shown as they are given.
@@ -122,8 +123,20 @@ typedef struct Pair {
     const Span *alignment; // {position here, position in the foil} pairs; the rest is aligned as `align` says
     size_t n_alignment;
     AttrAlign align;
+    const Token *foil; // the word that steps are compared with, whatever the foil has there; NULL: the foil's
+    Span steps;        // those attributed, from <= s < to; to 0: as the options say
     const bool *of_template; // [source.n] of a chat's prompt: tokens of the template; NULL: no chat
 } Pair;
+
+// The position of the foil that a step is compared with, and why.
+typedef struct Aligned {
+    int64_t at;
+    enum { ALIGNED_SAME, ALIGNED_POSITION, ALIGNED_WORD, ALIGNED_BY_HAND, ALIGNED_END } how;
+} Aligned;
+// Of steps from <= s < to of a pair that has a foil; out [to - from].
+void attr_align(Arena *a, const Pair *p, bool encoder_decoder, int64_t from, int64_t to, Aligned *out);
+void attr_alignment_text(Arena *a, const Pair *p, bool encoder_decoder, int64_t from, int64_t to,
+                         Buf *out); // a line for each step
 
 // Arguments of step functions, by the library's names. One value serves every function that has the argument.
 typedef struct StepArgs {

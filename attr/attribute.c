@@ -103,7 +103,7 @@ static void name_tokens(Run *r)
             q->source[k] = own ? p->source_tokens[k] : p->target_tokens[k];
         for (int64_t k = 0; k < q->n_target; k++) q->target[k] = p->target_tokens[k];
         for (int64_t k = r->from[i]; p->contrast && k < r->to[i]; k++) {
-            const Token *foil = &p->contrast->target_tokens[r->foil_at[r->first_step[i] + k - r->from[i]]];
+            const Token *foil = run_foil_word(r, r->first_step[i] + k - r->from[i]);
             if (!str_eq(foil->text, q->target[k].text)) q->target[k] = foil_label(r->a, foil, &q->target[k]);
         }
     }

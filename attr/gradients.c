@@ -20,7 +20,7 @@ StepRow run_step_row(const Run *r, const float *logits, int64_t k, bool own_foil
     row.log_sum = num_log_sum_exp(row.z, V);
     num_softmax(p, row.z, V);
     row.contrast_z = row.z, row.contrast_p = p, row.contrast_log_sum = row.log_sum;
-    row.contrast_token = r->foil_of[i] < 0 ? row.token : r->pair[i].contrast->target.v[r->foil_at[k]];
+    row.contrast_token = r->foil_of[i] < 0 ? row.token : run_foil_id(r, k);
     if (own_foil && r->n_logits > r->n_steps) {
         row.contrast_z = logits + (r->n_steps + k) * V, row.contrast_p = p + V;
         row.contrast_log_sum = num_log_sum_exp(row.contrast_z, V);

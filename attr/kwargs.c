@@ -67,41 +67,42 @@ static bool kw_path(const Json *c, Str *out, Err *e)
     return true;
 }
 
-static const Json *first_pair(const Json *j)
-{
-    return j && j->child && j->child->kind == J_ARRAY ? j->child : NULL;
-}
-
-// [[s, q], ...] for one text, or a list of such lists.
+// "auto", and [[s, q], ...] for one text or a list of such lists; "auto" may stand before a list: for what it leaves open.
 static bool kw_alignments(Arena *a, const Json *c, AttrRequest *r, Err *e)
 {
     static const char *const form =
-        "\"right\", \"first_difference\", a list of [position, foil position] pairs, or one "
-        "such list for each text";
+        "\"auto\", \"right\", \"first_difference\", a list of [position, foil position] pairs, or one such "
+        "list for each text; \"auto\" as a list's first element is for what it leaves open";
     if (c->kind == J_NULL) return true;
+    if (c->kind == J_STRING && str_is(c->text, "auto")) return r->align = ALIGN_AUTO, true;
     if (c->kind == J_STRING && str_is(c->text, "right")) return r->align = ALIGN_RIGHT, true;
     if (c->kind == J_STRING && str_is(c->text, "first_difference"))
         return r->align = ALIGN_FIRST_DIFFERENCE, true;
     if (c->kind == J_STRING)
-        return err_set(e,
-                       "argument contrast_targets_alignments is \"%.*s\"; aligning by a sentence encoder is "
-                       "not done here: give "
-                       "%s",
-                       (int)c->text.n, c->text.s, form);
-    if (c->kind != J_ARRAY || (c->count && !first_pair(c)))
+        return err_set(e, "argument contrast_targets_alignments is \"%.*s\"; it must be %s", (int)c->text.n,
+                       c->text.s, form);
+    const Json *list = c->child;
+    size_t count = c->count;
+    if (c->kind == J_ARRAY && list && list->kind == J_STRING && str_is(list->text, "auto"))
+        r->align = ALIGN_AUTO, list = list->next, count--;
+    if (c->kind != J_ARRAY || (count && list->kind != J_ARRAY))
         return err_set(e, "argument contrast_targets_alignments must be %s", form);
-    bool nested = first_pair(c) && first_pair(first_pair(c));
-    r->n_alignments = nested ? c->count : 1;
+    if (!count) return true;
+    bool nested = list->child && list->child->kind == J_ARRAY;
+    r->n_alignments = nested ? count : 1;
     r->alignments = arena_new(a, AttrAlignment, r->n_alignments);
-    const Json *list = nested ? c->child : c;
-    for (size_t i = 0; i < r->n_alignments; i++, list = list->next) {
-        Span *v = arena_new(a, Span, list->count);
-        r->alignments[i] = (AttrAlignment){v, list->count};
-        for (const Json *p = list->child; p; p = p->next, v++) {
+    for (size_t i = 0; i < r->n_alignments; i++) {
+        const Json *p = nested ? list->child : list;
+        size_t pairs = nested ? list->count : count;
+        Span *v = arena_new(a, Span, pairs);
+        r->alignments[i] = (AttrAlignment){v, pairs};
+        for (; p; p = p->next, v++) {
             if (p->kind != J_ARRAY || p->count != 2 || !p->child->is_int || !p->child->next->is_int)
                 return err_set(e, "argument contrast_targets_alignments must be %s", form);
             *v = (Span){p->child->i, p->child->next->i};
         }
+        if (nested && (list = list->next) && list->kind != J_ARRAY)
+            return err_set(e, "argument contrast_targets_alignments must be %s", form);
     }
     return true;
 }

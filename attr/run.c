@@ -22,6 +22,7 @@ static bool find_steps(Run *r, int64_t i, Err *e)
     int64_t T = p->target.n,
             first = r->f->encoder_decoder ? 1 : p->source.n; // a prompt is attributed if asked for
     int64_t from = r->o->has_start ? r->o->start : first, to = r->o->has_end ? r->o->end : T;
+    if (p->steps.to) from = p->steps.from, to = p->steps.to;
     if (from < 0) from += T;
     if (to < 0) to += T;
     if (to > T) to = T;
@@ -110,38 +111,13 @@ static void embed_sequences(Run *r)
         nn_embed(r->m, (Ids){r->target_ids[i].v, r->targets->len[i]}, true, r->y + r->targets->start[i] * d);
 }
 
-// Whether positions of target and foil that are not aligned by hand are the same (AttrAlign).
-static bool same_positions(const Run *r, const Pair *p)
-{
-    Ids a = p->target, b = p->contrast->target;
-    int64_t first = 0;
-    while (first < a.n && first < b.n && a.v[first] == b.v[first]) first++;
-    if (p->align == ALIGN_BY_KIND) return !r->f->encoder_decoder && first >= p->source.n;
-    return p->align == ALIGN_FIRST_DIFFERENCE;
-}
-
-// Which position of the foil each step is compared with (semantics 2.2): the caller's pairs first, then as Pair.align says.
+// Which position of the foil each of a pair's steps is compared with.
 static void align(const Run *r, int64_t i, int64_t *at)
 {
-    const Pair *p = &r->pair[i];
-    int64_t T = p->contrast->target.n, from = r->from[i], to = r->to[i];
-    for (int64_t s = from; s < to; s++) {
-        int64_t first = 0, untaken = 0;
-        for (size_t k = 0; k < p->n_alignment; k++) {
-            int64_t q = p->alignment[k].to;
-            if (p->alignment[k].from != s || q < 1 || q >= T) continue;
-            bool taken = false;
-            for (int64_t b = from; b < s; b++) taken |= at[b - from] == q;
-            if (!first || q < first) first = q;
-            if (!taken && (!untaken || q < untaken)) untaken = q;
-        }
-        at[s - from] = untaken ? untaken : first;
-    }
-    bool same = same_positions(r, p);
-    for (int64_t k = 1; k <= to - from; k++) { // 0: none given
-        int64_t s = to - k, q = same ? s : T - k;
-        if (!at[s - from]) at[s - from] = q > 0 && q < T ? q : T - 1;
-    }
+    int64_t n = r->to[i] - r->from[i];
+    Aligned *v = arena_new(r->work, Aligned, n);
+    attr_align(r->work, &r->pair[i], r->f->encoder_decoder, r->from[i], r->to[i], v);
+    for (int64_t k = 0; k < n; k++) at[k] = v[k].at;
 }
 
 bool run_foil_shares(const Run *r, int64_t step)

@@ -118,6 +118,17 @@ static inline int32_t run_foil(const Run *r, int64_t step) // the foil's sequenc
 {
     return r->foil_seq ? r->foil_seq[step] : r->foil_of[r->step_pair[step]];
 }
+// The word that the step of a pair with a foil is compared with.
+static inline const Token *run_foil_word(const Run *r, int64_t step)
+{
+    const Pair *p = &r->pair[r->step_pair[step]];
+    return p->foil ? p->foil : &p->contrast->target_tokens[r->foil_at[step]];
+}
+static inline int32_t run_foil_id(const Run *r, int64_t step)
+{
+    const Pair *p = &r->pair[r->step_pair[step]];
+    return p->foil ? p->foil->id : p->contrast->target.v[r->foil_at[step]];
+}
 // Whether that step's foil has the very prefix that is attributed, and so moves with it where contrast_force_inputs; how
 // many of a pair's steps do.
 bool run_foil_shares(const Run *r, int64_t step);

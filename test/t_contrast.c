@@ -208,7 +208,9 @@ TEST(contrast_alignments)
 {
     static const struct {
         const char *json, *part;
-    } bad[] = {{"{\"contrast_targets_alignments\": \"auto\"}", "sentence encoder"},
+    } bad[] = {{"{\"contrast_targets_alignments\": \"labse\"}", "\"auto\""},
+               {"{\"contrast_targets_alignments\": [\"auto\", 3]}", "pairs"},
+               {"{\"contrast_targets_alignments\": [[[1, 2]], 3]}", "pairs"},
                {"{\"contrast_targets_alignments\": [1, 2]}", "pairs"},
                {"{\"contrast_targets_alignments\": [[1, 2, 3]]}", "pairs"},
                {"{\"contrast_targets_alignments\": [[[1]]]}", "pairs"},

@@ -41,6 +41,7 @@ static const Option options[] = {
     {"top", {0}, OPT_INT, COMPARE, "K", "how many of the highest scores should be the same (3)", NULL},
     {"contrast_targets", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "foils: what the model might have written instead", NULL},
     {"contrast_sources", {0}, OPT_LIST, ATTRIBUTE, "TEXT", "sources to contrast with", NULL},
+    {"show_alignment", {0}, OPT_FLAG, ALONE, NULL, "say which token of its foil each token is compared with (contrast_targets_alignments of --attribution_kwargs decides)", NULL},
     {"generation_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE | LENS, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
     {"model_kwargs", {0}, OPT_JSON, LOADED, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
     {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading (src_lang, tgt_lang)", NULL},

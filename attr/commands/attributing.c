@@ -111,12 +111,30 @@ bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOption
            texts_baselines(w, word + 1, line, n, o, e);
 }
 
-size_t cmd_batch_scores(const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch, size_t n,
-                        Bar *bar, Sequence *out)
+// --show_alignment, of those texts that were attributed.
+static void show_alignment(Args *a, const Work *w, Job **batch, size_t n, const Sequence *made)
+{
+    for (size_t i = 0; i < n; i++) {
+        Job *j = batch[i];
+        Pair pair;
+        Buf lines = {.arena = a->a};
+        if (!j->made) continue;
+        const Sequence *s = made++;
+        if (!j->foil || !texts_pairs(&j, 1, &pair)) continue;
+        attr_alignment_text(a->a, &pair, w->l->info->encoder_decoder, s->attr_pos_start, s->attr_pos_end,
+                            &lines);
+        if (lines.n) lines.n--; // the message ends its last line
+        cmd_say("text %zu and its foil are aligned so:\n%.*s", j->number, (int)lines.n, lines.s);
+    }
+}
+
+size_t cmd_batch_scores(Args *a, const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch,
+                        size_t n, Bar *bar, Sequence *out)
 {
     cmd_bar_batch(bar, batch, n);
     size_t done = texts_attribute(w, o, x->clean_special_chars, batch, n, out);
     if (o->progress && !stop_asked()) cmd_bar_done(bar, n);
+    if (args_on(a, "show_alignment")) show_alignment(a, w, batch, n, out);
     return done;
 }
 

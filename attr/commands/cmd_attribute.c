@@ -69,7 +69,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
     for (size_t at = 0, count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch));) {
         texts_make_targets(&w, batch, count);
-        own.n += cmd_batch_scores(&w, &o, x, batch, count, &bar, &own.sequence[own.n]);
+        own.n += cmd_batch_scores(a, &w, &o, x, batch, count, &bar, &own.sequence[own.n]);
     }
     bool several = args_get(a, "model_name_or_path")->n > 1;
     bool foils = n && job[n - 1].number == job[0].number; // of one text: then they are what is counted

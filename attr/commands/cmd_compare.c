@@ -55,7 +55,7 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     cmd_start_bar(a, &o, own, m->texts, &bar);
     for (size_t at = 0, count;
          !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
-        done += cmd_batch_scores(&m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
+        done += cmd_batch_scores(a, &m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
     for (size_t t = 0; t < m->texts; t++) {
         if (own[t].made)
             out[k].method = m->name[i], out[k++].text = (int64_t)(by_number ? own[t].number : t + 1);

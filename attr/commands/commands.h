@@ -111,8 +111,8 @@ void cmd_note_contrast(const Args *a, const AttrOptions *o, const AttrRequest *x
 bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, Work *w, Job **job, size_t *n,
                     Err *e);
 bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOptions *o, Err *e);
-size_t cmd_batch_scores(const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch, size_t n,
-                        Bar *bar, Sequence *out);
+size_t cmd_batch_scores(Args *a, const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch,
+                        size_t n, Bar *bar, Sequence *out);
 void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t n, Attribution *t);
 
 // ------------------------------------------------------------------------------------------ the program (about.c)

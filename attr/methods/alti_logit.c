@@ -45,7 +45,7 @@ static float *words(const Run *r, Arena *a, Logit *l)
     for (int64_t c = 0; c < l->n; c++) {
         l->part[BIAS][c] = (double)nn_word(r->m, p->target.v[r->from[l->pair] + c], u + c * D);
         if (!contrasts(r, l->pair)) continue;
-        int32_t other = p->contrast->target.v[r->foil_at[r->first_step[l->pair] + c]];
+        int32_t other = run_foil_id(r, r->first_step[l->pair] + c);
         l->part[BIAS][c] -= (double)nn_word(r->m, other, foil);
         num_axpy(u + c * D, -1, foil, D);
     }
