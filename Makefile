@@ -64,14 +64,15 @@ else
 all: $(B)/inseq
 endif
 
-TRAINER := $(patsubst %,$(B)/tools/%.o,train grammar vocabulary sha256)
+TRAINER := $(patsubst %,$(B)/tools/%.o,train grammar vocabulary)
 $(B)/inseq: $(B)/inseq.o $(OBJ)
-$(B)/run: $(TEST) $(OBJ) $(B)/tools/sha256.o
+$(B)/run: $(TEST) $(OBJ)
 $(B)/train: $(TRAINER) $(filter-out $(B)/nn/demo.o,$(OBJ))
 $(B)/inseq $(B)/run $(B)/train:
 	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(B)/nn/demo.o: $(wildcard nn/demo/*/*)     # taken in by the assembler
+$(B)/attr/reports/page.o: attr/reports/page.js attr/reports/page.css
 $(B)/commit: always
 	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
 $(B)/attr/commands/about.o: $(B)/commit LICENSE NOTICE

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_html.c — the HTML report, read by a parser stricter than any browser: what it accepts no browser can misread.
 #include "../attr/reports/report.h"
+#include "../attr/reports/sha256.h"
 #include "hostile_tokens.h"
 #include "same.h"
 
@@ -21,7 +22,7 @@ static Str page_of(Arena *A, const Attribution *t, const ReportOptions *o)
 
 // ------------------------------------------------------------------------------------------ a strict parser
 
-enum { DEEPEST = 32, MOST_CELLS = 1 << 16 };
+enum { DEEPEST = 32, MOST_CELLS = 1 << 16, MOST_SCRIPTS = 64 };
 
 typedef struct Cell {
     Str text;         // entities decoded
@@ -34,7 +35,9 @@ typedef struct Page {
     const char *s; // at the next byte
     size_t left;
     Buf skeleton; // tags, attribute names and all attribute values but tooltips: what hostile tokens must not change
-    Buf text; // all character data, entities decoded
+    Buf text;                        // all character data, entities decoded
+    Str script[MOST_SCRIPTS], style; // what stands in script elements, in order, and in the style
+    int n_scripts;
     Str open[DEEPEST];
     int depth, tables, rows, columns;
     Cell *cell;
@@ -123,13 +126,33 @@ static bool attributes(Page *p, Cell *cell)
     return true;
 }
 
+// A script or a style up to its end. Numbers that scripts read have no character of markup at all, and what the script
+// itself has must not begin a comment or another script.
+static bool raw(Page *p, Str tag, bool data)
+{
+    const char *end = arena_printf(p->arena, "</%s>", str_zero(p->arena, tag));
+    const char *at = memmem(p->s, p->left, end, strlen(end));
+    if (!at) return fail_at(p, "raw text without end");
+    Str text = {p->s, (size_t)(at - p->s)};
+    if (memmem(text.s, text.n, "<!--", 4) || memmem(text.s, text.n, "<script", 7) ||
+        (data && (memchr(text.s, '<', text.n) || memchr(text.s, '>', text.n) || memchr(text.s, '&', text.n))))
+        return fail_at(p, "markup in raw text");
+    if (str_is(tag, "style")) p->style = text;
+    else if (p->n_scripts == MOST_SCRIPTS) return fail_at(p, "too many scripts");
+    else p->script[p->n_scripts++] = text;
+    p->s += text.n, p->left -= text.n;
+    return true;
+}
+
 static bool element(Page *p)
 {
     static const char *const known[] = {
-        "html", "head", "meta",    "title", "style", "body", "h1",    "h2",       "p",      "dl",
-        "dt",   "dd",   "section", "div",   "span",  "i",    "table", "caption",  "thead",  "tbody",
-        "tr",   "th",   "td",      "b",     "svg",   "rect", "text",  "polyline", "figure", "figcaption"};
+        "html",  "head",    "meta",  "title",    "style",   "body",       "h1",     "h2",
+        "p",     "dl",      "dt",    "dd",       "section", "div",        "span",   "i",
+        "table", "caption", "thead", "tbody",    "tr",      "th",         "td",     "b",
+        "svg",   "rect",    "text",  "polyline", "figure",  "figcaption", "script", "noscript"};
     Str tag = name(p);
+    size_t from = p->skeleton.n;
     bool ok = false;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) ok = ok || str_is(tag, known[i]);
     if (!ok) return fail_at(p, "an unknown element");
@@ -152,10 +175,9 @@ static bool element(Page *p)
         p->cell[p->n_cells++] = cell;
         p->columns++;
     }
-    if (str_is(tag, "style")) { // raw text: ends at the first "</"
-        while (p->left && *p->s != '<') p->s++, p->left--;
-        return p->left || fail_at(p, "a style without end");
-    }
+    Str start = {p->skeleton.s + from, p->skeleton.n - from};
+    bool data = memmem(start.s, start.n, "application/json", 16) != NULL;
+    if ((str_is(tag, "style") || str_is(tag, "script")) && !raw(p, tag, data)) return false;
     return true;
 }
 
@@ -362,12 +384,161 @@ TEST(html_fetches_nothing)
     Attribution x;
     if (!golden_attribution(A, "notebook/cell3.json", &x)) return;
     Str page = page_of(A, &x, &PLAIN);
-    static const char *const never[] = {"://",     "url(",        "<script", "<link", "<img",
-                                        "@import", "javascript:", " src",    " href"};
+    static const char *const never[] = {
+        "://",   "url(",  "<script src", "<link",     "<img",      "@import",        "javascript:",   " src",
+        " href", "eval(", "fetch(",      "innerHTML", "outerHTML", "insertAdjacent", "document.write"};
     for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
         if (memmem(page.s, page.n, never[i], strlen(never[i]))) FAIL("the page has %s", never[i]);
-    CHECK(memmem(page.s, page.n, "content=\"default-src 'none'; style-src 'unsafe-inline'\"", 55) != NULL);
+    CHECK_HAS(page.s,
+              "content=\"default-src 'none'; style-src 'unsafe-inline'; style-src-attr 'unsafe-inline'; "
+              "style-src-elem 'sha256-");
+    CHECK_HAS(page.s, "'; base-uri 'none'; form-action 'none'\">");
     CHECK(memmem(page.s, page.n, "prefers-color-scheme:dark", 25) != NULL);
+}
+
+// ------------------------------------------------------------------------------------------ the living page
+
+// The policy allows the script and the styles that are there, by their hashes, and nothing else.
+TEST(html_policy_names_its_script)
+{
+    Attribution x;
+    char hex[65];
+    sha256_hex(STR_LIT("abc"), hex); // FIPS 180-4's own example
+    CHECK_STR(str_of(hex), STR_LIT("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+    if (!golden_attribution(A, "notebook/cell3.json", &x)) return;
+    Str html = page_of(A, &x, &PLAIN);
+    Page p = parse(A, html);
+    if (p.wrong) FAIL("%s", p.wrong);
+    CHECK_INT(p.n_scripts, 2 + x.n);
+    Str named[] = {p.style, p.script[p.n_scripts - 1]};
+    static const char *const rule[] = {"style-src-elem ", "script-src "};
+    for (int i = 0; i < 2; i++) {
+        uint8_t hash[32];
+        Buf policy = {.arena = A};
+        sha256(named[i], hash);
+        buf_printf(&policy, "%s'sha256-", rule[i]);
+        buf_base64(&policy, hash, sizeof hash);
+        buf_str(&policy, STR_LIT("';"));
+        CHECK_HAS(html.s, policy.s);
+    }
+    CHECK(memmem(named[1].s, named[1].n, "'use strict'", 12) != NULL);
+    const char *without = strstr(html.s, "<noscript>"), *end = strstr(html.s, "</noscript>");
+    CHECK(without && end && !memmem(html.s, (size_t)(without - html.s), "<table", 6) &&
+          !strstr(end, "<table"));
+}
+
+static void check_shown(const Json *list, const Token *t, int64_t n)
+{
+    const Json *c = list ? list->child : NULL;
+    CHECK_INT(list ? (int64_t)list->count : -1, n);
+    for (int64_t i = 0; i < n && c; i++, c = c->next) {
+        Arena *a = arena_create(NULL);
+        Buf visible = {.arena = a};
+        report_visible(&visible, t[i].text, true);
+        CHECK_STR(c->text, buf_view(&visible));
+        arena_free(a);
+    }
+}
+
+static bool same_number(const Json *j, float v)
+{
+    if (!isfinite(v)) return j->kind == J_NULL;
+    float read = j->kind == J_NUMBER ? (float)strtod(j->text.s, NULL) : NAN;
+    return !memcmp(&read, &v, sizeof v);
+}
+
+static void check_scores(const Json *rows, const Scores *x)
+{
+    CHECK((rows != NULL) == (x->v != NULL));
+    if (!rows || !x->v) return;
+    int64_t i = 0, wrong = 0;
+    for (const Json *r = rows->child; r; r = r->next)
+        for (const Json *c = r->child; c; c = c->next, i++)
+            wrong += i >= scores_count(x, 0) || !same_number(c, x->v[i]);
+    CHECK_INT(i, scores_count(x, 0));
+    CHECK_INT(wrong, 0);
+}
+
+// A sequence's block says what the result says, to the last bit.
+static void check_data(Arena *A, Str block, const Sequence *s)
+{
+    Err e = {0};
+    const Json *j = json_parse(A, block, "data", &e);
+    if (!j) {
+        FAIL("%s", e.text);
+        return;
+    }
+    CHECK_INT(json_get(j, "start")->i, s->attr_pos_start);
+    CHECK_INT(json_get(j, "end")->i, s->attr_pos_end);
+    check_shown(json_get(j, "source"), s->source, s->n_source);
+    check_shown(json_get(j, "target"), s->target, s->n_target);
+    check_scores(json_get(j, "source_scores"), &s->source_attributions);
+    check_scores(json_get(j, "target_scores"), &s->target_attributions);
+    const Json *steps = json_get(j, "step_scores");
+    CHECK_INT(steps->count, s->n_step_scores);
+    size_t k = 0;
+    for (const Json *x = steps->child; x && k < s->n_step_scores; x = x->next, k++) {
+        int64_t c = 0;
+        for (const Json *v = json_get(x, "values")->child; v; v = v->next, c++)
+            CHECK(same_number(v, s->step_scores[k].scores.v[c]));
+        CHECK_INT(c, s->attr_pos_end - s->attr_pos_start);
+    }
+}
+
+TEST(html_data_is_the_result)
+{
+    static const char *const cells[] = {"cell2", "cell3", "cell4", "cell6-base"};
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        Attribution x, y;
+        Err e = {0};
+        if (!golden_attribution(A, arena_printf(A, "notebook/%s.json", cells[i]), &x)) continue;
+        CHECK(attr_aggregate_default(A, &x, &y, &e));
+        Page p = parse(A, page_of(A, &y, &PLAIN));
+        CHECK_INT(p.n_scripts, y.n + 2);
+        for (size_t k = 0; k < y.n && !p.wrong; k++) check_data(A, p.script[1 + k], &y.sequence[k]);
+        const Json *index = json_parse(A, p.script[0], "index", &e);
+        if (!index) FAIL("%s", e.text);
+        CHECK(index && json_get(index, "texts")->count && !json_get(index, "max"));
+    }
+}
+
+// Hostile texts are in the data as readers see them; json_parse is as strict as a browser's.
+TEST(html_data_of_hostile_tokens)
+{
+    InfoField info[2];
+    Attribution t = with_tokens(A, hostile_tokens, N_HOSTILE, info);
+    t.sequence->source_attributions.v[1] = NAN, t.sequence->source_attributions.v[2] = INFINITY;
+    t.sequence->title = t.sequence->method = hostile_tokens[0].s;
+    Page p = parse(A, page_of(A, &t, &PLAIN));
+    if (p.wrong) FAIL("%s", p.wrong);
+    CHECK_INT(p.n_scripts, 3);
+    check_data(A, p.script[1], t.sequence);
+    CHECK(json_parse(A, p.script[0], "index", NULL) != NULL);
+}
+
+// Models and methods of a text are one entry of the list, foils of one source too; other texts are others.
+TEST(html_list_of_texts)
+{
+    InfoField info[2];
+    Str tokens[] = {STR_LIT("a"), STR_LIT("b")};
+    Attribution one = with_tokens(A, tokens, 1, info), other = with_tokens(A, tokens + 1, 1, info), t = one;
+    Sequence *s = t.sequence = arena_new(A, Sequence, 6);
+    t.n = 6, t.n_info = 0;
+    for (int i = 0; i < 6; i++) s[i] = i % 2 ? *other.sequence : *one.sequence;
+    for (int i = 0; i < 4; i++) s[i].title = i < 2 ? "small" : "large", s[i].text = 1 + i % 2;
+    s[5] = s[4];
+    Page p = parse(A, page_of(A, &t, &PLAIN));
+    const Json *texts = json_get(json_parse(A, p.script[0], "index", NULL), "texts");
+    static const int64_t want[3][2] = {{0, 2}, {1, 3}, {4, 5}};
+    CHECK_INT(texts ? texts->count : 0, 3);
+    int k = 0;
+    for (const Json *x = texts ? texts->child : NULL; x && k < 3; x = x->next, k++) {
+        const Json *of = json_get(x, "sequences");
+        CHECK_INT(of->count, 2);
+        CHECK_INT(of->child->i, want[k][0]);
+        CHECK_INT(of->child->next->i, want[k][1]);
+        CHECK_STR(json_get(x, "input")->text, k == 1 ? STR_LIT("b") : STR_LIT("a"));
+    }
 }
 
 // ------------------------------------------------------------------------------------------ contrast

@@ -4,7 +4,7 @@
 // the same bytes as from a folder of those; folders that contradict themselves. Data: test/golden/quantized.
 #include "../nn/files/quantized.h"
 #include "../tensor/kern.h"
-#include "../tools/sha256.h"
+#include "../attr/reports/sha256.h"
 #include "cli.h"
 #include "worth.h"
 

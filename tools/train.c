@@ -13,7 +13,7 @@
 #include "../nn/train.h"
 #include "../tok/tok.h"
 #include "grammar.h"
-#include "sha256.h"
+#include "../attr/reports/sha256.h"
 #include "vocabulary.h"
 
 #include <stdio.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// report_html.c — one self-contained page: no script, no link, nothing fetched, the same bytes every time.
+// report_html.c — one self-contained page: no link, nothing fetched, the same bytes every time.
+//
+// A page is there twice: as numbers with a script that draws them (page.c, page.js), and, for readers without scripts, as
+// the tables below in a <noscript> element. What is small and the same in both stands outside of it.
 //
 // The tables are Inseq's show() with its words, order and digits. What is ours: one page for all sequences, colours
 // that browsers understand, tooltips with the full number, headings that stay in view, light and dark.
@@ -9,21 +12,25 @@
 // 0.768 and 0.879 on, and the contrast is never below 4.58. In the dark theme near-white text has at least 5.3.
 //
 // Tokens are a stranger's text: report_visible() first, then the five characters of HTML escaped. The content policy
-// forbids everything but the page's own styles, should an escape ever be missing.
+// forbids everything but the page's own script and styles, known by their hash, should an escape ever be missing.
 #include "report.h"
 
 #include <math.h>
 #include <string.h>
 
+// Style attributes, which cells have, are named apart from styles. Browsers of before 2022 do not know the difference and
+// take the first rule for both.
 static const char page_start[] = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                                  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-                                 "style-src 'unsafe-inline'\">\n"
-                                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                                 "<meta name=\"color-scheme\" content=\"light dark\">\n";
+                                 "style-src 'unsafe-inline'; style-src-attr 'unsafe-inline'; style-src-elem ";
+static const char page_policy_end[] =
+    "; base-uri 'none'; form-action 'none'\">\n"
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+    "<meta name=\"color-scheme\" content=\"light dark\">\n";
 
 // --page must be the colour that the opacities are laid over: test/t_report.c checks the contrast with it.
 static const char style[] =
-    "<style>\n"
+    "\n"
     ":root{--page:#fff;--text:#1b1f24;--soft:#4e5762;--head:#f3f5f7;--line:#d5dae0;--cell:#000;--strong:#fff}"
     "\n"
     "@media (prefers-color-scheme:dark){:root{--page:#16191d;--text:#e8eaed;--soft:#b3bbc4;--head:#20252b;"
@@ -371,15 +378,34 @@ static void put_sequences(Arena *a, Buf *out, const Attribution *t, const Report
 
 static void put_page_start(Arena *a, Buf *out, Str title, int64_t columns)
 {
+    Buf styles = {.arena = a};
+    buf_str(&styles, STR_LIT(style));
+    put_column_rules(&styles, columns);
+    buf_str(&styles, page_style());
     buf_str(out, STR_LIT(page_start));
+    page_hash(out, buf_view(&styles));
+    buf_str(out, STR_LIT("; script-src "));
+    page_hash(out, page_script());
+    buf_str(out, STR_LIT(page_policy_end));
     buf_str(out, STR_LIT("<title>"));
     put_text(a, out, title);
-    buf_str(out, STR_LIT("</title>\n"));
-    buf_str(out, STR_LIT(style));
-    put_column_rules(out, columns);
+    buf_str(out, STR_LIT("</title>\n<style>"));
+    buf_str(out, buf_view(&styles));
     buf_str(out, STR_LIT("</style>\n</head>\n<body>\n<h1>"));
     put_text(a, out, title);
     buf_str(out, STR_LIT("</h1>\n"));
+}
+
+// The numbers and the script; what follows is for readers without scripts. The empty drawing tells the script how SVG's
+// elements are called.
+static void put_live(Arena *a, Buf *out, const Chapter *chapter, size_t n, const ReportOptions *o)
+{
+    buf_str(out,
+            STR_LIT("<div id=\"live\"><svg width=\"0\" height=\"0\" aria-hidden=\"true\"></svg></div>\n"));
+    page_data(a, chapter, n, o, out);
+    buf_str(out, STR_LIT("<script>"));
+    buf_str(out, page_script());
+    buf_str(out, STR_LIT("</script>\n<noscript>\n"));
 }
 
 static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
@@ -389,9 +415,10 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
     put_facts(a, out, t);
     for (size_t i = 0; i < t->n_figures; i++) figures_html(a, &t->figures[i], out);
     if (!t->n && !t->n_pictures) buf_str(out, STR_LIT("<p>There are no results.</p>\n"));
+    put_live(a, out, &(Chapter){.shown = t}, 1, o);
     if (t->n) put_guide(out, t);
     put_sequences(a, out, t, o, true);
-    buf_str(out, STR_LIT("</body>\n</html>\n"));
+    buf_str(out, STR_LIT("</noscript>\n</body>\n</html>\n"));
     return true;
 }
 
@@ -404,6 +431,7 @@ bool attr_html_story(Arena *a, const Chapter *chapter, size_t n, const ReportOpt
         if (own > columns) columns = own;
     }
     put_page_start(a, out, str_of(o->title ? o->title : "Feature attributions"), columns);
+    put_live(a, out, chapter, n, o);
     for (size_t i = 0; i < n; i++) {
         buf_str(out, STR_LIT("<h2>"));
         put_text(a, out, str_of(chapter[i].title));
@@ -417,14 +445,14 @@ bool attr_html_story(Arena *a, const Chapter *chapter, size_t n, const ReportOpt
         }
         put_sequences(a, out, chapter[i].shown, o, chapter[i].shown->n > 1);
     }
-    buf_str(out, STR_LIT("</body>\n</html>\n"));
+    buf_str(out, STR_LIT("</noscript>\n</body>\n</html>\n"));
     return true;
 }
 
 const Report report_html = {
     .name = "html",
     .extension = ".html",
-    .summary = "one self-contained page, light and dark, no scripts",
+    .summary = "one self-contained page: point at a word and see where it is from",
     .aggregated = true,
     .write = write_html,
 };

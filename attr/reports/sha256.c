@@ -53,7 +53,7 @@ static void block(uint32_t h[8], const uint32_t k[64], const uint8_t *m)
     for (int i = 0; i < 8; i++) h[i] += v[i];
 }
 
-void sha256_hex(Str bytes, char out[65])
+void sha256(Str bytes, uint8_t out[32])
 {
     uint32_t h[8], k[64], prime = 1;
     for (int i = 0; i < 64; i++) {
@@ -69,5 +69,12 @@ void sha256_hex(Str bytes, char out[65])
     size_t n = rest < 56 ? 64 : 128;
     for (int i = 0; i < 8; i++) last[n - 1 - (size_t)i] = (uint8_t)((uint64_t)bytes.n * 8 >> (8 * i));
     for (size_t i = 0; i < n; i += 64) block(h, k, last + i);
-    for (int i = 0; i < 8; i++) snprintf(out + 8 * i, 9, "%08x", h[i]);
+    for (int i = 0; i < 32; i++) out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha256_hex(Str bytes, char out[65])
+{
+    uint8_t hash[32];
+    sha256(bytes, hash);
+    for (int i = 0; i < 32; i++) snprintf(out + 2 * i, 3, "%02x", hash[i]);
 }
