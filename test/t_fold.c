@@ -21,7 +21,17 @@ typedef struct Folding { // an attention between projections, and what its way b
 } Folding;
 
 // `fold` off: q and k keep their gradients, so that it goes through them.
-static Folding run_folding(Arena *a, bool causal, bool cross, WType type, bool fold, int64_t one)
+// The same matrix as its columns.
+static const void *turn(Arena *a, const void *w, size_t size)
+{
+    char *out = arena_new(a, char, (size_t)(FOLD_OWN * FOLD_WIDTH) * size);
+    for (size_t i = 0; i < FOLD_OWN; i++)
+        for (size_t j = 0; j < FOLD_WIDTH; j++)
+            memcpy(out + (j * FOLD_OWN + i) * size, (const char *)w + (i * FOLD_WIDTH + j) * size, size);
+    return out;
+}
+
+static Folding run_folding(Arena *a, bool causal, bool cross, WType type, bool turned, bool fold, int64_t one)
 {
     static const int64_t queries[] = {20, 9, 30}, keys[] = {24, 25, 3};
     Tape *t = tape_create(a);
@@ -36,8 +46,10 @@ static Folding run_folding(Arena *a, bool causal, bool cross, WType type, bool f
     Tensor *out[3], *bias = tn_leaf(t, w, 1, FOLD_OWN, NULL, false);
     for (int i = 0; i < 3; i++) {
         const void *raw = type == W_F32 ? (const void *)(w + i * WEIGHT) : half + i * WEIGHT;
-        out[i] =
-            tn_linear(t, i ? f.y : f.x, tn_weight(a, raw, type, FOLD_OWN, FOLD_WIDTH, "w"), i ? bias : NULL);
+        if (turned) raw = turn(a, raw, type == W_F32 ? 4 : 2);
+        Tensor *weight = tn_weight(a, raw, type, FOLD_OWN, FOLD_WIDTH, "w");
+        weight->turned = turned;
+        out[i] = tn_linear(t, i ? f.y : f.x, weight, i ? bias : NULL);
     }
     f.q = out[0], f.k = out[1];
     f.q->kept = f.k->kept = !fold;
@@ -72,8 +84,8 @@ static int64_t long_way(const Folding *f, bool causal)
 
 static void check_folding(Arena *a, bool causal, bool cross, WType type)
 {
-    Folding plain = run_folding(a, causal, cross, type, false, -1),
-            first = run_folding(a, causal, cross, type, true, -1);
+    Folding plain = run_folding(a, causal, cross, type, false, false, -1),
+            first = run_folding(a, causal, cross, type, false, true, -1);
     const Tensor *got[] = {first.x, first.y}, *want[] = {plain.x, plain.y};
     CHECK_INT(first.q->layout->total, long_way(&plain, causal));
     CHECK(first.q->layout->total > 0 && first.q->layout->total < plain.q->layout->total);
@@ -90,16 +102,20 @@ static void check_folding(Arena *a, bool causal, bool cross, WType type)
     for (int threads = 1; threads <= 3; threads++)
         for (size_t s = 0; s < n_isas; s++) {
             pool_start(threads), cpu_select(isa[s], NULL);
-            Folding again = run_folding(a, causal, cross, type, true, -1);
+            Folding again = run_folding(a, causal, cross, type, false, true, -1);
             CHECK(!memcmp(again.x->grad, first.x->grad,
                           (size_t)(first.x->layout->total * FOLD_WIDTH) * sizeof(float)));
             CHECK(!memcmp(again.y->grad, first.y->grad,
                           (size_t)(first.y->layout->total * FOLD_WIDTH) * sizeof(float)));
         }
     pool_start(0), cpu_select(NULL, NULL);
+    Folding turned = run_folding(a, causal, cross, type, true, true, -1);
+    for (int i = 0; i < 2; i++)
+        CHECK(!memcmp((i ? turned.y : turned.x)->grad, got[i]->grad,
+                      (size_t)(got[i]->layout->total * FOLD_WIDTH) * sizeof(float)));
     const Layout *l = first.x->layout;
     for (int64_t k = 0; k < l->K; k += 7) {
-        Folding alone = run_folding(a, causal, cross, type, true, k);
+        Folding alone = run_folding(a, causal, cross, type, false, true, k);
         CHECK_INT(alone.x->layout->n[0], l->n[k]);
         CHECK(!memcmp(alone.x->grad, first.x->grad + l->at[k] * FOLD_WIDTH,
                       (size_t)(l->n[k] * FOLD_WIDTH) * sizeof(float)));
