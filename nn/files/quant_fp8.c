@@ -44,10 +44,14 @@ static bool read_weight(Quant *q, size_t i, Str stem, const int64_t block[2])
             "is of fp8, but there is no weight_scale_inv beside it, without which its values are not "
             "known; is this a complete folder?");
     if (block[0]) w.high = block[0], w.wide = block[1], w.groups = (in + w.wide - 1) / w.wide;
-    if (stored_count(scales) == 1 && (out + w.high - 1) / w.high * w.groups == 1) {
-        if (!quant_shape(q, scales, scale_types, 3, scales->rank, scales->dim)) return false;
-    } else if (!quant_shape(q, scales, scale_types, 3, DIMS((out + w.high - 1) / w.high, w.groups)))
-        return false;
+    const int64_t high = (out + w.high - 1) / w.high;
+    const bool shaped = scales->rank == 2 && scales->dim[0] == high && scales->dim[1] == w.groups;
+    if (!quant_shape(q, scales, scale_types, 3, scales->rank, scales->dim)) return false;
+    if (!shaped && (stored_count(scales) != 1 || high * w.groups != 1))
+        return quant_wrong(q, scales,
+                           "has %" PRIu64 " scales; weight_block_size of %s calls for %" PRId64 " x %" PRId64
+                           " of them for a weight of %" PRId64 " x %" PRId64,
+                           stored_count(scales), q->settings.path, high, w.groups, out, in);
     w.scale = scales->data, w.scale_type = (WType)scales->dtype;
     quant_note(q, block[0] ? arena_printf(q->a, "blocks of %" PRId64 " x %" PRId64, block[0], block[1])
                            : "one scale for a weight");
