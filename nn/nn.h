@@ -177,6 +177,9 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n, const 
 // float32 (an adapter merged), config.json, and generation_config.json where it has one. Results are the same to the bit.
 // False and a sentence if that cannot be written.
 bool nn_write_float32(Arena *a, const Model *m, FolderOut *to, Err *e);
+// The same, but what the model has in bitsandbytes' codes (NnOptions.quantize) stays in them, as transformers saves and loads
+// such models.
+bool nn_write_codes(Arena *a, const Model *m, FolderOut *to, Err *e);
 
 // A tokenizer as a GGUF file has it: tokenizer.ggml.*.
 typedef struct NnWords {

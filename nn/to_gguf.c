@@ -31,12 +31,12 @@ const char *const *nn_gguf_types(size_t *n)
 bool nn_has_gguf(const Model *m, Err *e)
 {
     return gguf_arch_of(m->info.family) ||
-           err_set(
-               e,
-               "%s: GGUF files have no name for models of family %s; llama, mistral, qwen2, qwen3, gpt2, "
-               "gemma2, "
-               "gemma3, phi3, t5, mt5 and umt5 have one. --to f32 -o FOLDER writes a folder of any family",
-               m->info.name, m->info.family);
+           err_set(e,
+                   "%s: GGUF files have no name for models of family %s; llama, mistral, qwen2, qwen3, gpt2, "
+                   "gemma2, "
+                   "gemma3, phi3, t5, mt5 and umt5 have one. --to int8, nf4 or f32 writes a folder, of any "
+                   "family",
+                   m->info.name, m->info.family);
 }
 
 typedef struct Out {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// writing.c — an opened model as the files of a folder, in float32.
+// writing.c — an opened model as the files of a folder, in float32 or in bitsandbytes' codes.
 //
 // A model of GGUF's has all matrices as [out, in], and norms' gains as what is multiplied by; transformers' classes want
 // some turned (GPT-2) and some less the one that they add (Gemma). What was added comes off without rounding: a gain g made
@@ -29,8 +29,24 @@ static void put_json(Buf *b, const Json *j)
     }
 }
 
-// config.json as it is, but that it no longer says of what type or how quantized the weights are.
-static bool write_config(Arena *a, const Model *m, const char *path, Err *e)
+// What transformers writes of a model that it loaded with load_in_8bit or load_in_4bit.
+static void put_quantization(Buf *b, Dtype codes)
+{
+    const bool eight = codes == DT_BNB8;
+    buf_printf(
+        b,
+        ",\n  \"quantization_config\": {\"quant_method\": \"bitsandbytes\", \"load_in_8bit\": %s, "
+        "\"load_in_4bit\": %s, \"_load_in_8bit\": %s, \"_load_in_4bit\": %s, \"llm_int8_threshold\": 6.0, "
+        "\"llm_int8_skip_modules\": null, \"llm_int8_enable_fp32_cpu_offload\": false, "
+        "\"llm_int8_has_fp16_weight\": false, \"bnb_4bit_compute_dtype\": \"float32\", "
+        "\"bnb_4bit_quant_storage\": \"uint8\", \"bnb_4bit_quant_type\": \"%s\", "
+        "\"bnb_4bit_use_double_quant\": false}",
+        eight ? "true" : "false", eight ? "false" : "true", eight ? "true" : "false",
+        eight ? "false" : "true", eight ? "fp4" : "nf4");
+}
+
+// config.json as it is, but for what it says of the type of the weights, and how they are quantized. codes: DT_F32: not.
+static bool write_config(Arena *a, const Model *m, Dtype codes, const char *path, Err *e)
 {
     Buf b = {.arena = a};
     buf_str(&b, STR_LIT("{\n  \"torch_dtype\": \"float32\""));
@@ -43,6 +59,7 @@ static bool write_config(Arena *a, const Model *m, const char *path, Err *e)
         buf_str(&b, STR_LIT(",\n  ")), buf_json(&b, c->key), buf_str(&b, STR_LIT(": "));
         put_json(&b, c);
     }
+    if (codes != DT_F32) put_quantization(&b, codes);
     buf_str(&b, STR_LIT("\n}\n"));
     return file_write(path, buf_view(&b), e);
 }
@@ -91,16 +108,30 @@ static bool as_there(Arena *a, const Model *m, Outgoing *o, Err *e)
     return check_gains(a, o, e);
 }
 
-bool nn_write_float32(Arena *a, const Model *m, FolderOut *to, Err *e)
+static bool write_model(Arena *a, const Model *m, bool coded, FolderOut *to, Err *e)
 {
     const Checkpoint *c = m->checkpoint;
-    Outgoing *out = arena_new(a, Outgoing, c->n);
+    Outgoing *out = arena_new(a, Outgoing, MOST_PARTS_OF_CODES * c->n);
+    Dtype codes = DT_F32;
     size_t n = 0;
     for (size_t i = 0; i < c->n; i++) {
-        if (!dtype_is_weight(c->tensor[i].dtype)) continue; // buffers of older files
-        out[n] = outgoing(&c->tensor[i], DT_F32);
+        const Stored *s = &c->tensor[i];
+        const size_t parts = coded ? outgoing_codes(a, s, &out[n]) : 0;
+        n += parts, codes = parts ? s->dtype : codes;
+        if (parts || !dtype_is_weight(s->dtype)) continue; // not weights: buffers of older files
+        out[n] = outgoing(s, DT_F32);
         if (!as_there(a, m, &out[n++], e)) return false;
     }
     return safetensors_write(a, folder_file(to, "model.safetensors"), out, n, e) &&
-           write_config(a, m, folder_file(to, "config.json"), e) && write_generation(a, m, to, e);
+           write_config(a, m, codes, folder_file(to, "config.json"), e) && write_generation(a, m, to, e);
+}
+
+bool nn_write_float32(Arena *a, const Model *m, FolderOut *to, Err *e)
+{
+    return write_model(a, m, false, to, e);
+}
+
+bool nn_write_codes(Arena *a, const Model *m, FolderOut *to, Err *e)
+{
+    return write_model(a, m, true, to, e);
 }

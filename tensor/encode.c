@@ -2,7 +2,7 @@
 // encode.c — float32 numbers as bitsandbytes codes them (0.50, on a CPU), for weights that are quantized while they are loaded
 // or to be written. codes.h is the way back.
 //
-//   8 bits   x to half float h; q = round(h (127 / m)), ties to even; m the largest |h| of the row
+//   8 bits   x to half float h; q = round(h (1 / m 127)), ties to even; m the largest |h| of the row
 //   4 bits   the nearest of 16 numbers to x / m; m the largest |x| of a block. Of two that are equally near the lower
 //   nested   m less the mean of all m, in blocks of 256: the nearest of 256 numbers to one of 65536 even steps that is nearest
 //            to (m - mean) / n; n the largest of the block
@@ -78,7 +78,7 @@ int64_t code_8bit(int8_t *q, float *most, const float *row, int64_t n)
         if (bad >= 0) return i + bad;
         for (int64_t k = 0; k < m; k++) top = size_of(h[k]) > top ? size_of(h[k]) : top;
     }
-    const float scale = top > 0 ? 127.0F / top : 0;
+    const float scale = top > 0 ? 1.0F / top * 127.0F : 0; // so torch divides a number by a tensor
     for (int64_t i = 0, m; i < n; i += m) {
         m = n - i < PART ? n - i : PART;
         halves(h, row + i, m);

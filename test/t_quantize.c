@@ -21,8 +21,9 @@ static Str without(Arena *A, const char *text, size_t n, const char *name)
     return buf_view(&b);
 }
 
-// What an attribution saves and prints, and what is generated, but for the model's name. tokenizer: where both find it.
-static Str results(Arena *A, const char *folder, const char *model, const char *tokenizer, int k)
+// What an attribution saves and prints, and what is generated, but for the model's name. option, value: of its loading; NULL: none.
+static Str results(Arena *A, const char *folder, const char *model, const char *option, const char *value,
+                   int k)
 {
     static const char *const isas[] = {"INSEQ_ISA=scalar", NULL}, *const threads[] = {"1", "3"};
     const char *out = arena_printf(A, "%s/out.json", folder);
@@ -46,8 +47,8 @@ static Str results(Arena *A, const char *folder, const char *model, const char *
                            threads[k],
                            "-o",
                            out,
-                           tokenizer ? "--tokenizer" : NULL,
-                           tokenizer,
+                           option,
+                           value,
                            NULL};
     Run r = run_with(A, &s, words);
     Buf all = {.arena = A};
@@ -60,13 +61,11 @@ static Str results(Arena *A, const char *folder, const char *model, const char *
     return buf_view(&all);
 }
 
-static void check_float32(Arena *A, const char *model, const char *tokenizer, const char *adapter)
+static void check_float32(Arena *A, const char *model)
 {
     const char *folder = kit_folder(A), *to = arena_printf(A, "%s/m/", folder);
-    const char *words[] = {"quantize", model, "-q", "--to", "f32", "-o", to, adapter ? "--adapter" : NULL,
-                           adapter,    NULL};
-    check_ran(model, run_with(A, &(Setup){0}, words));
-    const Str got = results(A, folder, to, tokenizer, 1), want = results(A, folder, model, tokenizer, 0);
+    check_ran(model, RUN("quantize", model, "-q", "--to", "f32", "-o", to));
+    const Str got = results(A, folder, to, NULL, NULL, 1), want = results(A, folder, model, NULL, NULL, 0);
     if (str_eq(got, want) && want.n > 500) test_count(1);
     else
         FAIL("%s: other results than from its float32 folder: %.*s\n%.*s", model, (int)got.n, got.s,
@@ -104,13 +103,32 @@ TEST(quantize_float32_gives_the_same_bytes)
                                          "golden/quantized/models/t5-yesno-tiny-bnb8"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         Arena *a = arena_create(A);
-        check_float32(a, arena_printf(a, "test/%s", models[i]), NULL, NULL);
+        check_float32(a, arena_printf(a, "test/%s", models[i]));
         arena_free(a);
+    }
+}
+
+// What an adapter makes of a model is its weights from then on.
+TEST(quantize_adapter)
+{
+    static const char *const of[][2] = {
+        {"gpt2-tiny", "gpt2-dora"}, {"gpt2-tiny", "gpt2-conv1d"}, {"llama-tiny", "llama-dora"}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+        const char *folder = kit_folder(A), *to = arena_printf(A, "%s/f", folder),
+                   *model = arena_printf(A, "test/golden/models/%s", of[i][0]),
+                   *adapter = arena_printf(A, "test/golden/adapters/%s", of[i][1]);
+        check_ran(to, RUN("quantize", model, "-q", "--adapter", adapter, "--to", "f32", "-o", to));
+        const Str got = results(A, folder, to, NULL, NULL, 1),
+                  want = results(A, folder, model, "--adapter", adapter, 0),
+                  without_it = results(A, folder, model, NULL, NULL, 0);
+        if (str_eq(got, want) && !str_eq(got, without_it)) test_count(1);
+        else FAIL("%s with %s: other results than from the folder of both", model, adapter);
     }
 }
 
 typedef struct Target {
     const Model *m;
+    bool codes;
     const char *above, *to;
 } Target;
 
@@ -122,7 +140,7 @@ static bool writes_anew(Arena *A, void *context, Err *e)
     kit_remove((void *)(uintptr_t)p->to);
     Arena *a = arena_create(A);
     FolderOut *to = folder_begin(a, p->to, e);
-    const bool ok = to && nn_write_float32(a, p->m, to, e) && folder_end(to, e);
+    const bool ok = to && (p->codes ? nn_write_codes : nn_write_float32)(a, p->m, to, e) && folder_end(to, e);
     arena_free(a);
     const size_t n = dir_list(A, p->above, &name);
     CHECK(n == 0 || (n == 1 && !strcmp(name[0], "m") && dir_list(A, p->to, &name) == 2));
@@ -137,6 +155,10 @@ TEST(quantize_every_fault)
                 .above = kit_folder(A)};
     p.to = arena_printf(A, "%s/m", p.above);
     for (FaultKind k = FAULT_ALLOC; k < FAULT_KINDS; k++) test_every_fault(A, k, writes_anew, &p);
+    const NnQuantize how = {.bits = 4, .nf4 = true, .nested = true};
+    p.m = nn_open(A, QUANTIZED "hostile/ok-model.gguf", (NnOptions){.quantize = &how}, &e), p.codes = true;
+    if (p.m) test_every_fault(A, FAULT_IO, writes_anew, &p);
+    else FAIL("%s", e.text);
 }
 
 TEST(quantize_refuses)
@@ -260,7 +282,8 @@ TEST(quantize_every_architecture_and_type)
             check_ran(to,
                       run_with(a, &(Setup){0},
                                (const char *const[]){"quantize", file, "-q", "--to", "f32", "-o", to, NULL}));
-            const Str got = results(a, folder, to, NULL, 1), want = results(a, folder, file, NULL, 0);
+            const Str got = results(a, folder, to, NULL, NULL, 1),
+                      want = results(a, folder, file, NULL, NULL, 0);
             if (str_eq(got, want) && want.n > 500) test_count(1);
             else FAIL("%s as %s: other results than from its float32 folder", sources[i], type[k]);
             arena_free(a);
@@ -282,6 +305,65 @@ TEST(quantize_from_codes)
         if (str_eq(got, want)) test_count((long)want.n);
         else FAIL("%s: another file than from float32", models[i]);
     }
+}
+
+// Folders in bitsandbytes' codes, of any family: what the model is worth that is loaded so, and a float32 folder of it.
+TEST(quantize_to_codes)
+{
+    static const char *const models[] = {"marian-en-nl", "t5-yesno-tiny", "gpt2-tiny",
+                                         "llama-tiny",   "gemma2-tiny",   "odd-bart"},
+                             *const types[][2] = {{"int8", "{\"load_in_8bit\": true}"},
+                                                  {"nf4",
+                                                   "{\"quantization_config\": {\"load_in_4bit\": true, "
+                                                   "\"bnb_4bit_quant_type\": \"nf4\"}}"}};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        for (int k = 0; k < 2; k++) {
+            Arena *a = arena_create(A);
+            const char *folder = kit_folder(a), *codes = arena_printf(a, "%s/c", folder),
+                       *to = arena_printf(a, "%s/f", folder),
+                       *model = arena_printf(a, "test/golden/models/%s", models[i]);
+            const Run r = RUN("quantize", model, "-q", "--to", types[k][0], "-o", codes, "-i", "Hello");
+            check_ran(codes, r);
+            CHECK_HAS(r.out, k ? "BNB4" : "BNB8");
+            check_ran(to, RUN("quantize", codes, "-q", "--to", "f32", "-o", to));
+            const Str got = results(a, folder, codes, NULL, NULL, 1),
+                      want = results(a, folder, to, NULL, NULL, 0),
+                      loaded = results(a, folder, model, "--model_kwargs", types[k][1], 0);
+            if (str_eq(got, want) && str_eq(got, loaded) && want.n > 500) test_count(1);
+            else
+                FAIL("%s as %s: other results than from float32 (%d), or loaded so (%d)", model, types[k][0],
+                     str_eq(got, want), str_eq(got, loaded));
+            check_refused("again",
+                          RUN("quantize", codes, "--to", "nf4", "-o", arena_printf(a, "%s/x", folder)), 1,
+                          "the weights are quantized already");
+            arena_free(a);
+        }
+}
+
+// As transformers saved it: codes and what they are multiplied by, to the bit.
+TEST(quantize_codes_as_transformers)
+{
+    const char *folder = kit_folder(A), *to = arena_printf(A, "%s/c", folder);
+    Err e = {0};
+    check_ran(to,
+              RUN("quantize", "test/golden/models/t5-yesno-tiny", "-q", "--to", "int8", "-o", to, "-i", "a"));
+    const Checkpoint *got =
+                         checkpoint_from_bytes(A, "model.safetensors",
+                                               test_read(A, arena_printf(A, "%s/model.safetensors", to)), &e),
+                     *want = checkpoint_from_bytes(
+                         A, "model.safetensors",
+                         test_read(A, QUANTIZED "models/t5-yesno-tiny-bnb8/model.safetensors"), &e);
+    if (!got || !want) return FAIL("%s", e.text);
+    int compared = 0;
+    for (size_t i = 0; i < want->n; i++) {
+        const Stored *s = &want->tensor[i], *t = checkpoint_find(got, str_zero(A, s->name));
+        if (s->dtype == DT_F16) continue; // float32 here
+        if (t && t->dtype == s->dtype && t->rank == s->rank && t->bytes == s->bytes &&
+            !memcmp(t->data, s->data, s->bytes))
+            test_count((long)s->bytes), compared++;
+        else FAIL("%.*s differs", (int)s->name.n, s->name.s);
+    }
+    CHECK(compared > 72);
 }
 
 // The files that llama.cpp's quantizers and the gguf package made of the same models: every tensor, its type, its bytes.

@@ -8,7 +8,8 @@ typedef struct Writing {
     Args *a;
     const Loaded *l;
     const char *to, *type; // where, and of what type
-    Model *back;           // a GGUF file's: what it holds
+    bool file;             // a GGUF file, not a folder
+    Model *back;           // what was written holds it; NULL: nobody asked
     NnWritten written;
     bool ok;
     Err e;
@@ -47,6 +48,27 @@ static void write_folder(void *context)
     FolderOut *to = folder_begin(w->a->a, w->to, &w->e);
     w->ok = to && nn_write_float32(w->a->a, w->l->model, to, &w->e) && copy_tokenizer(w, to, &w->e) &&
             folder_end(to, &w->e);
+}
+
+// Linear layers in bitsandbytes' codes, made as if the model were loaded so: a byte or half a byte of memory for a weight.
+static void write_codes(void *context)
+{
+    Writing *w = context;
+    Arena *own = arena_create(w->a->a);
+    const NnQuantize how = {.bits = strcmp(w->type, "int8") ? 4 : 8, .nf4 = true};
+    NnOptions o;
+    if (!args_loading(w->a, &o, &w->e)) return;
+    o.adapter = args_text(w->a, "adapter"), o.quantize = &how;
+    const Model *codes = nn_open(own, w->l->name, o, &w->e);
+    FolderOut *to = codes ? folder_begin(w->a->a, w->to, &w->e) : NULL;
+    const bool written =
+        to && nn_write_codes(own, codes, to, &w->e) && copy_tokenizer(w, to, &w->e) && folder_end(to, &w->e);
+    arena_free(own);
+    w->back = written ? nn_open(w->a->a, w->to, (NnOptions){0}, &w->e) : NULL;
+    w->ok = w->back != NULL;
+    if (!w->ok) return;
+    const ModelInfo *f = nn_info(w->back);
+    w->written = (NnWritten){.types = f->types, .others = "", .bytes = f->bytes, .weights = f->parameters};
 }
 
 // ------------------------------------------------------------------------------------------------ a file
@@ -118,7 +140,7 @@ static void text_report(const Writing *w, const Moved *m, size_t n, Buf *b)
 static void json_report(const Writing *w, const Moved *m, size_t n, Buf *b)
 {
     const ModelInfo *f = nn_info(w->back);
-    buf_str(b, STR_LIT("{\"file\":")), buf_json(b, str_of(w->to));
+    buf_str(b, w->file ? STR_LIT("{\"file\":") : STR_LIT("{\"folder\":")), buf_json(b, str_of(w->to));
     buf_printf(b,
                ",\"type\":\"%s\",\"class\":\"%s\",\"bytes\":%" PRIu64 ",\"bytes_before\":%" PRIu64
                ",\"bits_a_weight\":%.4f,\"types\":\"%s\",\"others\":\"%s\",\"texts\":[",
@@ -181,20 +203,22 @@ static bool known_type(Args *a, const char *type, Err *e)
         if (type && !strcmp(type, name[i])) return true;
         buf_printf(&b, "%s, ", name[i]);
     }
-    if (type && !strcmp(type, "f32")) return true;
+    static const char *const folders[] = {"f32", "int8", "nf4"};
+    for (int i = 0; i < 3; i++)
+        if (type && !strcmp(type, folders[i])) return true;
     bool k = type && strlen(type) > 3 && strchr("qQ", *type) && strstr(type, "_k");
-    return err_usage(e, "%s%s%s; %sf32 are known%s", type ? "--to " : "which type?", type ? type : "",
-                     type ? " is no type that is written here" : " give one with --to", b.s,
+    return err_usage(e, "%s%s%s; %sint8, nf4, f32 are known%s", type ? "--to " : "which type?",
+                     type ? type : "", type ? " is no type that is written here" : " give one with --to", b.s,
                      k ? "; types with K are llama-quantize's to write, from --to f16 or bf16" : "");
 }
 
 static bool check_place(const Writing *w, Err *e)
 {
     Args *a = w->a;
-    const bool file = strcmp(w->type, "f32") != 0;
     if (!w->to)
-        return err_usage(e, "where to? give %s with -o", file ? "a file's name, FILE.gguf," : "a new folder");
-    if (!file) return true;
+        return err_usage(e, "where to? give %s with -o",
+                         w->file ? "a file's name, FILE.gguf," : "a new folder");
+    if (!w->file) return true;
     if (!str_ends(str_of(w->to), STR_LIT(".gguf")))
         return err_usage(e, "-o %s: the name of a GGUF file must end with .gguf, or nobody finds it", w->to);
     if (file_same(a->a, w->to, w->l->info->folder))
@@ -213,14 +237,23 @@ static int run(Args *a)
         return cmd_complain("quantize takes one model"), EXIT_USAGE;
     if (!model) return cmd_complain(NO_MODEL), EXIT_USAGE;
     if (!known_type(a, w.type, &w.e)) return cmd_fail(&w.e, EXIT_USAGE);
+    w.file = strcmp(w.type, "f32") && strcmp(w.type, "int8") && strcmp(w.type, "nf4");
     if (!args_start_machine(a, &w.e) || !args_load(a, model, &l, &w.e) || !check_place(&w, &w.e))
         return cmd_fail(&w.e, EXIT_INPUT);
-    const bool file = strcmp(w.type, "f32") != 0;
-    if (file && !nn_has_gguf(l.model, &w.e)) return cmd_fail(&w.e, EXIT_INPUT);
+    if (w.file && !nn_has_gguf(l.model, &w.e)) return cmd_fail(&w.e, EXIT_INPUT);
+    const bool codes = !w.file && strcmp(w.type, "f32");
+    if (codes && l.info->quantization) {
+        err_set(
+            &w.e,
+            "%s: the weights are quantized already (%s); write them --to f32 first, and quantize that folder",
+            model, l.info->quantization);
+        return cmd_fail(&w.e, EXIT_INPUT);
+    }
     a->catch_interrupts();
-    if (!stop_run(file ? write_file : write_folder, &w)) return cmd_interrupted(false);
+    if (!stop_run(w.file ? write_file : codes ? write_codes : write_folder, &w))
+        return cmd_interrupted(false);
     if (!w.ok) return cmd_fail(&w.e, EXIT_INPUT);
-    return file ? measure(&w) : 0;
+    return w.back ? measure(&w) : 0;
 }
 
 const Command command_quantize = {

@@ -31,7 +31,11 @@ int64_t outgoing_rows(const Outgoing *o)
     return n;
 }
 
-static size_t row_bytes(const Outgoing *o) { return type_bytes((WType)o->dtype, outgoing_cols(o)); }
+static size_t row_bytes(const Outgoing *o)
+{
+    if (!dtype_is_weight(o->dtype)) return (size_t)outgoing_cols(o) * dtype_size(o->dtype);
+    return (size_t)type_bytes((WType)o->dtype, outgoing_cols(o));
+}
 
 uint64_t outgoing_bytes(const Outgoing *o) { return (uint64_t)outgoing_rows(o) * row_bytes(o); }
 
@@ -115,6 +119,7 @@ bool outgoing_write(Arena *a, const Outgoing *o, FileOut *f, Err *e)
 {
     const int64_t rows = outgoing_rows(o), cols = outgoing_cols(o);
     if (!rows || !cols) return true;
+    if (!dtype_is_weight(o->dtype)) return file_part(f, (Str){o->from->data, (size_t)outgoing_bytes(o)}, e);
     Arena *own = arena_create(a);
     Part p = {.o = o, .each = cols < ITEM ? ITEM / cols : 1};
     int64_t most = PART / p.each / cols * p.each;

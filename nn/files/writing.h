@@ -3,10 +3,11 @@
 #pragma once
 #include "gguf.h"
 
-// A tensor as a file shall have it. Its numbers are those of `from`, in another order or with something added.
+// A tensor as a file shall have it. Its numbers are those of `from`, in another order or with something added; of whole
+// numbers the bytes are.
 typedef struct Outgoing {
     Str name;
-    Dtype dtype; // of a weight
+    Dtype dtype; // of a weight, or that of `from`
     const Stored *from;
     int rank;
     int64_t dim[MAX_RANK]; // the slowest first
@@ -25,6 +26,10 @@ void outgoing_values(const Outgoing *o, int64_t first, int64_t n, float *out);
 // The bytes of all its rows, part by part: memory does not grow with the tensor, threads don't change a bit. False and a
 // sentence if a number has no place in the type: NaN, infinity (where `dtype` is no float32), what is too large for it.
 bool outgoing_write(Arena *a, const Outgoing *o, FileOut *f, Err *e);
+
+// The parts that a weight in bitsandbytes' codes has in a file; how many. 0: it is none.
+enum { MOST_PARTS_OF_CODES = 6 };
+size_t outgoing_codes(Arena *a, const Stored *s, Outgoing out[MOST_PARTS_OF_CODES]);
 
 // model.safetensors of these tensors; of weights, float32.
 bool safetensors_write(Arena *a, const char *path, const Outgoing *tensor, size_t n, Err *e);
