@@ -403,7 +403,9 @@ typedef enum { COLOR_NONE, COLOR_16, COLOR_256, COLOR_TRUE } ColorDepth;
 
 typedef struct ReportOptions {
     ColorDepth color;
-    int width;               // columns of the terminal
+    int width;               // columns of the terminal, or that --width gives figures in files; 0: any
+    int decimals;            // of shown numbers, plus 1; 0: as many as the format has
+    bool percent;            // scores are shown in percent
     bool plain;              // no box drawing, TAB separated
     bool unicode;            // false: ASCII shades and rules only
     bool no_heatmaps;        // on the terminal: only the figures
@@ -413,8 +415,9 @@ typedef struct ReportOptions {
 
 // One report format: a row in reports.def and a file that ends with `const Report report_NAME`.
 typedef struct Report {
-    const char *name;      // "terminal", "html", "svg", "csv", "json"
+    const char *name;      // "terminal", "html", "svg", "csv", "json", ...
     const char *extension; // ".html"; NULL if it is for the terminal only
+    bool binary;           // its bytes are no text
     const char *summary;
     bool aggregated; // wants 2-D scores: the caller applies the default pipeline first
     bool (*write)(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e);
@@ -422,6 +425,10 @@ typedef struct Report {
 
 const Report *const *attr_reports(size_t *n);
 const Report *attr_report(const char *name); // NULL if unknown
+// The format of a file by the end of its name (.gz may follow); NULL: of none.
+const Report *attr_report_of_file(Arena *a, const char *path);
+// The largest absolute score of all sequences: ReportOptions.max_val for one scale in common.
+double attr_largest(const Attribution *t);
 
 // A page of several results, each with a heading, words on how to read it and the commands that made it (command ends
 // with NULL). o->title heads the page. Fails if scores are not two-dimensional.

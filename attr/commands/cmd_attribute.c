@@ -127,6 +127,8 @@ static int run(Args *a)
     if (args_get(a, "picture")->given && !attr_all_layers(&o))
         return cmd_complain("--picture belongs to -a layer_gradient_x_activation --target_layer all"),
                EXIT_USAGE;
+    if (args_on(a, "plan") && !cmd_refuse_files(a, "--plan attributes nothing and prints what it found", &e))
+        return cmd_fail(&e, EXIT_USAGE);
     cmd_note_ignored(a, &o.method, &x, 1);
     cmd_note_contrast(a, &o, &x);
     if (!models->n) return cmd_complain(NO_MODEL), EXIT_USAGE;

@@ -93,8 +93,9 @@ bool cmd_wants_json(const Args *a);
 // ------------------------------------------------------------------------------------------ results (deliver.c)
 
 bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators
-bool cmd_check_delivery(const Args *a, Err *e); // before anything is computed: can it be delivered?
-bool cmd_check_folders(const Args *a, Err *e);
+bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?
+bool cmd_check_folders(Args *a, Err *e);
+bool cmd_refuse_files(Args *a, const char *why, Err *e); // where nothing would be written to them
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e);
 bool cmd_granular_form(Args *a, Attribution *t, Err *e); // --granularity: *t's sequences, which are replaced
 bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e);

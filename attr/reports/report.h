@@ -15,6 +15,7 @@ typedef struct Table {
     int64_t n_rows, n_columns;
     const Str *cell;    // [n_rows, n_columns] words instead of numbers; NULL: numbers
     const char *across; // what the columns are; NULL: "Generated tokens"
+    int64_t first;      // the number of its first column, where it is a part of a wider table
 } Table;
 
 // The tables of a sequence, 0 to 2: source scores; target scores, or step scores alone.
@@ -25,6 +26,31 @@ void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts);
 // The model of a sequence: where several ran its title, else what the result's info says; empty if that is nothing.
 Str report_model(Arena *a, const Attribution *t, const Sequence *s);
 bool report_two_dimensional(const Attribution *t, Err *e); // else says what to do
+
+// The colour scale of a sequence: from the options, or symmetric about 0 by the largest absolute score.
+typedef struct Range {
+    double min, max;
+} Range;
+
+// A table that is to be drawn, with what stands below it: of a sequence, of a comparison of models, or a picture; in the order
+// in which all formats show them. Tables wider than o->width characters are cut into blocks of columns, a sheet each.
+typedef struct Sheet {
+    Str section; // stands before it: which sequence begins here, or "Models compared"; empty: none
+    const Sequence *s;
+    Sequence part; // s, of a block of columns
+    Table table;
+    int64_t columns; // of the whole table
+    Range range;
+    const char *nothing; // why there is no table; NULL: there is one
+} Sheet;
+size_t report_sheets(Arena *a, const Attribution *t, const ReportOptions *o, Sheet **out);
+// " (columns 3 to 5 of 9)" where a sheet is a part, else empty.
+const char *report_part(Arena *a, const Table *t, int64_t columns);
+// A table's next block of columns, from column `from` on: where it ends. Of width characters; 0: any.
+int64_t report_block(Arena *a, const Sequence *s, const Table *t, int64_t from, int width);
+// A table's columns [from, to), and the sequence's step scores of them.
+void report_columns(Arena *a, const Sequence *s, const Table *t, int64_t from, int64_t to, Sequence *s_out,
+                    Table *out);
 
 // The step scores of several models side by side (compare.c): drawn as a table of step scores only.
 typedef struct Comparison {
@@ -44,10 +70,6 @@ void figures_text(Arena *a, const Figures *f, const ReportOptions *o, Buf *out);
 void figures_html(Arena *a, const Figures *f, Buf *out);
 void curves_html(const Evaluation *x, Buf *out); // deletion and insertion as two drawings (curves.c)
 
-// The colour scale of a sequence: from the options, or symmetric about 0 by the largest absolute score.
-typedef struct Range {
-    double min, max;
-} Range;
 Range report_range(const Sequence *s, const ReportOptions *o);
 double report_heat(Range r,
                    float v); // -1 (coldest) .. 0 .. 1 (hottest); NaN: no colour (no value, or all zero)
@@ -70,9 +92,17 @@ bool report_next_text(const Json **at, Str *out);
 
 // As Python's round(v, digits) prints, 0 <= digits <= 3: 0.1, -0.0, 12.0; nan, inf.
 void report_rounded(Buf *b, float v, int digits);
+// A score as o wants it: its decimals (else so many), in percent. A step score: as report_step or, in the terminal, fixed.
+void report_score(Buf *b, float v, const ReportOptions *o, int decimals);
+bool report_step_score(Buf *b, const NamedScores *x, int64_t c, const ReportOptions *o);
 void report_fixed2(Buf *b, float v);                       // as Python's f"{v:.2f}": 0.10
 bool report_step(Buf *b, const NamedScores *x, int64_t c); // with 3 digits; true from 0.5 on: shown bold
 void report_ordinal(Buf *b, size_t i);                     // 0th, 1st, 2nd, 3rd, 4th, ... 11th
+
+// What report_csv.c and report_json.c write, for their kin: rows whose fields a character separates; the i-th sequence (or,
+// counted on, picture) on one line.
+bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, Err *e);
+void report_json_line(Arena *a, const Attribution *t, size_t i, Buf *out);
 
 // "→ : Generated tokens, ↓ : Attributed tokens"; in ASCII where not unicode.
 const char *report_legend(Arena *a, const Table *t, bool unicode);

@@ -68,21 +68,24 @@ static void put_score(Buf *b, float v, bool is_int)
 typedef struct Row {
     size_t sequence;
     Str model, method, side, name;
+    char separator;
 } Row;
 
 static void put_start(Buf *b, const Row *r, int64_t index, Str token)
 {
-    buf_printf(b, "%zu,", r->sequence);
-    put_field(b, r->model);
-    buf_char(b, ',');
-    put_field(b, r->method);
-    buf_char(b, ',');
-    buf_str(b, r->side);
-    buf_char(b, ',');
-    put_field(b, r->name);
-    buf_printf(b, ",%" PRId64 ",", index);
+    const Str field[] = {r->model, r->method, r->side, r->name};
+    buf_printf(b, "%zu", r->sequence);
+    for (int k = 0; k < 4; k++) buf_char(b, r->separator), put_field(b, field[k]);
+    buf_printf(b, "%c%" PRId64 "%c", r->separator, index, r->separator);
     put_field(b, token);
-    buf_char(b, ',');
+    buf_char(b, r->separator);
+}
+
+static void put_input(Buf *b, const Row *r, int64_t index, Str token)
+{
+    buf_printf(b, "%" PRId64 "%c", index, r->separator);
+    put_field(b, token);
+    buf_char(b, r->separator);
 }
 
 static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, const Token *input)
@@ -93,9 +96,7 @@ static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, 
             int64_t target = s->attr_pos_start + c;
             if (input == s->target && i >= target && isnan(v)) continue; // not there yet
             put_start(b, r, target, s->target[target].text);
-            buf_printf(b, "%" PRId64 ",", i);
-            put_field(b, input[i].text);
-            buf_char(b, ',');
+            put_input(b, r, i, input[i].text);
             put_score(b, v, false);
         }
 }
@@ -127,36 +128,37 @@ static void put_picture(Buf *b, Row *r, const Picture *p, bool words)
         for (int64_t i = 0; i < p->scores.dim[0]; i++) {
             if (isnan(p->scores.v[i * n + c])) continue;
             put_start(b, r, c, p->column[c].text);
-            buf_printf(b, "%" PRId64 ",", i);
-            put_field(b, p->row[i].text);
-            buf_char(b, ',');
+            put_input(b, r, i, p->row[i].text);
             put_score(b, p->scores.v[i * n + c], false);
             if (!words) continue;
-            b->s[b->n - 1] = ','; // instead of the line's end
+            b->s[b->n - 1] = r->separator; // instead of the line's end
             if (p->cell) put_field(b, p->cell[i * n + c]);
             buf_char(b, '\n');
         }
 }
 
-static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, Err *e)
 {
-    (void)o;
     if (!report_two_dimensional(t, e)) return false;
     const char *method = attr_info(a, t, "attribution_method");
     bool words = !t->n && t->n_pictures;
-    buf_str(
-        out,
-        STR_LIT("sequence,model,method,side,name,target_index,target_token,input_index,input_token,score"));
-    buf_str(out, words ? STR_LIT(",word\n") : STR_LIT("\n"));
+    const char *columns =
+        "sequence,model,method,side,name,target_index,target_token,input_index,input_token,score";
+    for (const char *c = columns; *c; c++) buf_char(out, *c == ',' ? separator : *c);
+    if (words) buf_printf(out, "%cword", separator);
+    buf_char(out, '\n');
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
         bool numbered =
             s->text > 0 && !s->title && !s->method; // as the texts were given: some may have failed
-        Row r = {numbered ? (size_t)s->text - 1 : i, report_model(a, t, s),
+        Row r = {numbered ? (size_t)s->text - 1 : i,
+                 report_model(a, t, s),
                  str_of(s->method ? s->method
                         : method  ? method
                                   : ""),
-                 STR_LIT("source"), STR_LIT("attribution")};
+                 STR_LIT("source"),
+                 STR_LIT("attribution"),
+                 separator};
         if (!small_enough(s, &r, e)) return false;
         put_block(out, &r, s, &s->source_attributions, s->source);
         r.side = STR_LIT("target");
@@ -167,15 +169,22 @@ static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Bu
             r.name = x->name;
             for (int64_t c = 0; c < x->scores.dim[0]; c++) {
                 put_start(out, &r, s->attr_pos_start + c, s->target[s->attr_pos_start + c].text);
-                buf_str(out, STR_LIT(",,"));
+                buf_char(out, separator), buf_char(out, separator);
                 put_score(out, x->scores.v[c], x->is_int);
             }
         }
     }
     const char *model = attr_info(a, t, "model_name");
-    Row r = {.model = str_of(model ? model : ""), .method = str_of(method ? method : "")};
+    Row r = {
+        .model = str_of(model ? model : ""), .method = str_of(method ? method : ""), .separator = separator};
     for (size_t i = 0; i < t->n_pictures; i++) put_picture(out, &r, &t->pictures[i], words);
     return true;
+}
+
+static bool write_csv(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
+{
+    (void)o;
+    return report_long_form(a, t, ',', out, e);
 }
 
 const Report report_csv = {

@@ -23,6 +23,7 @@
 #include "../results/result.h"
 
 #include <math.h>
+#include <string.h>
 
 static void put_number(Buf *b, float v, bool is_int)
 {
@@ -169,6 +170,37 @@ static void put_sequence(Buf *b, const Sequence *s, Str model)
     put_named(b, "sequence_scores", s->sequence_scores, s->n_sequence_scores);
     if (s->evaluation) put_evaluation(b, s->evaluation);
     buf_str(b, STR_LIT("\n    }"));
+}
+
+// What stands on several lines in one: no string has an end of line of its own, they are written \n.
+static void put_line(Buf *b, Str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.s[i] != '\n') buf_char(b, s.s[i]);
+        else
+            while (i + 1 < s.n && s.s[i + 1] == ' ') i++;
+    }
+    buf_char(b, '\n');
+}
+
+void report_json_line(Arena *a, const Attribution *t, size_t i, Buf *out)
+{
+    Arena *work = arena_create(a);
+    Buf b = {.arena = work};
+    const char *method = attr_info(work, t, "attribution_method");
+    if (i >= t->n) put_picture(&b, &t->pictures[i - t->n]);
+    else {
+        put_sequence(&b, &t->sequence[i], report_model(work, t, &t->sequence[i]));
+        buf_printf(out, "{\"sequence\": %zu, \"attribution_method\": ", i);
+        if (method) buf_json(out, str_of(method));
+        else buf_str(out, STR_LIT("null"));
+        buf_str(out, STR_LIT(", "));
+    }
+    Str s = buf_view(&b);
+    size_t begin = i < t->n ? strcspn(s.s, "{") + 1 : strspn(s.s, " ");
+    while (i < t->n && (s.s[begin] == '\n' || s.s[begin] == ' ')) begin++;
+    put_line(out, (Str){s.s + begin, s.n - begin});
+    arena_free(work);
 }
 
 static bool write_json(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)

@@ -31,6 +31,7 @@ enum {
 
 typedef struct Figure {
     Arena *a;
+    const ReportOptions *o;
     Buf body;
     int64_t width, y;      // so far
     const Json *in, *made; // texts of the sequences that are still to come (report_info_texts)
@@ -88,27 +89,27 @@ static int64_t text_width(Str shown) { return (int64_t)report_width(shown) * CHA
 
 static void widen(int64_t *width, int64_t wanted) { *width = wanted > *width ? wanted : *width; }
 
-static Str score_text(Arena *a, float v)
+static Str score_text(Arena *a, float v, const ReportOptions *o)
 {
     Buf b = {.arena = a};
-    report_rounded(&b, v, 3);
+    report_score(&b, v, o, 3);
     return buf_view(&b);
 }
 
-static Str cell_text(Arena *a, const Table *t, int64_t i)
+static Str cell_text(Arena *a, const Table *t, int64_t i, const ReportOptions *o)
 {
-    return t->cell ? report_short(a, t->cell[i]) : score_text(a, t->scores->v[i]);
+    return t->cell ? report_short(a, t->cell[i]) : score_text(a, t->scores->v[i], o);
 }
 
-static Str step_text(Arena *a, const NamedScores *x, int64_t c, bool *bold)
+static Str step_text(Arena *a, const NamedScores *x, int64_t c, const ReportOptions *o, bool *bold)
 {
     Buf b = {.arena = a};
-    *bold = report_step(&b, x, c);
+    *bold = report_step_score(&b, x, c, o);
     return buf_view(&b);
 }
 
 // What a column must hold at least: its number, its token, its scores.
-static int64_t column_width(Arena *a, const Grid *g, int64_t c)
+static int64_t column_width(Arena *a, const Grid *g, int64_t c, const ReportOptions *o)
 {
     const Table *t = g->t;
     int64_t width = NARROWEST;
@@ -116,14 +117,14 @@ static int64_t column_width(Arena *a, const Grid *g, int64_t c)
     bool bold;
     widen(&width, text_width(g->column[c]));
     for (int64_t i = 0; i < t->n_rows; i++)
-        widen(&width, text_width(cell_text(scratch, t, i * t->n_columns + c)));
+        widen(&width, text_width(cell_text(scratch, t, i * t->n_columns + c, o)));
     for (size_t i = 0; i < g->s->n_step_scores; i++)
-        widen(&width, text_width(step_text(scratch, &g->s->step_scores[i], c, &bold)));
+        widen(&width, text_width(step_text(scratch, &g->s->step_scores[i], c, o, &bold)));
     arena_free(scratch);
     return width;
 }
 
-static Grid grid_of(Arena *a, const Sequence *s, const Table *t)
+static Grid grid_of(Arena *a, const Sequence *s, const Table *t, const ReportOptions *o)
 {
     int64_t rows = t->n_rows, columns = t->n_columns;
     Grid g = {.s = s, .t = t, .index = 30};
@@ -138,7 +139,7 @@ static Grid grid_of(Arena *a, const Sequence *s, const Table *t)
     g.at[0] = g.index + g.token;
     for (int64_t c = 0; c < columns; c++) {
         g.column[c] = report_short(a, t->column[c].text);
-        g.at[c + 1] = g.at[c] + column_width(a, &g, c);
+        g.at[c + 1] = g.at[c] + column_width(a, &g, c, o);
     }
     g.width = g.at[columns];
     g.height = INDEX_ROW + ROW * (1 + rows + (int64_t)s->n_step_scores) + (s->n_step_scores ? STEP_SPACE : 0);
@@ -192,7 +193,7 @@ static void put_headings(Figure *f, const Grid *g, int64_t x, int64_t y)
     const Table *t = g->t;
     buf_str(&f->body, STR_LIT("<g font-size=\"11\" fill=\"#4e5762\" text-anchor=\"middle\">\n"));
     for (int64_t c = 0; c < t->n_columns; c++)
-        put_words(f, x + middle(g, c), y + 14, "", str_of(arena_printf(f->a, "%" PRId64, c)));
+        put_words(f, x + middle(g, c), y + 14, "", str_of(arena_printf(f->a, "%" PRId64, t->first + c)));
     for (int64_t i = 0; i < t->n_rows; i++)
         put_words(f, x + g->index / 2, y + row_top(g, i) + BASELINE, "",
                   str_of(arena_printf(f->a, "%" PRId64, i)));
@@ -216,7 +217,7 @@ static void put_numbers(Figure *f, const Grid *g, int64_t x, int64_t y, Range ra
             if (isnan(v)) continue;
             put_words(f, x + middle(g, c), y + row_top(g, i) + BASELINE,
                       report_white(report_heat(range, v)) ? " fill=\"#fff\"" : "",
-                      cell_text(scratch, t, i * t->n_columns + c));
+                      cell_text(scratch, t, i * t->n_columns + c, f->o));
         }
         arena_free(scratch);
     }
@@ -226,7 +227,7 @@ static void put_numbers(Figure *f, const Grid *g, int64_t x, int64_t y, Range ra
         put_words(f, x + g->at[0] - PADDING, top, " text-anchor=\"end\"", report_short(all, step->name));
         for (int64_t c = 0; c < t->n_columns; c++) {
             bool bold;
-            Str number = step_text(all, step, c, &bold);
+            Str number = step_text(all, step, c, f->o, &bold);
             put_words(f, x + middle(g, c), top, bold ? " font-weight=\"bold\"" : "", number);
         }
     }
@@ -249,13 +250,31 @@ static void put_table(Figure *f, const Grid *g, int64_t x, int64_t y, Range rang
     put_numbers(f, g, x, y, range);
 }
 
+// Blocks of columns below each other, each as wide as was asked for.
+static void put_blocks(Figure *f, const Sequence *s, const Table *t, Range range)
+{
+    for (int64_t from = 0, to; from < t->n_columns; from = to) {
+        Sequence *part = arena_new(f->a, Sequence, 1);
+        Table *columns = arena_new(f->a, Table, 1);
+        to = report_block(f->a, s, t, from, f->o->width);
+        report_columns(f->a, s, t, from, to, part, columns);
+        columns->heading = str_of(arena_printf(f->a, "%.*s%s", (int)t->heading.n, t->heading.s,
+                                               report_part(f->a, columns, t->n_columns)));
+        Grid grid = grid_of(f->a, part, columns, f->o);
+        put_table(f, &grid, MARGIN, f->y, range);
+        f->y += CAPTION + grid.height + GAP / 2;
+    }
+}
+
 // Side by side if they fit, else below each other.
 static void put_tables(Figure *f, const Sequence *s, const Table *t, int n, Range range)
 {
     Grid grid[2];
     int64_t across = 2 * MARGIN - GAP, high = 0, x = MARGIN;
+    for (int i = 0; i < n && f->o->width > 0; i++) put_blocks(f, s, &t[i], range);
+    if (f->o->width > 0) return;
     for (int i = 0; i < n; i++) {
-        grid[i] = grid_of(f->a, s, &t[i]);
+        grid[i] = grid_of(f->a, s, &t[i], f->o);
         across += grid[i].width + GAP;
         widen(&high, grid[i].height);
     }
@@ -273,7 +292,7 @@ static void put_legend(Figure *f, Range r)
 {
     if (!(r.max > r.min)) return;
     enum { STEP = 5, HIGH = 12 };
-    Str low = score_text(f->a, (float)r.min), high = score_text(f->a, (float)r.max);
+    Str low = score_text(f->a, (float)r.min, f->o), high = score_text(f->a, (float)r.max, f->o);
     int64_t x = MARGIN + (int64_t)report_width(low) * CHARACTER, end = x + LEGEND_STEPS * STEP;
     char color[8];
     for (int i = 0; i < LEGEND_STEPS; i++)
@@ -381,7 +400,7 @@ static void put_pictures(Figure *f, const Attribution *t, const ReportOptions *o
 static bool write_svg(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     if (!report_two_dimensional(t, e)) return false;
-    Figure f = {.a = arena_create(a), .y = MARGIN / 2, .width = 360};
+    Figure f = {.a = arena_create(a), .o = o, .y = MARGIN / 2, .width = 360};
     f.body.arena = f.a;
     f.in = report_info_texts(f.a, t, "input_texts"), f.made = report_info_texts(f.a, t, "generated_texts");
     if (o->title) put_line(&f, " font-size=\"18\" font-weight=\"bold\"", 12, str_of(o->title));

@@ -88,7 +88,7 @@ static void fill_scores(Arena *a, Grid *g, const Table *t, Range range)
             double heat = report_heat(range, v);
             size_t at = g->text.n;
             if (t->cell) put_word(a, &g->text, t->cell[i * t->n_columns + c], g->o);
-            else if (!isnan(v)) report_rounded(&g->text, v, 2);
+            else if (!isnan(v)) report_score(&g->text, v, g->o, 2);
             if (!isnan(v)) put_shade(&g->text, heat, g->o);
             set(g, HEAD_ROWS + i, HEAD_COLUMNS + c, at, false, heat);
         }
@@ -104,7 +104,8 @@ static void fill_step_scores(Arena *a, Grid *g, const Sequence *s)
         for (int64_t c = 0; c < g->columns - HEAD_COLUMNS; c++) {
             float v = x->scores.v[c];
             size_t at = g->text.n;
-            report_fixed2(&g->text, v);
+            if (g->o->decimals) report_step_score(&g->text, x, c, g->o);
+            else report_fixed2(&g->text, v);
             set(g, row, HEAD_COLUMNS + c, at, fabsf(v) >= 0.5f && !x->is_int, NAN);
         }
     }

@@ -6,6 +6,7 @@
 #include "report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <utf8proc.h>
 
 // ------------------------------------------------------------------------------------------ tables and colours
@@ -136,6 +137,16 @@ double report_heat(Range r, float v)
     if (!(half > 0) || isnan(v)) return NAN;
     double t = ((double)v - (r.min + half)) / half;
     return t < -1 ? -1 : t > 1 ? 1 : t;
+}
+
+double attr_largest(const Attribution *t)
+{
+    double most = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        widen_range(&t->sequence[i].source_attributions, &most);
+        widen_range(&t->sequence[i].target_attributions, &most);
+    }
+    return most;
 }
 
 bool report_white(double heat) { return heat >= 0.768 || heat <= -0.879; }
@@ -315,6 +326,35 @@ void report_rounded(Buf *b, float v, int digits)
         rest %= unit;
     }
     buf_printf(b, "%s%" PRIu64 ".%.*s", signbit(v) ? "-" : "", n / one, at ? at : 1, at ? text : "0");
+}
+
+// Any number of decimals, without zeros at the end; the C library rounds the exact value half to even, as Python does.
+static void put_decimals(Buf *b, double v, int decimals)
+{
+    char text[80];
+    int n = snprintf(text, sizeof text, "%.*f", decimals, v);
+    while (decimals > 1 && text[n - 1] == '0' && text[n - 2] != '.') n--;
+    buf_put(b, text, (size_t)n);
+}
+
+void report_score(Buf *b, float v, const ReportOptions *o, int decimals)
+{
+    bool odd = isnan(v) || isinf(v) || fabsf(v) >= 9e15f;
+    if (odd || (!o->decimals && !o->percent)) {
+        report_rounded(b, v, decimals);
+        return;
+    }
+    decimals = o->decimals ? o->decimals - 1 : decimals > 2 ? decimals - 2 : 0;
+    put_decimals(b, o->percent ? 100 * (double)v : (double)v, decimals);
+    if (o->percent) buf_char(b, '%');
+}
+
+bool report_step_score(Buf *b, const NamedScores *x, int64_t c, const ReportOptions *o)
+{
+    float v = x->scores.v[c];
+    if (!o->decimals || x->is_int || isnan(v) || isinf(v) || fabsf(v) >= 9e15f) return report_step(b, x, c);
+    put_decimals(b, (double)v, o->decimals - 1);
+    return fabs((double)v) >= 0.5;
 }
 
 void report_fixed2(Buf *b, float v)

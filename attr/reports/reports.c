@@ -28,3 +28,16 @@ const Report *attr_report(const char *name)
         if (!strcmp(name, reports[i]->name)) return reports[i];
     return NULL;
 }
+
+const Report *attr_report_of_file(Arena *a, const char *path)
+{
+    Str name = str_of(path);
+    if (str_ends(name, STR_LIT(".gz"))) name.n -= 3;
+    char *lower = str_zero(a, name);
+    for (char *c = lower; *c; c++) *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 32) : *c;
+    if (str_ends(str_of(lower), STR_LIT(".htm"))) return attr_report("html");
+    for (size_t i = 0; i < N_REPORTS; i++)
+        if (reports[i]->extension && str_ends(str_of(lower), str_of(reports[i]->extension)))
+            return reports[i];
+    return NULL;
+}
