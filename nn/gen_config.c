@@ -358,10 +358,7 @@ bool gen_config_override(Arena *a, const Json *kwargs, int64_t vocab, GenConfig 
         if (is_set(&k, sampling[i]))
             err_set(e, "%s: %s only acts when sampling; \"do_sample\": true asks for that", path,
                     sampling[i]);
-    if (changed.do_sample && changed.num_beams > 1)
-        err_set(e, "%s: do_sample with num_beams %" PRId64 "; sampling goes with num_beams 1", path,
-                changed.num_beams);
-    if (!changed.do_sample && changed.num_return_sequences > changed.num_beams)
+    if ((!changed.do_sample || changed.num_beams > 1) && changed.num_return_sequences > changed.num_beams)
         err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64, path,
                 changed.num_return_sequences, changed.num_beams);
     if (e->set) return false;

@@ -5,7 +5,8 @@
 // Beam search keeps n running beams and a pool of n finished ones. Each step extends every running beam by every word;
 // of the best 2n candidates those that end (end token, or the length limit) may enter the pool if they are among the
 // first n, with score sum / length^penalty; the best n that go on are the next running beams. A sentence is closed
-// when no running beam can still beat the pool's worst, or early_stopping says so.
+// when no running beam can still beat the pool's worst, or early_stopping says so. When sampling, the 2n candidates are
+// drawn without replacement in place of the best: the highest of score + Gumbel noise (Kool et al. 2019, arXiv:1903.06059).
 #include "processors.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ typedef struct Beam {
 } Beam;
 
 typedef struct Candidate {
+    double rank; // by which it is chosen: the score, or when sampling the score with its share of chance
     float score;
     int64_t from;
     int32_t id;
@@ -184,9 +186,9 @@ static bool stops(const GenConfig *g, const int32_t *ids, int64_t n)
 // Keeps the best of the candidates seen, highest first; among equals the one seen first.
 static void offer(Candidate *best, int64_t *n, int64_t most, Candidate c)
 {
-    if (*n == most && !(c.score > best[most - 1].score)) return;
+    if (*n == most && !(c.rank > best[most - 1].rank)) return;
     int64_t i = *n < most ? (*n)++ : most - 1;
-    for (; i > 0 && c.score > best[i - 1].score; i--) best[i] = best[i - 1];
+    for (; i > 0 && c.rank > best[i - 1].rank; i--) best[i] = best[i - 1];
     best[i] = c;
 }
 
@@ -240,14 +242,18 @@ static void extend(const Search *s, Row *r)
     const Sentence *t = r->sentence;
     const Beam *b = &t->running[r->beam];
     int64_t vocab = s->m->info.vocab;
-    float floor_ = -INFINITY;
+    double floor_ = -INFINITY;
+    const SamplingRoom *room = s->g->do_sample ? &r->room : NULL;
+    uint64_t chance = sampling_chance(s->g, r->beam, b->n - t->prompt);
     log_softmax(r->z, vocab);
-    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, r->z, vocab, NULL);
+    processors_run(s->g, t->source, b->ids, b->n, t->prompt, t->limit, r->z, vocab, room);
     for (int64_t v = 0; v < vocab; v++) {
         float score = r->z[v] + b->score;
-        if (r->n_best == s->most && !(score > floor_)) continue;
-        offer(r->best, &r->n_best, s->most, (Candidate){.score = score, .from = r->beam, .id = (int32_t)v});
-        floor_ = r->best[r->n_best - 1].score;
+        double rank = room && score > -INFINITY ? (double)score + sampling_gumbel(chance, v) : (double)score;
+        if (r->n_best == s->most && !(rank > floor_)) continue;
+        offer(r->best, &r->n_best, s->most,
+              (Candidate){.rank = rank, .score = score, .from = r->beam, .id = (int32_t)v});
+        floor_ = r->best[r->n_best - 1].rank;
     }
 }
 
@@ -278,6 +284,7 @@ static void beam_step(Search *s, Sentence *t, int64_t first_slot, const Row *row
     for (int64_t i = 0; i < n_best; i++) {
         Candidate c = best[i];
         if (c.ends) c.score += BAD;
+        c.rank = (double)c.score;
         offer(going, &n_going, s->beams, c);
     }
     for (int64_t b = 0; b < s->beams; b++) {
@@ -480,12 +487,9 @@ static bool check(const Model *m, const GenConfig *g, Err *e)
     if (g->undone)
         return err_set(e, "%s: its generation settings ask for \"%s\", which this program does not do",
                        m->info.name, g->undone);
-    if (!g->do_sample && g->num_return_sequences > g->num_beams)
+    if ((!g->do_sample || g->num_beams > 1) && g->num_return_sequences > g->num_beams)
         return err_set(e, "%s: num_return_sequences is %" PRId64 "; it must be at most num_beams, %" PRId64,
                        m->info.name, g->num_return_sequences, g->num_beams);
-    if (g->do_sample && g->num_beams > 1)
-        return err_set(e, "%s: do_sample with num_beams %" PRId64 "; sampling goes with num_beams 1",
-                       m->info.name, g->num_beams);
     if (g->n_stop && !g->text)
         return err_set(e, "%s: stop_strings need the text of each token", m->info.name);
     return true;
@@ -497,7 +501,8 @@ bool nn_generate(Arena *a, const Model *m, const GenConfig *g, int64_t n_texts, 
 {
     if (!check(m, g, e)) return false;
     Arena *work = arena_create(a);
-    int64_t returns = nn_generation_returns(g), copies = g->do_sample ? returns : 1, n = n_texts * copies;
+    int64_t returns = nn_generation_returns(g), copies = g->do_sample && g->num_beams == 1 ? returns : 1,
+            n = n_texts * copies;
     Search s = {.m = m,
                 .g = g,
                 .arena = work,

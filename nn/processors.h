@@ -21,4 +21,8 @@ void sampling_filter(const GenConfig *g, float *z, int64_t vocab, const Sampling
 // A draw from softmax(z), for the token at a position of the n-th of the sequences that a text returns. p: room [vocab].
 int32_t sampling_draw(const GenConfig *g, int64_t sequence, int64_t position, const float *z, int64_t vocab,
                       float *p);
+// Sampling by beams: of the continuations of a beam at a position, score + sampling_gumbel(its chance, id) is drawn without
+// replacement by taking the highest.
+uint64_t sampling_chance(const GenConfig *g, int64_t beam, int64_t position);
+double sampling_gumbel(uint64_t chance, int64_t id);
 void log_softmax(float *z, int64_t n);

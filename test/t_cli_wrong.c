@@ -67,7 +67,8 @@ TEST(cli_usage)
         {{"attribute", "-m", MODEL, "-i", "x", "--model_kwargs", "{\"dtype\": \"float16\"}"},
          "dtype must be"},
         {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"num_beam\": 2}"}, "num_beams"},
-        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"do_sample\": true}"}, "do_sample"},
+        {{"generate", "-m", MODEL, "-i", "x", "--generation_kwargs", "{\"num_beam_groups\": 2}"},
+         "num_beam_groups"},
 
         {{"generate", "-i", "x"}, "which model?"},
         {{"info"}, "which model?"},

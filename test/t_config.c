@@ -318,7 +318,8 @@ TEST(arguments_over_settings)
     CHECK_HAS(override(A, "{\"xyzzy\":2}", &g, &e), "no argument 'xyzzy'");
     CHECK_HAS(override(A, "{\"temperature\":0.7}", &g, &e),
               "temperature only acts when sampling; \"do_sample\": true asks for that");
-    CHECK_HAS(override(A, "{\"do_sample\":true,\"num_beams\":2}", &g, &e), "do_sample with num_beams 2");
+    CHECK_HAS(override(A, "{\"do_sample\":true,\"num_beams\":2,\"num_return_sequences\":3}", &g, &e),
+              "it must be at most num_beams, 2");
     CHECK_HAS(override(A, "{\"num_beam_groups\":2}", &g, &e), "num_beam_groups is not supported");
     CHECK_HAS(override(A, "{\"num_return_sequences\":2}", &g, &e), "it must be at most num_beams, 1");
     CHECK_HAS(override(A, "{\"num_beams\":1.5}", &g, &e), "generation arguments: num_beams is 1.5");

@@ -63,7 +63,7 @@ TEST(sampling_filters)
         for (int64_t k = json_get(c, "row")->i; k > 0; k--) row = row->next;
         check_case(A, m, row, c);
     }
-    CHECK(cases >= 55);
+    CHECK_INT(cases, 103);
 }
 
 // Draws come as often as their probabilities say (chi squared, 9 degrees of freedom: 30 is passed once in 2000 seeds), each
@@ -97,17 +97,23 @@ TEST(sampling_draws)
 
 // A text's draws are the same alone, beside others, in another place, by any instruction set and thread count; its second
 // sequence is another than its first; another seed, another text.
-TEST(sampling_bits)
+static void check_bits(Arena *A, const char *beams)
 {
     static const int32_t a[] = {272, 541, 514, 308, 258}, b[] = {276, 434, 290, 67, 290, 258, 296};
     Ids text[] = {{a, 5}, {b, 7}, {b, 3}}, turned[] = {{b, 3}, {b, 7}, {a, 5}};
     const Model *m = model(A);
-    const GenConfig *g = settings(A, m,
-                                  parsed(A, "{\"do_sample\": true, \"seed\": 11, \"max_new_tokens\": 9, "
-                                            "\"num_return_sequences\": 2, \"top_p\": 0.95}"));
-    const GenConfig *other = settings(A, m,
-                                      parsed(A, "{\"do_sample\": true, \"seed\": 12, \"max_new_tokens\": 9, "
-                                                "\"num_return_sequences\": 2, \"top_p\": 0.95}"));
+    const GenConfig *g = settings(
+        A, m,
+        parsed(A, arena_printf(A,
+                               "{\"do_sample\": true, \"seed\": 11, \"num_beams\": %s, "
+                               "\"max_new_tokens\": 9, \"num_return_sequences\": 2, \"top_p\": 0.95}",
+                               beams)));
+    const GenConfig *other = settings(
+        A, m,
+        parsed(A, arena_printf(A,
+                               "{\"do_sample\": true, \"seed\": 12, \"num_beams\": %s, "
+                               "\"max_new_tokens\": 9, \"num_return_sequences\": 2, \"top_p\": 0.95}",
+                               beams)));
     Err e = {0};
     Generated alone[3][2], all[6];
     for (int i = 0; i < 3; i++)
@@ -129,6 +135,47 @@ TEST(sampling_bits)
           memcmp(alone[0][0].ids, all[0].ids, (size_t)all[0].n * sizeof *all[0].ids));
     CHECK(alone[0][0].n != alone[0][1].n ||
           memcmp(alone[0][0].ids, alone[0][1].ids, (size_t)alone[0][0].n * sizeof *all[0].ids));
+}
+
+TEST(sampling_bits) { check_bits(A, "1"), check_bits(A, "3"); }
+
+// One token by two beams: two of the five that top_k leaves are drawn without replacement, the likelier is the answer. Its
+// share of the answers is what that says (chi squared, 3 degrees of freedom: 16.3 is passed once in 1000 seeds).
+TEST(sampling_beams)
+{
+    enum { N = 3000, LEFT = 5 };
+    static const int32_t a[] = {272, 541, 514, 308, 258};
+    const Model *m = model(A);
+    int32_t id[LEFT];
+    double p[LEFT], sum = 0, chi = 0;
+    int n = 0, seen[LEFT] = {0};
+    Err e = {0};
+    for (int k = 0; k < N; k++) {
+        GenConfig g = *settings(A, m,
+                                parsed(A, "{\"do_sample\": true, \"num_beams\": 2, \"max_new_tokens\": 1, "
+                                          "\"top_k\": 5, \"num_return_sequences\": 2}"));
+        Generated out[2];
+        g.seed = (uint64_t)k;
+        if (!nn_generate(A, m, &g, 1, &(Ids){a, 5}, NULL, out, NULL, NULL, &e)) return FAIL("%s", e.text);
+        CHECK(out[0].score > out[1].score);
+        for (int r = 0; r < 2; r++) {
+            int i = 0;
+            while (i < n && id[i] != out[r].ids[5]) i++;
+            if (i == LEFT) return FAIL("a sixth token is drawn");
+            if (i == n) id[n++] = out[r].ids[5], p[i] = exp(out[r].score);
+            if (r == 0) seen[i]++;
+        }
+    }
+    CHECK_INT(n, LEFT);
+    for (int i = 0; i < LEFT; i++) sum += p[i];
+    for (int i = 0; i < LEFT; i++) {
+        double share = 0; // of i as the likelier of a pair, drawn in either order
+        for (int j = 0; j < LEFT; j++)
+            if (p[j] < p[i]) share += p[i] * p[j] / sum * (1 / (sum - p[i]) + 1 / (sum - p[j]));
+        if (share > 0) chi += (seen[i] - share * N) * (seen[i] - share * N) / (share * N);
+        else CHECK_INT(seen[i], 0);
+    }
+    if (!(chi < 16.3)) FAIL("chi squared of the answers is %.1f", chi);
 }
 
 // ------------------------------------------------------------------------------------------ strings that end a text
@@ -167,7 +214,8 @@ TEST(sampling_refusals)
 {
     static const struct {
         const char *args, *says;
-    } bad[] = {{"{\"do_sample\": true, \"num_beams\": 2}", "sampling goes with num_beams 1"},
+    } bad[] = {{"{\"do_sample\": true, \"num_beams\": 2, \"num_return_sequences\": 3}",
+                "it must be at most num_beams, 2"},
                {"{\"do_sample\": true, \"temperature\": 0}", "temperature is 0"},
                {"{\"top_p\": 1.5}", "top_p is 1.5"},
                {"{\"seed\": -1}", "seed is -1"},
