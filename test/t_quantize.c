@@ -290,6 +290,28 @@ TEST(quantize_every_architecture_and_type)
         }
 }
 
+// The same file from one thread without vectors and from three with the best there are.
+TEST(quantize_same_bytes_everywhere)
+{
+    static const char *const types[] = {"q8_0", "q4_1", "f16"};
+    for (int i = 0; i < 3; i++) {
+        const char *folder = kit_folder(A),
+                   *file[2] = {arena_printf(A, "%s/0.gguf", folder), arena_printf(A, "%s/1.gguf", folder)};
+        const char *printed[2];
+        for (int k = 0; k < 2; k++) {
+            const Run r =
+                RUN_WITH(UNPACK({.env = {k ? NULL : "INSEQ_ISA=scalar"}}), "quantize", sources[i], "-t",
+                         k ? "3" : "1", "-q", "--to", types[i], "-o", file[k], "--json", "-i", "a");
+            check_ran(file[k], r);
+            printed[k] = strstr(r.out, "\"type\"");
+        }
+        if (str_eq(test_read(A, file[0]), test_read(A, file[1]))) test_count(1);
+        else FAIL("%s as %s: other bytes", sources[i], types[i]);
+        if (printed[0] && printed[1]) CHECK_STR(str_of(printed[0]), str_of(printed[1]));
+        else FAIL("no JSON");
+    }
+}
+
 // Folders in codes: a file of them holds what one of their float32 folders does.
 TEST(quantize_from_codes)
 {

@@ -38,6 +38,11 @@ static bool no_name(const Tokenizer *t, const char *what, Err *e)
 
 // ------------------------------------------------------------------------------------------------ words
 
+static void add_note(Arena *a, TokTable *t, const char *note)
+{
+    t->note = t->note ? arena_printf(a, "%s; %s", t->note, note) : note;
+}
+
 static bool start_table(Arena *a, const Tokenizer *t, const Vocab *v, TokTable *out, Err *e)
 {
     out->n = t->size;
@@ -55,11 +60,11 @@ static bool start_table(Arena *a, const Tokenizer *t, const Vocab *v, TokTable *
         if (x->lstrip || x->rstrip || x->single_word) eats = str_zero(a, x->text);
     }
     if (eats)
-        out->note =
-            arena_printf(a,
-                         "added tokens that take the spaces beside them along (%s) do not do so from a "
-                         "GGUF file",
-                         eats);
+        add_note(a, out,
+                 arena_printf(a,
+                              "added tokens that take the spaces beside them along (%s) do not do so from a "
+                              "GGUF file",
+                              eats));
     const bool before = t->n_before == 0 || (t->n_before == 1 && (t->bos < 0 || t->before[0] == t->bos)),
                after = t->n_after == 0 || (t->n_after == 1 && t->after[0] == t->eos);
     if (!before || !after || t->tags != TAGS_NONE)
@@ -139,8 +144,9 @@ static bool piece_table(Arena *a, const Tokenizer *t, const Pipeline *p, TokTabl
     if (!p->byte_fallback || p->ignore_merges || !marks_spaces(p, out, &each))
         return no_name(t, "treats spaces or unknown characters in a way", e);
     if (each)
-        out->note = "the space in front of a text stands, from a GGUF file, before the text alone, and not "
-                    "after each special token";
+        add_note(a, out,
+                 "the space in front of a text stands, from a GGUF file, before the text alone, and not "
+                 "after each special token");
     out->score = arena_new(a, float, out->n);
     // what nothing makes comes last: its score is never asked for
     for (size_t i = 0; i < out->n; i++) out->score[i] = -(float)out->n - 1;

@@ -156,6 +156,23 @@ static void json_report(const Writing *w, const Moved *m, size_t n, Buf *b)
     buf_str(b, STR_LIT("]}\n"));
 }
 
+// Of what is worth the same there is nothing to measure.
+static int tell_float32(const Writing *w)
+{
+    const ModelInfo *f = w->l->info;
+    Buf b = {.arena = w->a->a};
+    if (args_on(w->a, "json")) {
+        buf_str(&b, STR_LIT("{\"folder\":")), buf_json(&b, str_of(w->to));
+        buf_printf(&b,
+                   ",\"type\":\"f32\",\"class\":\"%s\",\"bytes\":%" PRIu64 ",\"bytes_before\":%" PRIu64 "}\n",
+                   f->class_name, 4 * f->parameters, f->bytes);
+        return cmd_print(buf_view(&b));
+    }
+    buf_printf(&b, "%s: %s, float32, %.1f MB (%.1f MB before)\n", w->to, f->class_name,
+               4 * (double)f->parameters / 1e6, (double)f->bytes / 1e6);
+    return cmd_print_text(w->a, buf_view(&b));
+}
+
 // The file is there already: what goes wrong here costs no more than the measurement.
 static int measure(Writing *w)
 {
@@ -253,7 +270,7 @@ static int run(Args *a)
     if (!stop_run(w.file ? write_file : codes ? write_codes : write_folder, &w))
         return cmd_interrupted(false);
     if (!w.ok) return cmd_fail(&w.e, EXIT_INPUT);
-    return w.back ? measure(&w) : 0;
+    return w.back ? measure(&w) : tell_float32(&w);
 }
 
 const Command command_quantize = {
