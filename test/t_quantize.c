@@ -2,6 +2,7 @@
 // t_quantize.c — models written with their weights in another type: what they are worth as float32, whose runs give the same
 // bytes as those on the original.
 #include "../nn/files/gguf.h"
+#include "../nn/model.h"
 #include "cli.h"
 #include "lab.h"
 
@@ -607,4 +608,52 @@ TEST(quantize_as_readme_says)
     }
     free(program);
     CHECK_INT(n, 2);
+}
+
+// ------------------------------------------------------------------------------------------------ angles
+
+// Llama 3's bands become divisors of frequencies, which are then the same to the bit; linear and YaRN have names there.
+TEST(quantize_rope_scaling)
+{
+    static const char *const scaling[] = {
+        "{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,\"high_freq_factor\":4.0,"
+        "\"original_max_position_embeddings\":64}",
+        "{\"rope_type\":\"linear\",\"factor\":4.0}",
+        "{\"rope_type\":\"yarn\",\"factor\":4.0,\"original_max_position_embeddings\":64}", "null"};
+    static const char *const files[] = {"model.safetensors", "tokenizer.json", "tokenizer_config.json"};
+    for (size_t k = 0; k < sizeof scaling / sizeof *scaling; k++) {
+        const char *folder = kit_folder(A), *from = arena_printf(A, "%s/f", folder),
+                   *file = arena_printf(A, "%s/m.gguf", folder);
+        for (int i = 0; i < 3; i++)
+            kit_write(from, files[i], test_read(A, arena_printf(A, MODEL_OF_LLAMA "/%s", files[i])));
+        const char *config = test_read(A, MODEL_OF_LLAMA "/config.json").s,
+                   *at = strstr(config, "\"rope_scaling\": null");
+        if (!at) return FAIL("%s", config);
+        kit_write(from, "config.json",
+                  str_of(arena_printf(A, "%.*s\"rope_scaling\": %s%s", (int)(at - config), config, scaling[k],
+                                      at + 20)));
+        check_ran(file, RUN("quantize", from, "-q", "--to", "bf16", "-o", file, "-i", "a"));
+        Err e = {0};
+        const Model *x = nn_open(A, from, (NnOptions){0}, &e), *y = nn_open(A, file, (NnOptions){0}, &e);
+        if (!x || !y) return FAIL("%s", e.text);
+        const Rotation *p = x->decoder[0].rotation, *q = y->decoder[0].rotation;
+        CHECK(p->how.rotated == q->how.rotated && !memcmp(&p->scale, &q->scale, sizeof p->scale));
+        if (memcmp(p->frequency, q->frequency, (size_t)p->how.rotated / 2 * sizeof(float)))
+            FAIL("%s: other frequencies", scaling[k]);
+        else test_count(p->how.rotated / 2);
+    }
+}
+
+// What is no model is refused as everywhere, and nothing is begun.
+TEST(quantize_hostile)
+{
+    const char *const *name, *folder = kit_folder(A), *to = arena_printf(A, "%s/m", folder);
+    const size_t n = dir_list(A, QUANTIZED "hostile", &name);
+    for (size_t i = 0; i < n; i += 5) {
+        if (!strncmp(name[i], "ok-", 3)) continue;
+        const Run r =
+            RUN("quantize", arena_printf(A, QUANTIZED "hostile/%s", name[i]), "--to", "f32", "-o", to);
+        check_refused(name[i], r, 1, name[i]);
+        CHECK_INT(files_in(A, folder), 0);
+    }
 }
