@@ -280,5 +280,5 @@ const Command command_quantize = {
     .run = run,
     .usage = "MODEL --to TYPE -o PATH",
     .summary = "a model with its weights in another type, as files",
-    .example = "LLAMA-FOLDER --to q8_0 -o llama.Q8_0.gguf",
+    .example = "demo/yes-no --to q8_0 -o yes-no.Q8_0.gguf",
 };
