@@ -730,58 +730,7 @@ static void product_of_rows(float *c, int64_t ldc, const float *x, int64_t rows,
         }
 }
 
-// How many blocks side by side: with few sums the fused multiply-adds of one would wait for each other.
-enum { MOST_G = 16 / LANES };
-INLINE int few_g(int R) { return R <= 2 ? MOST_G : (8 + LANES - 1) / LANES; }
-
-// Few rows (decoding) run at the speed of memory: blocks of LANES x LANES weights are turned in registers and used at once, G
-// of them side by side.
-INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G, const Right *w, float *wide,
-                int64_t j, int64_t n, int64_t k, bool add)
-{
-    enum { LINE = 16 };
-    float total[FEW][16];
-    for (int r = 0; r < R; r++)
-        for (int64_t i = 0; i < 16; i++) total[r][i] = add && i < n ? c[r * ldc + j + i] : 0;
-    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
-        Reg acc[MOST_G][FEW];
-        const int64_t kn = least(K_BLOCK, k - k0);
-        const Block block = widened(wide, w, j, n, G * LANES, k0, kn);
-        UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++) acc[g][r] = r_set(0);
-        for (int64_t p = 0; p < kn; p += LINE) {
-            const float *at = x + k0 + p;
-            const AnyFloat *from = block.at + p;
-            int64_t later = k0 + p + 256; // about what memory takes to answer
-            const char *soon =
-                w->at + (later < k ? j * w->row + later * 4 : (j + G * LANES) * w->row + (later - k) * 4);
-            if (w->type == F32)
-                UNROLL for (int64_t i = 0; i < G * LANES; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
-            UNROLL for (int g = 0; g < G; g++) UNROLL for (int64_t h = 0; h < LINE; h += LANES)
-            {
-                if (kn - p - h >= LANES) {
-                    Reg t[LANES];
-                    if (R <= 4)
-                        r_load_turned(t, (const char *)(from + g * LANES * block.row + h), block.row * 4);
-                    else turn(t, from + g * LANES * block.row + h, block.row, LANES);
-                    UNROLL for (int64_t i = 0; i < LANES; i++) UNROLL for (int r = 0; r < R; r++) acc[g][r] =
-                        r_fma(r_set(at[r * ldx + h + i]), t[i], acc[g][r]);
-                } else {
-                    Reg t[LANES];
-                    turn(t, from + g * LANES * block.row + h, block.row, LANES);
-                    for (int64_t i = 0; i < kn - p - h; i++)
-                        UNROLL for (int r = 0; r < R; r++) acc[g][r] =
-                            r_fma(r_set(at[r * ldx + h + i]), t[i], acc[g][r]);
-                }
-            }
-        }
-        UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++)
-        {
-            float *to = total[r] + g * LANES;
-            r_store(to, add || k0 ? r_add(r_load(to), acc[g][r]) : acc[g][r]);
-        }
-    }
-    for (int r = 0; r < R; r++) memcpy(c + r * ldc + j, total[r], (size_t)n * sizeof(float));
-}
+#include "few.h"
 
 static void any_product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b,
                         int64_t j0, int64_t j1, int64_t then, int64_t k, bool add)
@@ -801,24 +750,16 @@ static void k_gemm_nt(float *c, int64_t ldc, const float *x, int64_t ldx, int64_
         any_product(c, ldc, x, ldx, 1, rows, b, j0, j1, then, k, add);
         return;
     }
-    float wide[16 * K_BLOCK];
-#define ROWS(R)                                                                                              \
-    case R:                                                                                                  \
-        for (int64_t j = j0; j < j1; j += few_g(R) * LANES)                                                  \
-            few(c, ldc, x, ldx, R, few_g(R), &b, wide, j, least(few_g(R) * LANES, j1 - j), k, add);          \
-        return;
-    switch (rows) {
-        ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
-    }
-#undef ROWS
+    few_rows(c, ldc, x, ldx, rows, &b, j0, j1, k, add);
 }
 
 static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows,
                       const void *b, int type, int64_t ldb, int64_t j0, int64_t j1, int64_t then, int64_t k,
                       bool add)
 {
-    any_product(c, ldc, a, ai, ak, rows, (Right){b, type_row_bytes(type, ldb), type, false}, j0, j1, then, k,
-                add);
+    const Right right = {b, type_bytes(type, ldb), type, false};
+    if (rows > FEW || !ai) any_product(c, ldc, a, ai, ak, rows, right, j0, j1, then, k, add);
+    else few_turned(c, ldc, a, ai, ak, rows, &right, j0, j1, k, add);
 }
 
 // --------------------------------------------------------------------------------------- how fast is this machine

@@ -346,7 +346,8 @@ static void part_nn(int64_t i, void *context)
 // whole rows of b. The blocks are then added in order, as within a piece.
 static bool sums_apart(int64_t rows, int64_t k)
 {
-    return pool_threads() > 1 && rows <= 4 * PANEL && k >= 2 * pool_threads() * BLOCKS * K_BLOCK;
+    return pool_threads() > 1 && rows > FEW && rows <= 4 * PANEL &&
+           k >= 2 * pool_threads() * BLOCKS * K_BLOCK;
 }
 
 static int64_t sums_together(void) { return pool_threads() * BLOCKS; }
@@ -388,7 +389,8 @@ void product_nn(Tape *t, float *c, int64_t ldc, const float *a, int64_t ai, int6
         .c = c, .ldc = ldc, .rows = rows, .b = b, .type = (int)type, .ldb = ldb, .n = n, .k = k, .add = add};
     if (!rows) return;
     t->flops += 2 * (double)rows * (double)n * (double)k;
-    p.a = k ? pack(t, a, ai, ak, rows, k) : a;
+    if (rows <= FEW) p.a = a, p.ai = ai, p.ak = ak;
+    else p.a = k ? pack(t, a, ai, ak, rows, k) : a;
     if (sums_apart(rows, k)) add_sums(&p, t);
     else pool_run(pieces(&p), part_nn, &p);
 }
