@@ -2,10 +2,14 @@
 // few.h — part of kern.c: products with few rows (decoding), which run at the speed of memory if nothing stands in its way.
 //
 //   few_rows    weights [n, k]: LANES x LANES of them are turned in registers and used at once, some blocks side by side
+//   few_lanes   the same, of types whose codes are turned (lanes.h)
 //   few_turned  weights [k, n]: whole rows of b stream by, DEEP at a time; what stays in the first cache is the sums
 
 // How many blocks side by side: with few sums the fused multiply-adds of one would wait for each other.
 enum { MOST_G = 16 / LANES };
+enum {
+    MOST_LANES = 4
+}; // one block's sums would wait for each other; with many rows no registers are left for more
 INLINE int few_g(int R) { return R <= 2 ? MOST_G : (8 + LANES - 1) / LANES; }
 
 // Blocks of LANES x LANES weights, G of them side by side.
@@ -24,16 +28,16 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G
         for (int64_t p = 0; p < kn; p += LINE) {
             const float *at = x + k0 + p;
             const AnyFloat *from = block.at + p;
-            int64_t later = k0 + p + 256; // about what memory takes to answer
+            int64_t later = k0 + p + 128; // further ahead, and not to the first cache, is slower
             const char *soon =
                 w->at + (later < k ? j * w->row + later * 4 : (j + G * LANES) * w->row + (later - k) * 4);
             if (w->type == F32)
-                UNROLL for (int64_t i = 0; i < G * LANES; i++) __builtin_prefetch(soon + i * w->row, 0, 2);
+                UNROLL for (int64_t i = 0; i < G * LANES; i++) __builtin_prefetch(soon + i * w->row, 0, 3);
             UNROLL for (int g = 0; g < G; g++) UNROLL for (int64_t h = 0; h < LINE; h += LANES)
             {
                 if (kn - p - h >= LANES) {
                     Reg t[LANES];
-                    if (R <= 4)
+                    if (R <= 4 && (LANES < 16 || R > 2)) // AVX-512's way has more loads of each line
                         r_load_turned(t, (const char *)(from + g * LANES * block.row + h), block.row * 4);
                     else turn(t, from + g * LANES * block.row + h, block.row, LANES);
                     UNROLL for (int64_t i = 0; i < LANES; i++) UNROLL for (int r = 0; r < R; r++) acc[g][r] =
@@ -56,12 +60,46 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G
     for (int r = 0; r < R; r++) memcpy(c + r * ldc + j, total[r], (size_t)n * sizeof(float));
 }
 
+// Weights in codes, or shorter than a float: GROUP columns of G blocks of LANES rows are made, then used.
+INLINE void few_lanes(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G, const Right *w,
+                      int64_t j, int64_t k, bool add)
+{
+    float made[MOST_LANES][GROUP * LANES] __attribute__((aligned(64)));
+    const char *p = w->at + j * w->row;
+    const int64_t ahead = G * LANES * w->row, lines = ahead / (k / GROUP * 64) + 1;
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
+        Reg acc[MOST_LANES][FEW];
+        UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++) acc[g][r] = r_set(0);
+        for (int64_t e = k0; e < k && e < k0 + K_BLOCK; e += GROUP) {
+            const float *at = x + e;
+            const char *soon = p + ahead + e / GROUP * lines * 64; // the rows that follow these
+            for (int64_t i = 0; i < lines; i++) __builtin_prefetch(soon + 64 * i, 0, 2);
+            for (int g = 0; g < G; g++) lanes[w->type](made[g], LANES, p + g * LANES * w->row, w->row, e);
+            UNROLL for (int i = 0; i < GROUP; i++) UNROLL for (int r = 0; r < R; r++)
+            {
+                const Reg number = r_set(at[r * ldx + i]);
+                UNROLL for (int g = 0; g < G; g++) acc[g][r] =
+                    r_fma(number, r_load(made[g] + i * LANES), acc[g][r]);
+            }
+        }
+        UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++)
+            put(c + r * ldc + j + g * LANES, acc[g][r], LANES, add || k0);
+    }
+}
+
 static void few_rows(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const Right *w,
                      int64_t j0, int64_t j1, int64_t k, bool add)
 {
     float wide[16 * K_BLOCK];
+    const bool coded = lanes[w->type] && k && k % GROUP == 0;
+    const bool narrow = LANES < 16 || type_bytes(w->type, GROUP) < 2 * GROUP; // else too many lines at once
+#define LANES_OF(R, G)                                                                                       \
+    for (; coded && j1 - j0 >= G * LANES; j0 += G * LANES) few_lanes(c, ldc, x, ldx, R, G, w, j0, k, add);
 #define ROWS(R)                                                                                              \
     case R:                                                                                                  \
+        if (R == 1 && narrow) LANES_OF(R, 4)                                                                 \
+        if (R <= 4) LANES_OF(R, 2)                                                                           \
+        LANES_OF(R, 1)                                                                                       \
         for (int64_t j = j0; j < j1; j += few_g(R) * LANES)                                                  \
             few(c, ldc, x, ldx, R, few_g(R), w, wide, j, least(few_g(R) * LANES, j1 - j), k, add);           \
         return;
@@ -69,6 +107,7 @@ static void few_rows(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t
         ROWS(1) ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6) ROWS(7) ROWS(8)
     }
 #undef ROWS
+#undef LANES_OF
 }
 
 // ---- turned weights

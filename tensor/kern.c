@@ -198,6 +198,7 @@ static void widen_BF16(float *y, const void *row, int64_t at, int64_t n)
 
 #include "blocks.h"
 #include "codes.h"
+#include "lanes.h"
 
 static void (*const widen[])(float *y, const void *row, int64_t at, int64_t n) = {
 #define TYPE(name, elements, bytes, number) widen_##name,
@@ -471,6 +472,12 @@ INLINE void turn(Reg t[LANES], const AnyFloat *from, int64_t row, int64_t rows)
 // n <= LANES columns of c from j on, k deep from k0 on: rows of b, turned, to panel[k][STRIP].
 static void fill_turned(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
 {
+    if (lanes[b->type] && n == LANES && k % GROUP == 0) {
+        const char *from = b->at + j * b->row;
+        for (int64_t p = 0; p < k; p += GROUP, panel += GROUP * STRIP)
+            lanes[b->type](panel, STRIP, from, b->row, k0 + p);
+        return;
+    }
     float wide[LANES * K_BLOCK];
     const Block w = widened(wide, b, j, n, LANES, k0, k);
     for (int64_t p = 0; p < k; p += LANES, panel += LANES * STRIP) {
@@ -757,7 +764,7 @@ static void k_gemm_nn(float *c, int64_t ldc, const float *a, int64_t ai, int64_t
                       const void *b, int type, int64_t ldb, int64_t j0, int64_t j1, int64_t then, int64_t k,
                       bool add)
 {
-    const Right right = {b, type_bytes(type, ldb), type, false};
+    const Right right = {b, type_row_bytes(type, ldb), type, false};
     if (rows > FEW || !ai) any_product(c, ldc, a, ai, ak, rows, right, j0, j1, then, k, add);
     else few_turned(c, ldc, a, ai, ak, rows, &right, j0, j1, k, add);
 }

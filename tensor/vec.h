@@ -118,6 +118,30 @@ INLINE void r_load_turned(V16 t[16], const char *p, int64_t row)
     }
 }
 
+typedef __m512i Words;
+#define OWN_WORDS
+INLINE void w_load_turned(Words t[4], const char *p, int64_t row)
+{
+    V16 u[4];
+    for (int i = 0; i < 4; i++) u[i] = load_fours(p + i * row, row);
+    V16 a = _mm512_unpacklo_ps(u[0], u[1]), b = _mm512_unpacklo_ps(u[2], u[3]);
+    t[0] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x44));
+    t[1] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xee));
+    a = _mm512_unpackhi_ps(u[0], u[1]), b = _mm512_unpackhi_ps(u[2], u[3]);
+    t[2] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x44));
+    t[3] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xee));
+}
+INLINE Words w_load(const void *p) { return _mm512_loadu_si512(p); }
+INLINE Words w_left(Words x, int n) { return _mm512_slli_epi32(x, (unsigned)n); }
+INLINE Words w_right(Words x, int n) { return _mm512_srai_epi32(x, (unsigned)n); }
+INLINE Words w_and(Words x, int mask) { return _mm512_and_si512(x, _mm512_set1_epi32(mask)); }
+INLINE Words w_or(Words x, Words y) { return _mm512_or_si512(x, y); }
+INLINE Words w_less(Words x, int n) { return _mm512_sub_epi32(x, _mm512_set1_epi32(n)); }
+INLINE V16 w_float(Words x) { return _mm512_cvtepi32_ps(x); }
+INLINE V16 w_as_float(Words x) { return _mm512_castsi512_ps(x); }
+INLINE V16 w_half(Words x) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x)); }
+INLINE V16 r_mul(V16 a, V16 b) { return _mm512_mul_ps(a, b); }
+
 #elif defined(__AVX2__) && defined(__FMA__)
 // ------------------------------------------------------------------------------------------------ AVX2 + FMA
 #include <immintrin.h>
@@ -175,6 +199,33 @@ INLINE void r_load_turned(Reg t[8], const char *p, int64_t row)
         t[4 * h + 2] = _mm256_shuffle_ps(a, b, 0x44), t[4 * h + 3] = _mm256_shuffle_ps(a, b, 0xee);
     }
 }
+
+typedef __m256i Words;
+#define OWN_WORDS
+INLINE void w_load_turned(Words t[4], const char *p, int64_t row)
+{
+    Reg u[4];
+    for (int i = 0; i < 4; i++) u[i] = load_halves(p + i * row, row);
+    Reg a = _mm256_unpacklo_ps(u[0], u[1]), b = _mm256_unpacklo_ps(u[2], u[3]);
+    t[0] = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x44));
+    t[1] = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xee));
+    a = _mm256_unpackhi_ps(u[0], u[1]), b = _mm256_unpackhi_ps(u[2], u[3]);
+    t[2] = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x44));
+    t[3] = _mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xee));
+}
+INLINE Words w_load(const void *p) { return _mm256_loadu_si256(p); }
+INLINE Words w_left(Words x, int n) { return _mm256_slli_epi32(x, n); }
+INLINE Words w_right(Words x, int n) { return _mm256_srai_epi32(x, n); }
+INLINE Words w_and(Words x, int mask) { return _mm256_and_si256(x, _mm256_set1_epi32(mask)); }
+INLINE Words w_or(Words x, Words y) { return _mm256_or_si256(x, y); }
+INLINE Words w_less(Words x, int n) { return _mm256_sub_epi32(x, _mm256_set1_epi32(n)); }
+INLINE Reg w_float(Words x) { return _mm256_cvtepi32_ps(x); }
+INLINE Reg w_as_float(Words x) { return _mm256_castsi256_ps(x); }
+INLINE Reg w_half(Words x) // of the low sixteen bits; the high ones are 0
+{
+    return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+}
+INLINE Reg r_mul(Reg a, Reg b) { return _mm256_mul_ps(a, b); }
 
 INLINE V16 v_load(const void *p) { return (V16){_mm256_loadu_ps(p), _mm256_loadu_ps((const float *)p + 8)}; }
 INLINE void v_store(void *p, V16 x) { _mm256_storeu_ps(p, x.a), _mm256_storeu_ps((float *)p + 8, x.b); }
@@ -443,6 +494,56 @@ INLINE void r_load_turned(Reg t[LANES], const char *p, int64_t row)
     r_transpose(t);
 }
 #endif
+
+// ---- LANES whole numbers of 32 bits, one of each of LANES rows: codes of weights, turned before they are widened.
+#ifndef OWN_WORDS
+typedef struct {
+    int32_t i[LANES];
+} Words;
+#define EACH_WORD(expression)                                                                                \
+    Words out;                                                                                               \
+    for (int i = 0; i < LANES; i++) out.i[i] = (int32_t)(expression);                                        \
+    return out
+INLINE Words w_load(const void *p)
+{
+    Words x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+// Sixteen bytes of LANES rows, turned: t[q] has the q-th four of each.
+INLINE void w_load_turned(Words t[4], const char *p, int64_t row)
+{
+    for (int i = 0; i < LANES; i++)
+        for (int q = 0; q < 4; q++) memcpy(&t[q].i[i], p + i * row + 4 * q, 4);
+}
+INLINE Words w_left(Words x, int n) { EACH_WORD((uint32_t)x.i[i] << n); }
+INLINE Words w_right(Words x, int n) { EACH_WORD(x.i[i] >> n); } // the sign comes along
+INLINE Words w_and(Words x, int mask) { EACH_WORD(x.i[i] & mask); }
+INLINE Words w_or(Words x, Words y) { EACH_WORD(x.i[i] | y.i[i]); }
+INLINE Words w_less(Words x, int n) { EACH_WORD(x.i[i] - n); }
+INLINE Reg w_float(Words x)
+{
+    float f[LANES];
+    for (int i = 0; i < LANES; i++) f[i] = (float)x.i[i];
+    return r_load(f);
+}
+INLINE Reg w_as_float(Words x) { return r_load(&x); }
+INLINE Reg w_half(Words x) // a half float in the low sixteen bits; the high ones are 0
+{
+    float f[LANES];
+    for (int i = 0; i < LANES; i++) f[i] = f_from_f16((uint16_t)x.i[i]);
+    return r_load(f);
+}
+INLINE Reg r_mul(Reg x, Reg y) { return v_mul(x, y); }
+#endif
+
+// Four bytes of LANES rows.
+INLINE Words w_load_one(const char *p, int64_t row)
+{
+    int32_t x[LANES];
+    for (int i = 0; i < LANES; i++) memcpy(x + i, p + i * row, 4);
+    return w_load(x);
+}
 
 // The sum and the largest of the sixteen, folded 8-4-2-1: the one order used everywhere.
 INLINE float v_sum(V16 a)
