@@ -29,28 +29,6 @@ const ModelInfo *nn_info(const Model *m) { return &m->info; }
 
 // ------------------------------------------------------------------------------------------------ opening
 
-// Encoder-decoder models that people take for one of ours.
-static const char *other_kin(Str type)
-{
-    static const char *const kin[][2] = {
-        {"nllb-moe",
-         "NLLB's mixture of experts, which is not done here; the dense NLLB-200 models (m2m_100) are"},
-        {"fsmt",
-         "the wmt19 models with Moses tokenisation, which are not done here; opus-mt models (marian) are"},
-        {"bigbird_pegasus", "its encoder attends in blocks, which is not done here; pegasus is"},
-        {"pegasus_x", "its encoder attends in blocks, which is not done here; pegasus is"},
-        {"led", "its encoder attends in windows, which is not done here; bart is"},
-        {"longt5", "its encoder attends in windows, which is not done here; t5 is"},
-        {"switch_transformers", "a mixture of experts, which is not done here; t5 is"},
-        {"blenderbot", "its layers are BART's with other settings, which are not done here"},
-        {"blenderbot-small", "its layers are BART's with other settings, which are not done here"},
-        {"plbart", "its layers are BART's with another tokenizer, which is not done here"},
-        {"prophetnet", "it predicts several words at once, which is not done here"}};
-    for (size_t i = 0; i < sizeof kin / sizeof *kin; i++)
-        if (str_is(type, kin[i][0])) return kin[i][1];
-    return NULL;
-}
-
 static const Family *find_family(const Config *c, Err *e)
 {
     Str type = cfg_str(c, "model_type", "");
@@ -65,11 +43,13 @@ static const Family *find_family(const Config *c, Err *e)
     for (size_t i = 0; i < N_FAMILIES; i++)
         buf_printf(&known, "%s%s", i ? ", " : "", families[i]->model_type);
     char name[SHOWN];
+    const char *what, *instead;
     if (decoder_is_other(type))
         err_set(e, "%s: model_type is \"%s\": a decoder, but its layers are of another make than those of %s",
                 c->path, shown(name, type), known.s);
-    else if (other_kin(type))
-        err_set(e, "%s: model_type is \"%s\": %s", c->path, shown(name, type), other_kin(type));
+    else if (other_is(type, &what, &instead))
+        err_set(e, "%s: model_type is \"%s\": %s, which is not done here; %s", c->path, shown(name, type),
+                what, instead);
     else if (!type.n) err_set(e, "%s: no \"model_type\"; one of %s is needed", c->path, known.s);
     else
         err_set(e, "%s: model_type is \"%.*s\"; this program knows %s", c->path, (int)type.n, type.s,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// t_families.c — the program with multilingual models: languages by code or name, what is refused, tags that stay where
-// they belong; and folders of BART and its kin that are damaged.
+// t_families.c — the program with BART and its kin: languages by code or name, tags that stay where they belong; folders
+// that are stored or spelt otherwise, damaged, or of kin that are not read.
 #include "cli.h"
+#include "copies.h"
 
 #define NLLB  "test/golden/models/odd-nllb"
 #define MBART "test/golden/models/odd-mbart50"
@@ -62,21 +63,155 @@ TEST(families_tags)
               "nld_Latn");
 }
 
-static const char *with_config(Arena *A, const char *model, const char *old, const char *fresh)
+// Of a family: a model and what it is asked.
+static const struct Kin {
+    const char *model, *from, *to; // languages; NULL: none
+    const char *table;             // the name that its one table is stored under
+} kin[] = {
+    {"odd-bart", NULL, NULL, "model.shared.weight"},    {"odd-mbart50", "en", "nl", "model.shared.weight"},
+    {"odd-m2m100", "en", "nl", "model.shared.weight"},  {"odd-nllb", "en", "nl", "model.shared.weight"},
+    {"odd-pegasus", NULL, NULL, "model.shared.weight"}, {"odd-umt5", NULL, NULL, "shared.weight"}};
+enum { KIN = sizeof kin / sizeof *kin };
+
+static const char *heatmap(Arena *A, const char *folder, const struct Kin *k)
 {
-    static const char *const files[] = {"model.safetensors", "vocab.json", "merges.txt",
-                                        "generation_config.json"};
-    const char *folder = kit_folder(A);
-    size_t n;
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        const char *path = arena_printf(A, "%s/%s", model, files[i]), *bytes = slurp(A, path, &n);
-        kit_write(folder, files[i], (Str){bytes, n});
+    const char *words[24] = {"attribute",
+                             "-m",
+                             folder,
+                             "-a",
+                             "input_x_gradient",
+                             "--attribute_target",
+                             "--step_scores",
+                             "logit",
+                             "-i",
+                             TEXT,
+                             "-g",
+                             INTO,
+                             "--plain",
+                             "-q"};
+    if (k->from) words[14] = "--src_lang", words[15] = k->from, words[16] = "--tgt_lang", words[17] = k->to;
+    Run r = run_with(A, &(Setup){0}, words);
+    check_ran(folder, r);
+    return r.out;
+}
+
+// A weight is a constant: half precision, in any file, gives what its numbers give as float32.
+TEST(families_stored)
+{
+    static const char *const types[] = {"F16", "BF16"};
+    for (size_t i = 0; i < 2 * KIN; i++) {
+        const struct Kin *k = &kin[i / 2];
+        const char *folder = copy_folder(A, k->model, NULL, 0), *type = types[i % 2];
+        copy_weights(A, folder, (Storing){.type = type, .back = true});
+        Str want = str_of(heatmap(A, folder, k));
+        const Storing forms[] = {{.type = type},
+                                 {.type = type, .shards = 3},
+                                 {.type = type, .bin = true},
+                                 {.type = type, .bin = true, .legacy = true},
+                                 {.type = type, .bin = true, .shards = 2}};
+        for (size_t f = 0; f < (i % 2 ? 1 : sizeof forms / sizeof *forms); f++) {
+            folder = copy_folder(A, k->model, NULL, 0);
+            copy_weights(A, folder, forms[f]);
+            CHECK_STR(str_of(heatmap(A, folder, k)), want);
+        }
+        CHECK(!str_eq(want, str_of(heatmap(A, copy_folder(A, k->model, NULL, 0), k))));
     }
-    const char *config = slurp(A, arena_printf(A, "%s/config.json", model), &n), *at = strstr(config, old);
-    if (!at) return FAIL("no %s in %s", old, model), folder;
-    kit_write(folder, "config.json",
-              str_of(arena_printf(A, "%.*s%s%s", (int)(at - config), config, fresh, at + strlen(old))));
-    return folder;
+}
+
+// One table under any of its names, names without "model.", no bias where it is zeros, tables that are computed.
+TEST(families_spelt)
+{
+    static const char *const table[] = {"shared.weight", "lm_head.weight", "decoder.embed_tokens.weight",
+                                        "encoder.embed_tokens.weight"};
+    for (size_t i = 0; i < KIN; i++) {
+        const struct Kin *k = &kin[i];
+        bool umt5 = strstr(k->model, "umt5") != NULL; // which has two
+        const char *folder = copy_folder(A, k->model, NULL, 0);
+        copy_weights(A, folder, (Storing){.leave = {"final_logits_bias"}});
+        Str want = str_of(heatmap(A, folder, k));
+        for (size_t t = 0; t < 4; t++) {
+            const char *name = t == 1 || umt5 ? table[t] : arena_printf(A, "model.%s", table[t]);
+            if (umt5 && t == 1) continue;
+            for (int bare = 0; bare <= (t % 3 == 0); bare++) {
+                folder = copy_folder(A, k->model, NULL, 0);
+                copy_weights(A, folder,
+                             (Storing){.leave = {"final_logits_bias", "embed_positions.weights",
+                                                 "embed_tokens", umt5 ? NULL : "lm_head"},
+                                       .from = k->table,
+                                       .to = name,
+                                       .bare = bare});
+                CHECK_STR(str_of(heatmap(A, folder, k)), want);
+            }
+        }
+    }
+}
+
+// Pegasus' files hold the sinusoids. As float32 they are those that are computed; as half precision they count as stored.
+TEST(families_stored_sinusoids)
+{
+    const struct Kin *k = &kin[4];
+    const char *whole = copy_folder(A, k->model, NULL, 0), *none = copy_folder(A, k->model, NULL, 0),
+               *half = copy_folder(A, k->model, NULL, 0), *half_none = copy_folder(A, k->model, NULL, 0);
+    copy_weights(A, none, (Storing){.leave = {"embed_positions"}});
+    copy_weights(A, half, (Storing){.type = "BF16"});
+    copy_weights(A, half_none, (Storing){.type = "BF16", .leave = {"embed_positions"}});
+    CHECK_STR(str_of(heatmap(A, none, k)), str_of(heatmap(A, whole, k)));
+    CHECK(strcmp(heatmap(A, half, k), heatmap(A, half_none, k)));
+    copy_weights(A, none, (Storing){0});
+    const char *one = copy_folder(A, k->model, NULL, 0); // of one side alone
+    copy_weights(A, one, (Storing){.leave = {"encoder.embed_positions"}});
+    CHECK_STR(str_of(heatmap(A, one, k)), str_of(heatmap(A, whole, k)));
+    const char *short_ =
+        COPY(k->model, {"config.json", "\"max_position_embeddings\": 72", "\"max_position_embeddings\": 70"});
+    check_refused("rows", RUN("info", "-m", short_), 1, "has 72 rows; max_position_embeddings 70");
+}
+
+// Without generation_config.json only what config.json says counts; its class's forced_eos_token_id does not.
+TEST(families_no_forced_end)
+{
+    const char *forced = "\"forced_eos_token_id\": 2,";
+    const char *folder =
+        COPY("odd-bart", {"generation_config.json", NULL, NULL}, {"config.json", forced, ""});
+    const char *plain = COPY("odd-bart", {"generation_config.json", NULL, NULL});
+    Run r = RUN("generate", "-m", folder, "-i", TEXT, "--max_new_tokens", "5", "--json");
+    check_ran("generate", r);
+    CHECK(!strstr(r.out, ",2]"));
+    CHECK_HAS(RUN("generate", "-m", plain, "-i", TEXT, "--max_new_tokens", "5", "--json").out, ",2]");
+}
+
+// A tokenizer.json of NLLB without rules for characters: spaces stay as they are, as in transformers.
+TEST(families_nllb_without_rules)
+{
+    const char *json = slurp(A, NLLB "/tokenizer.json", NULL);
+    const Json *top = json_parse(A, str_of(json), "json", NULL);
+    const Json *rules = json_get(json_get(top, "normalizer"), "normalizers")->child;
+    CHECK_STR(json_get(rules, "type")->text, STR_LIT("Precompiled"));
+    Str map = json_get(rules, "precompiled_charsmap")->text;
+    const char *at = memmem(json, strlen(json), map.s, map.n), *from = at, *to = at + map.n;
+    if (!at) return FAIL("no rules in the file");
+    while (*from != '{') from--;
+    while (*to != '{') to++; // the next one
+    Buf b = {.arena = A};
+    buf_put(&b, json, (size_t)(from - json)), buf_str(&b, str_of(to));
+    const char *folder = COPY("odd-nllb", {"tokenizer.json", NULL, b.s});
+    CHECK_HAS(RUN("tokenize", "-m", folder, "--tgt_lang", "nl", "-i", "a  b").out, " 231:");
+    CHECK(!strstr(RUN("tokenize", "-m", NLLB, "--tgt_lang", "nl", "-i", "a  b").out, " 231:"));
+}
+
+// Old NLLB puts the language behind whole texts; what is written begins with it all the same.
+TEST(families_legacy_order)
+{
+    const char *folder =
+        COPY("odd-nllb", {"tokenizer_config.json", "\"src_lang\": null", "\"legacy_behaviour\": true"});
+    const char *first = "\"ids\":[2,427,";
+    Run tags = RUN("tokenize", "-m", folder, "--src_lang", "en", "--tgt_lang", "nl", "-i", "De");
+    CHECK_HAS(tags.out, "2:</s> 347:eng_Latn");
+    for (int legacy = 0; legacy < 2; legacy++) {
+        Run r = RUN("generate", "-m", legacy ? folder : NLLB, "-i", TEXT, "-g", "De", "--tgt_lang", "nl",
+                    "--max_new_tokens", "3", "--json", "-q");
+        check_ran("a beginning", r);
+        CHECK_HAS(r.out, first);
+    }
 }
 
 TEST(families_refused)
@@ -89,15 +224,54 @@ TEST(families_refused)
                 "d_model 24 is not a multiple of the 5"},
                {"\"vocab_size\": 420", "\"vocab_size\": 421", "calls for [421, 24]"},
                {"\"activation_function\": \"gelu\"", "\"activation_function\": \"gulu\"",
-                "activation_function is \"gulu\""},
-               {"\"model_type\": \"bart\"", "\"model_type\": \"nllb-moe\"", "NLLB's mixture of experts"},
-               {"\"model_type\": \"bart\"", "\"model_type\": \"fsmt\"", "the wmt19 models"}};
+                "activation_function is \"gulu\""}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        check_refused(bad[i].says, RUN("info", "-m", with_config(A, BART, bad[i].old, bad[i].fresh)), 1,
+        check_refused(bad[i].says,
+                      RUN("info", "-m", COPY("odd-bart", {"config.json", bad[i].old, bad[i].fresh})), 1,
                       bad[i].says);
     check_refused("empty", RUN("attribute", "-m", BART, "-i", TEXT, "-g", " ", "-q"), 1,
                   "forced target is empty");
     Buf b = {.arena = A}; // beyond the table of positions
     for (int i = 0; i < 90; i++) buf_str(&b, STR_LIT("a "));
     check_refused("too long", RUN("attribute", "-m", BART, "-i", b.s, "-g", "b", "-q"), 1, "Split the text");
+}
+
+// What people take for one of ours: what it is, and what may serve instead.
+TEST(families_other_kin)
+{
+    static const char *const others[][3] = {{"nllb-moe", "NLLB's mixture of experts", "m2m_100"},
+                                            {"fsmt", "Moses", "marian"},
+                                            {"led", "attends in windows", "bart"},
+                                            {"bigbird_pegasus", "attends in blocks", "pegasus is read"},
+                                            {"pegasus_x", "staggered blocks", "pegasus is read"},
+                                            {"prophetnet", "several words at once", "bart"},
+                                            {"xlm-prophetnet", "several words at once", "mbart"},
+                                            {"longt5", "attends in windows", "t5 is read"},
+                                            {"switch_transformers", "mixture of experts", "t5 is read"},
+                                            {"t5gemma", "Gemma's layers", "t5"},
+                                            {"t5gemma2", "Gemma's layers", "t5"},
+                                            {"blenderbot-small", "dialogue", "bart"},
+                                            {"plbart", "for programs", "starcoder2"},
+                                            {"mvp", "prompts before each layer", "bart is read"},
+                                            {"rag", "retriever", "folder of its own"},
+                                            {"encoder-decoder", "two models", "bart"},
+                                            {"seamless_m4t", "speech and text", "NLLB-200"},
+                                            {"seamless_m4t_v2", "speech and text", "NLLB-200"},
+                                            {"speech_to_text", "for speech", "marian"},
+                                            {"whisper", "for speech", "models of text"},
+                                            {"vision-encoder-decoder", "for pictures", "models of text"},
+                                            {"bert", "an encoder alone", "models that generate"},
+                                            {"xlm-roberta", "an encoder alone", "models that generate"},
+                                            {"deberta-v2", "an encoder alone", "models that generate"}};
+    const char *folder = copy_folder(A, "odd-bart", NULL, 0), *old = "\"bart\"",
+               *config = slurp(A, BART "/config.json", NULL), *at = strstr(config, old);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        kit_write(folder, "config.json",
+                  str_of(arena_printf(A, "%.*s\"%s\"%s", (int)(at - config), config, others[i][0],
+                                      at + strlen(old))));
+        Run r = RUN("info", "-m", folder);
+        check_refused(others[i][0], r, 1, others[i][1]);
+        CHECK_HAS(r.err, "which is not done here");
+        CHECK_HAS(r.err, others[i][2]);
+    }
 }

@@ -5,7 +5,8 @@
 // the special tokens. Folders without it have a vocabulary only (vocab.json and merges.txt, or SentencePiece's
 // tokenizer.model), and transformers' class says the rest: here it is a few lines of the same JSON.
 //
-// One exception, as transformers 5.23 does it: LlamaTokenizer in a folder of a Llama (or of no model) takes vocabulary, merges,
+// Two exceptions, as transformers 5.23 does it. NllbTokenizer has steps of its own, but for the rules for characters.
+// LlamaTokenizer in a folder of a Llama (or of no model) takes vocabulary, merges,
 // added tokens and post_processor from tokenizer.json, but its own steps, by legacy and add_prefix_space.
 #include "pipeline.h"
 
@@ -90,7 +91,7 @@ static const Class classes[] = {
     {"NllbTokenizer", " m2m_100 ", NULL, "<unk>", "<s>", "</s>", "<pad>", "<mask>", .tags = TAGS_FIRST,
      .usual_source = "eng_Latn"},
 };
-enum { CLASSES = sizeof classes / sizeof *classes, GPT2 = 0, LLAMA = 1 };
+enum { CLASSES = sizeof classes / sizeof *classes, GPT2 = 0, LLAMA = 1, NLLB = CLASSES - 1 };
 
 static const Class *class_named(Str name)
 {
@@ -171,6 +172,18 @@ static bool class_steps(Arena *a, Pipeline *p, const Class *class, const Json *c
 
 static bool holds(Str text, const char *word) { return memmem(text.s, text.n, word, strlen(word)) != NULL; }
 
+// Without rules for characters in the file, runs of spaces stay too.
+static void nllb_steps(Pipeline *p)
+{
+    Str mark = STR_LIT("\xE2\x96\x81");
+    bool rules = false;
+    for (size_t i = 0; i < p->norms; i++) rules |= p->norm[i].kind == NORM_RULES;
+    if (!rules) p->norms = 0;
+    p->pre[0] = (Pre){.kind = PRE_METASPACE, .split = true, .prepend = ALWAYS, .mark = mark};
+    p->decode[0] = (Decode){.kind = DECODE_METASPACE, .prepend = ALWAYS, .mark = mark};
+    p->pres = p->decodes = 1, p->has_decoder = true;
+}
+
 // From tokenizer.json; class is NULL if none is named that is known here.
 static bool open_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, const Class *class,
                       const char *type, const Json *config, Err *e)
@@ -179,7 +192,10 @@ static bool open_json(Arena *a, Tokenizer *t, Pipeline *p, const char *path, con
     if (!file_map(a, path, &text, e) || !file_genuine(path, text, e)) return false;
     bool own =
         class == &classes[LLAMA] && (!*type || strcmp(type, "llama") == 0) && !holds(text, "\"ByteLevel\"");
-    return (!own || class_steps(a, p, class, config, e)) && pipeline_json(a, t, p, path, text, !own, e);
+    if ((own && !class_steps(a, p, class, config, e)) || !pipeline_json(a, t, p, path, text, !own, e))
+        return false;
+    if (class == &classes[NLLB]) nllb_steps(p);
+    return true;
 }
 
 static bool open_files(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, const Class *class,

@@ -4,9 +4,18 @@
 
 #include <string.h>
 
+// What the model writes begins with its language's token, though that may stand behind whole texts.
 static bool beginning(const Work *w, Job *j)
 {
-    return texts_encode(w, j, j->target, TOK_TARGET, true, &j->prefix, j->err);
+    if (!texts_encode(w, j, j->target, TOK_TARGET, true, &j->prefix, j->err)) return false;
+    int32_t tag = tok_forces_language(w->l->tok) ? tok_language(w->l->tok, TOK_TARGET) : -1;
+    int64_t n = j->prefix.n;
+    if (tag < 0 || n < 2 || j->prefix.v[0] == tag || j->prefix.v[n - 1] != tag) return true;
+    int32_t *ids = arena_new(w->a, int32_t, n);
+    ids[0] = tag;
+    memcpy(ids + 1, j->prefix.v, (size_t)(n - 1) * sizeof *ids);
+    j->prefix.v = ids;
+    return true;
 }
 
 void texts_begin(const Work *w, Job *j)

@@ -121,6 +121,8 @@ bool decoder_windows(const Config *c, DecoderShape *s, int64_t window, bool (*ha
 
 // Whether model_type names a family whose layers are of another make, though it is kin to one of ours.
 bool decoder_is_other(Str model_type);
+// Models that people take for one of ours (nn/others.c): what it is, and what may serve instead.
+bool other_is(Str model_type, const char **what, const char **instead);
 bool decoder_open(Model *m, Err *e);
 Tensor *decoder_decode(const Model *m, Tape *t, Tensor *y, Tensor *encoder, const int32_t *keys_of,
                        Cache *cache, Pass *pass);

@@ -90,21 +90,43 @@ static bool bind_tables(Model *m, int64_t source_vocab, bool shared, bool tied, 
     return !(e && e->set);
 }
 
-// A table of the file, its first row that of the first token.
-static bool bind_positions(Model *m, const char *side, float **out, Err *e)
+static const char *table_name(const Model *m, int side)
 {
-    const char *name = arena_printf(m->arena, "model.%s.embed_positions.weight", side);
-    int64_t n = m->info.max_positions + PLACES_AHEAD, d = m->info.width;
+    return arena_printf(m->arena, "model.%s.embed_positions.weight", side ? "decoder" : "encoder");
+}
+
+// A table of the file, its first row that of the first token.
+static bool bind_positions(Model *m, int side, int64_t ahead, Err *e)
+{
+    const char *name = table_name(m, side);
+    int64_t n = m->info.max_positions + ahead, d = m->info.width;
     const Stored *s = checkpoint_find(m->checkpoint, name);
     if (s && s->rank == 2 && s->dim[0] != n)
         return err_at(e, s->file, s->at,
                       "tensor \"%s\" has %" PRId64 " rows; max_position_embeddings %" PRId64
-                      " of %s calls for %" PRId64 ", %d more than that",
-                      name, s->dim[0], m->info.max_positions, m->config.path, n, PLACES_AHEAD);
+                      " of %s calls for %" PRId64 "%s",
+                      name, s->dim[0], m->info.max_positions, m->config.path, n,
+                      ahead ? ", 2 more than that" : "");
     const Tensor *w = bind_matrix(m, name, n, d, e);
     if (!w) return false;
-    *out = arena_new_raw(m->arena, float, m->info.max_positions *d);
-    num_weight_rows(*out, w, PLACES_AHEAD, m->info.max_positions);
+    float *table = m->positions->table[side] = arena_new_raw(m->arena, float, m->info.max_positions *d);
+    num_weight_rows(table, w, ahead, m->info.max_positions);
+    return true;
+}
+
+// Sinusoids that a file holds count as it has them: rounded, in one of half precision.
+static bool bind_sinusoids(Model *m, Err *e)
+{
+    struct Positions *p = m->positions;
+    bool stored[] = {bind_has(m, table_name(m, 0)), bind_has(m, table_name(m, 1))};
+    if (!stored[0] && !stored[1]) return true;
+    for (int side = 0; side < 2; side++) {
+        if (stored[side] && !bind_positions(m, side, 0, e)) return false;
+        if (stored[side]) continue;
+        p->table[side] = arena_new_raw(m->arena, float, p->room * m->info.width);
+        num_sinusoids(p->table[side], 0, p->room, m->info.width);
+    }
+    p->room = 0;
     return true;
 }
 
@@ -114,7 +136,7 @@ static bool open_positions(Model *m, Err *e)
     const MarianRow *row = m->family->marian;
     struct Positions *p = m->positions = arena_new(m->arena, struct Positions, 1);
     if (row->places == LEARNED)
-        return bind_positions(m, "encoder", &p->table[0], e) && bind_positions(m, "decoder", &p->table[1], e);
+        return bind_positions(m, 0, PLACES_AHEAD, e) && bind_positions(m, 1, PLACES_AHEAD, e);
     p->room = m->info.max_positions;
     if (row->places == SHIFTED_SINUSOIDS) {
         int64_t half = m->info.width / 2;
@@ -126,8 +148,8 @@ static bool open_positions(Model *m, Err *e)
         for (int64_t i = 0; i < half; i++)
             p->frequency[i] = (float)num_exp((double)((float)i * step)); // float32 between, as PyTorch has it
         m->info.max_positions = 0;                                       // these grow
-    }
-    p->table[0] = p->table[1] = arena_new_raw(m->arena, float, p->room * m->info.width);
+    } else if (!bind_sinusoids(m, e)) return false;
+    if (p->room) p->table[0] = p->table[1] = arena_new_raw(m->arena, float, p->room * m->info.width);
     return true;
 }
 
@@ -315,14 +337,13 @@ static Tensor *logits(const Model *m, Tape *t, Tensor *states)
 KIN(marian, "MarianMTModel", "translation models of the opus-mt kind", NULL, .activation = "gelu",
     .vocab = 58101, .two_tables = true);
 KIN(bart, "BartForConditionalGeneration", "BART, mostly for summaries",
-    "{" FAIRSEQ ", \"decoder_start_token_id\": 2, \"forced_eos_token_id\": 2}", .activation = "gelu",
-    .vocab = 50265, .places = LEARNED, .embed_norm = true);
-KIN(mbart, "MBartForConditionalGeneration", "mBART and mBART-50, for translation",
-    "{" FAIRSEQ ", \"forced_eos_token_id\": 2}", .activation = "gelu", .vocab = 50265, .places = LEARNED,
-    .embed_norm = true, .before = true);
+    "{" FAIRSEQ ", \"decoder_start_token_id\": 2}", .activation = "gelu", .vocab = 50265, .places = LEARNED,
+    .embed_norm = true);
+KIN(mbart, "MBartForConditionalGeneration", "mBART and mBART-50, for translation", "{" FAIRSEQ "}",
+    .activation = "gelu", .vocab = 50265, .places = LEARNED, .embed_norm = true, .before = true);
 KIN(m2m_100, "M2M100ForConditionalGeneration", "M2M-100 and NLLB-200, for translation",
     "{" FAIRSEQ ", \"decoder_start_token_id\": 2}", .activation = "relu", .vocab = 128112,
     .places = SHIFTED_SINUSOIDS, .before = true, .no_bias = true, .scaled = true, .attention_dropout = 0.1);
 KIN(pegasus, "PegasusForConditionalGeneration", "Pegasus, for summaries",
-    "{\"pad_token_id\": 0, \"eos_token_id\": 1, \"decoder_start_token_id\": 0, \"forced_eos_token_id\": 1}",
-    .activation = "gelu", .vocab = 50265, .before = true);
+    "{\"pad_token_id\": 0, \"eos_token_id\": 1, \"decoder_start_token_id\": 0}", .activation = "gelu",
+    .vocab = 50265, .before = true);
