@@ -135,6 +135,19 @@ static void no_memory(size_t wanted)
     fflush(stdout), _exit(EXIT_SOME);
 }
 
+// An option that this command does not have, and others do.
+static int misplaced(Arena *a, const Command *c, unsigned elsewhere, const char *option)
+{
+    size_t n, count = 0;
+    const Command *const *all = cmd_all(&n);
+    Buf b = {.arena = a};
+    for (size_t i = 0; i < n; i++)
+        if (all[i]->options & elsewhere) buf_printf(&b, "%s%s", count++ ? ", " : "", all[i]->name);
+    return cmd_complain(arena_printf(a, "%s is no option of %s, but of %s; 'inseq %s --help' lists its own",
+                                     option, c->name, b.s, c->name)),
+           EXIT_USAGE;
+}
+
 // shown: gets what a command drew, if it drew something; may be NULL.
 static int run(Arena *arena, int argc, char **argv, Attribution *shown)
 {
@@ -162,9 +175,12 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
                   .call = run};
         a.talk = cmd_talk(&a);
         Err e = {0};
+        unsigned elsewhere = 0;
         if (!options_parse(arena, options, n_options, command[i]->options, argc - 2, argv + 2, a.value,
-                           &a.rest, &a.n_rest, &e))
-            return cmd_fail(&e, EXIT_USAGE);
+                           &a.rest, &a.n_rest, &elsewhere, &e) &&
+            elsewhere)
+            return misplaced(arena, command[i], elsewhere, e.text);
+        if (e.set) return cmd_fail(&e, EXIT_USAGE);
         bool texts = command[i]->options & (ATTRIBUTE | GENERATE | TOKENIZE | LENS);
         if (a.n_rest > command[i]->words)
             return cmd_complain(

@@ -10,6 +10,7 @@ typedef struct Search {
     const Tensor *found;
     int64_t width;
     bool exact, whole;
+    const char *part[3]; // of a whole layer: what gives one result each
 } Search;
 
 static void look(Search *s, const Tensor *w, int64_t width)
@@ -45,7 +46,7 @@ static void look_for_module(Search *s, const Layer *l)
         for (const char *c = name; c && !at; c = strchr(c, '.') ? strchr(c, '.') + 1 : NULL)
             if (!strncmp(c, s->path, k) && c[k] == '.') at = c;
         if (!at) continue;
-        hits++;
+        s->part[hits++] = name;
         if (!s->found) s->found = last[i]->w, s->width = last[i]->w->rows;
     }
     if (hits > 1) s->found = NULL, s->whole = true; // a whole layer
@@ -70,6 +71,16 @@ const Tensor *nn_find_layer(const Model *m, Str path, int64_t *width, Err *e)
     if (s.found) return *width = s.width, s.found;
     const Layer *first = m->encoder ? &m->encoder[0] : &m->decoder[0];
     const Tensor *example = first->up.w ? first->up.w : first->o.w;
+    if (s.whole) {
+        const int tail = (int)strlen(".weight");
+        const char *x = s.part[0], *y = s.part[s.part[2] ? 2 : 1];
+        err_set(e,
+                "%.*s is a whole block, and its result the sum of what its parts give; name one of them, "
+                "such as %.*s or "
+                "%.*s, or all: tokens by blocks",
+                (int)path.n, path.s, (int)strlen(x) - tail, x, (int)strlen(y) - tail, y);
+        return NULL;
+    }
     err_set(e, "%s has no layer \"%.*s\" that gives one result; try one like %.*s", m->info.name, (int)path.n,
             path.s, (int)(example && example->name ? strlen(example->name) - strlen(".weight") : 0),
             example && example->name ? example->name : "");

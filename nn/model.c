@@ -168,6 +168,13 @@ static bool quantize(Model *m, const NnQuantize *how, const Place *p, const Quan
 static Model *open_at(Arena *a, const char *name, Place p, const NnQuantize *how, const char **note, Err *e)
 {
     Model *m = arena_new(a, Model, 1);
+    if (!file_exists(arena_printf(a, "%s/config.json", p.folder)))
+        return err_set(e,
+                       "%s/config.json: cannot open: there is no such file; a model is a folder with "
+                       "config.json, weights and "
+                       "a tokenizer, as the Hub lays it out, or a GGUF file",
+                       p.folder),
+               NULL;
     if (!config_open(a, p.folder, "config.json", &m->config, e)) return NULL;
     m->arena = m->notes.arena = a;
     m->config.e = e;

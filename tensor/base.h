@@ -276,9 +276,10 @@ typedef struct OptionValue {
     const Json *json; // an object
 } OptionValue;
 
-// value [n], zeroed by the caller, runs parallel to the table; rest: the words that belong to no option.
+// value [n], zeroed by the caller, runs parallel to the table; rest: the words that belong to no option. elsewhere (may be
+// NULL): where an option is unknown but other commands have it, their bits, and e holds the option alone.
 bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv,
-                   OptionValue *value, const char ***rest, size_t *n_rest, Err *e);
+                   OptionValue *value, const char ***rest, size_t *n_rest, unsigned *elsewhere, Err *e);
 void options_help(const Option *table, size_t n, unsigned command, int width, Buf *out);
 void options_man(const Option *table, size_t n, unsigned command,
                  Buf *out);           // the same as a list of a man page (roff)

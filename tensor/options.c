@@ -16,8 +16,22 @@ typedef struct Parse {
     size_t n;
     unsigned command;
     OptionValue *value;
+    unsigned *elsewhere;
     Err *e;
 } Parse;
+
+// The other commands that have an option of just this name.
+static unsigned others(const Parse *p, Str word, const char *name)
+{
+    unsigned found = 0;
+    for (size_t i = 0; i < p->n; i++) {
+        const Option *o = &p->table[i];
+        bool same = *name && !strcmp(o->name, name);
+        for (int k = 0; k < 2; k++) same |= o->alias[k] && str_eq(str_of(o->alias[k]), word);
+        if (same) found |= o->commands;
+    }
+    return found;
+}
 
 // The option a word names, or -1. A word that looks like an option but names none fills e.
 static int find(const Parse *p, const char *word, size_t n, Err *e)
@@ -41,7 +55,9 @@ static int find(const Parse *p, const char *word, size_t n, Err *e)
     if (matches == 1) return found;
     if (!dashes && (n < 2 || word[0] != '-' || !((word[1] | 32) >= 'a' && (word[1] | 32) <= 'z'))) return -1;
     if (dashes) near = str_nearest(str_of(name), names, count);
+    unsigned elsewhere = p->elsewhere ? others(p, (Str){word, n}, name) : 0;
     if (matches > 1) err_set(e, "option %.*s is not unique; write more of it", (int)n, word);
+    else if (elsewhere) *p->elsewhere = elsewhere, err_set(e, "%.*s", (int)n, word);
     else if (near) err_set(e, "unknown option %.*s; did you mean --%s?", (int)n, word, near);
     else err_set(e, "unknown option %.*s; --help lists them", (int)n, word);
     return -1;
@@ -132,9 +148,9 @@ static bool switched_off(const Parse *p, const char *word) // --no_NAME of a fla
 }
 
 bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv,
-                   OptionValue *value, const char ***rest, size_t *n_rest, Err *e)
+                   OptionValue *value, const char ***rest, size_t *n_rest, unsigned *elsewhere, Err *e)
 {
-    Parse p = {a, table, n, command, value, e};
+    Parse p = {a, table, n, command, value, elsewhere, e};
     *rest = arena_new(a, const char *, argc + 1), *n_rest = 0;
     for (int i = 0; i < argc && !e->set;) {
         const char *word = argv[i++], *equals = word[0] == '-' ? strchr(word, '=') : NULL;

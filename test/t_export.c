@@ -112,6 +112,20 @@ TEST(export_md_hostile_tokens)
     CHECK_INT(rows, 2 + N_HOSTILE + 2);
 }
 
+// Each cell has its own number and nothing else.
+TEST(export_numbers_in_cells)
+{
+    static const Str tokens[] = {{"a", 1}, {"b", 1}, {"c", 1}};
+    Attribution t = table(A, tokens, 2, 3);
+    t.sequence->step_scores[0].scores.v[1] = 0.75f;
+    const char *md = written(A, "md", &t, &PLAIN).s, *tex = written(A, "tex", &t, &PLAIN).s;
+    CHECK_HAS(md, "\n| 0 | a | **-0.4** | **-0.3** | **-0.2** |\n| 1 | b | -0.1 | 0.0 | 0.1 |\n");
+    CHECK_HAS(md, "\n| | *../p* | 0.0 | 0.75 | 0.0 |\n");
+    CHECK_HAS(tex, "}$-$0.1 &");
+    CHECK_HAS(tex, " & 0.0 & \\cellcolor[HTML]{");
+    CHECK_HAS(tex, " & ../p & {0.0} & \\textbf{0.75} & {0.0} \\\\\n");
+}
+
 // ------------------------------------------------------------------------------------------ TSV and JSON Lines
 
 TEST(export_tsv_hostile_tokens)
@@ -315,4 +329,73 @@ TEST(export_files)
     check_ran("compare", r);
     CHECK_HAS(r.out, "## saliency:");
     check_ran("show", RUN("show", saved));
+}
+
+TEST(export_demo_json)
+{
+    Run r = RUN("demo", "--json", "--short");
+    Err e = {0};
+    check_ran("demo", r);
+    const Json *j = json_parse(A, str_of(r.out), "demo", &e), *chapters = json_get(j, "chapters");
+    CHECK(chapters && chapters->count == 1);
+    CHECK(json_get(json_get(chapters->child, "result"), "sequences") != NULL);
+}
+
+// One layer or head of attention, live and saved; what aggregators take.
+TEST(export_layers_and_aggregators)
+{
+    const char *folder = kit_folder(A), *saved = arena_printf(A, "%s/a.json", folder);
+    Run r = RUN("attribute", "-m", "demo/en-nl", "-i", TEXT, "-a", "attention", "--layer", "0", "--head",
+                "-1", "-o", saved, "--json");
+    check_ran("attribute", r);
+    Run again = RUN("show", saved, "--layer", "0", "--head", "3", "--json"),
+        mean = RUN("show", saved, "--layer=0", "--json");
+    CHECK_STR(str_of(again.out), str_of(r.out));
+    CHECK(strcmp(mean.out, r.out));
+    check_ran("diff", RUN("diff", saved, saved, "--layer", "1", "--head", "0"));
+    check_refused("layer", RUN("show", saved, "--layer", "3"), 1, "there are 3, 0 to 2");
+    check_refused("both", RUN("show", saved, "--layer", "1", "--attribution_aggregators", "mean"), 2,
+                  "aggregate by themselves");
+    check_ran("granular",
+              RUN("attribute", "-m", "demo/en-nl", "-i", TEXT, "-a", "saliency", "--hide", "-o", saved));
+    check_refused("granular", RUN("show", saved, "--head", "1"), 1, "embedding's components");
+    r = RUN("show", saved, "--attribution_aggregators", "vnorm", "spans", "--aggregation_kwargs",
+            "{\"source_spans\": [1, 3]}");
+    CHECK_HAS(r.out, "▁nurse▁went");
+    r = RUN("show", saved, "--attribution_aggregators", "scores", "--aggregation_kwargs",
+            "{\"select_idx\": [0, 5, 7]}");
+    check_ran("select", r);
+    static const char *const bad[][2] = {{"{\"source_span\": 1}", "did you mean source_spans?"},
+                                         {"{\"source_spans\": [[1]]}", "must be a list of [from, to)"},
+                                         {"{\"select_idx\": \"1\"}", "an index or a list"},
+                                         {"{\"special_chars\": 1}", "it must be a text"},
+                                         {"{\"aggregate_source\": 1}", "true or false"},
+                                         {"{\"vnorm_ord\": []}", "it must be a number"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        check_refused(
+            bad[i][0],
+            RUN("show", saved, "--attribution_aggregators", "vnorm", "--aggregation_kwargs", bad[i][0]), 2,
+            bad[i][1]);
+}
+
+TEST(export_small_faults)
+{
+    const char *folder = kit_folder(A), *text = arena_printf(A, "%s/many.txt", folder),
+               *flat = arena_printf(A, "%s/f.json", folder);
+    kit_write(folder, "many.txt", STR_LIT("hello\n")), kit_write(folder, "empty", (Str){"", 0});
+    check_refused("text", RUN("show", text), 1, "this is not a result");
+    check_refused("empty", RUN("show", arena_printf(A, "%s/empty", folder)), 1, "this is empty");
+    check_ran("flat", RUN("attribute", "-m", "demo/en-nl", "-i", TEXT, "--hide", "--export", flat));
+    check_refused("flat", RUN("show", flat), 1, "save one with 'inseq attribute -o FILE'");
+    check_refused("folder", RUN("attribute", "-m", folder, "-i", TEXT), 1,
+                  "a model is a folder with config.json");
+    check_refused("misplaced", RUN("show", flat, "--step_scores", "x"), 2,
+                  "is no option of show, but of attribute, compare");
+    check_refused("misplaced", RUN("info", "demo/en-nl", "-i", "x"), 2,
+                  "-i is no option of info, but of attribute");
+    check_refused("nowhere", RUN("info", "--frobnicate"), 2, "unknown option --frobnicate");
+    check_refused("block",
+                  RUN("attribute", "-m", "demo/en-nl", "-i", TEXT, "-a", "layer_gradient_x_activation",
+                      "--target_layer", "encoder.layers[0]"),
+                  1, "is a whole block");
 }

@@ -136,7 +136,7 @@ static int demo_chapters(Args *a, Files *files, Chapter *chapter)
         const Story *s = &story[i];
         const char **typed = arena_new(a->a, const char *, 4);
         Attribution *shown = arena_new(a->a, Attribution, 1);
-        bool quiet = i && args_on(a, "short");
+        bool quiet = args_on(a, "json") || (i && args_on(a, "short"));
         int code = 0;
         if (!quiet) printf("%s%s.\n\n", i ? "\n" : "", s->title);
         for (int k = 0; k < 3 && s->command[k][0] && !code; k++)
@@ -148,6 +148,26 @@ static int demo_chapters(Args *a, Files *files, Chapter *chapter)
         chapter[i] = (Chapter){s->title, one_line, typed, shown};
     }
     return 0;
+}
+
+// The chapters as data, each with the numbers that it shows as --json prints them.
+static bool story_json(Args *a, const Chapter *chapter, Buf *b, Err *e)
+{
+    ReportOptions o = {.min_val = NAN, .max_val = NAN};
+    buf_str(b, STR_LIT("{\"chapters\": [\n"));
+    for (size_t i = 0; i < (args_on(a, "short") ? 1 : N_STORY); i++) {
+        buf_str(b, i ? STR_LIT(",\n{\"title\": ") : STR_LIT("{\"title\": ")),
+            buf_json(b, str_of(chapter[i].title));
+        buf_str(b, STR_LIT(",\n\"commands\": ["));
+        for (const char *const *c = chapter[i].command; *c; c++)
+            buf_str(b, c == chapter[i].command ? (Str){0} : STR_LIT(", ")), buf_json(b, str_of(*c));
+        buf_str(b, STR_LIT("],\n\"text\": ")), buf_json(b, str_of(chapter[i].text));
+        buf_str(b, STR_LIT(",\n\"result\": "));
+        if (!attr_report("json")->write(a->a, chapter[i].shown, &o, b, e)) return false;
+        buf_char(b, '}');
+    }
+    buf_str(b, STR_LIT("\n]}\n"));
+    return true;
 }
 
 // The story in a minute, in the terminal and, if asked for, as a page.
@@ -169,7 +189,11 @@ static int run(Args *a)
                            .title = "inseq demo: why a model wrote what it wrote"};
         if (!attr_html_story(a->a, chapter, N_STORY, &o, &b, &e) || !file_write(html, buf_view(&b), &e))
             return cmd_fail(&e, EXIT_INPUT);
-        printf("\nThe whole story as a page: %s\n", html);
+        if (!args_on(a, "json")) printf("\nThe whole story as a page: %s\n", html);
+    }
+    if (args_on(a, "json")) {
+        Buf b = {.arena = a->a};
+        return story_json(a, chapter, &b, &e) ? cmd_print(buf_view(&b)) : cmd_fail(&e, EXIT_INPUT);
     }
     printf("\nWith a model of your own: inseq attribute -m FOLDER ..., a checkpoint as the Hub has it; "
            "'inseq list models' says\n"
@@ -185,7 +209,7 @@ const Command command_demo = {
     .name = "demo",
     .options = DEMO,
     .run = run,
-    .usage = "[--html FILE] [--short]",
+    .usage = "[--html FILE] [--short] [--json]",
     .summary = "a minute with the models inside this program",
     .example = "--html demo.html",
 };

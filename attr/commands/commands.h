@@ -90,9 +90,10 @@ void cmd_bar_batch(Bar *b, Job *const *batch, size_t n); // the next ones
 void cmd_bar_done(Bar *b, size_t n);                     // so many more texts are done
 bool cmd_wants_json(const Args *a);
 
-// ------------------------------------------------------------------------------------------ results (deliver.c)
+// ------------------------------------------------------------------------------------------ results (forms.c, deliver.c)
 
-bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators
+bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators and their arguments
+bool cmd_check_granularity(const Args *a, Err *e);
 bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?
 bool cmd_check_folders(Args *a, Err *e);
 bool cmd_refuse_files(Args *a, const char *why, Err *e); // where nothing would be written to them

@@ -1,31 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// deliver.c — where results go: printed, drawn, saved; and the form they have there.
+// deliver.c — where results go: printed, drawn, saved.
 #include "commands.h"
 
 #include <string.h>
 #include <unistd.h>
-
-bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e)
-{
-    const OptionValue *names = args_get(a, "attribution_aggregators"),
-                      *select = args_get(a, "attribution_selectors");
-    *n = names->n;
-    return attr_stages(a->a, names->list, names->n, select->list, select->n,
-                       args_on(a, "normalize_attributions"), args_on(a, "rescale_attributions"), out, e);
-}
-
-static bool granularity(const Args *a, Granularity *out, Err *e)
-{
-    static const char *const names[] = {"token", "word", "sentence"};
-    const char *name = args_text(a, "granularity");
-    *out = GRANULARITY_TOKEN;
-    if (!name) return true;
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(name, names[i])) return *out = (Granularity)i, true;
-    const char *near = str_nearest(str_of(name), names, 3);
-    return near ? err_usage(e, "--granularity %s: did you mean %s?", name, near)
-                : err_usage(e, "--granularity %s: it must be token, word or sentence", name);
-}
 
 // A file that is to be written: which option named it, and how; report NULL: Inseq's own JSON.
 typedef struct Output {
@@ -96,8 +74,8 @@ bool cmd_check_delivery(Args *a, Err *e)
         return err_usage(e, "--digits %" PRId64 ": it must be from 0 to 9", digits->number);
     if (width->given && (width->number < 20 || width->number > 100000))
         return err_usage(e, "--width %" PRId64 ": it must be from 20 to 100000 characters", width->number);
-    Granularity unit;
-    return granularity(a, &unit, e) && check_names(a, e);
+    Stage *stage;
+    return cmd_pipeline(a, &stage, &n, e) && cmd_check_granularity(a, e) && check_names(a, e);
 }
 
 // A long run must not end at a folder that was never there.
@@ -119,49 +97,6 @@ bool cmd_refuse_files(Args *a, const char *why, Err *e)
     size_t n;
     return outputs(a, &out, &n, e) &&
            (!n || err_usage(e, "%s, so --%s %s would stay unwritten", why, out[0].option, out[0].path));
-}
-
-// Through --attribution_aggregators, if any are given.
-static bool aggregated(Args *a, const Attribution *t, Attribution *out, Err *e)
-{
-    Stage *stage;
-    size_t n;
-    *out = *t;
-    if (!cmd_pipeline(a, &stage, &n, e)) return false;
-    if (n) out->sequence = arena_new(a->a, Sequence, t->n);
-    for (size_t i = 0; n && i < t->n; i++)
-        if (!attr_aggregate(a->a, &t->sequence[i], stage, n, &out->sequence[i], e)) return false;
-    return true;
-}
-
-// The form that is shown: two-dimensional, and weighted by a step score if that was asked for. What aggregators have made
-// two-dimensional is shown as it is.
-bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e)
-{
-    const char *weight = args_text(a, "weight_attributions");
-    Attribution made;
-    if (!aggregated(a, t, &made, e)) return false;
-    *out = made;
-    if (!weight && !attr_aggregate_default(a->a, &made, out, e)) return false;
-    if (weight) out->sequence = arena_new(a->a, Sequence, t->n);
-    for (size_t i = 0; weight && i < t->n; i++)
-        if (!attr_weight(a->a, &made.sequence[i], weight, &out->sequence[i], e)) return false;
-    for (size_t i = 0; args_on(a, "hide_template") && i < t->n; i++) {
-        Sequence whole = out->sequence[i];
-        if (!attr_fold_template(a->a, &whole, &out->sequence[i], e)) return false;
-    }
-    return cmd_granular_form(a, out, e);
-}
-
-bool cmd_granular_form(Args *a, Attribution *t, Err *e)
-{
-    Granularity unit;
-    if (!granularity(a, &unit, e)) return false;
-    for (size_t i = 0; unit != GRANULARITY_TOKEN && i < t->n; i++) {
-        Sequence tokens = t->sequence[i];
-        if (!attr_granularity(a->a, &tokens, unit, &t->sequence[i], e)) return false;
-    }
-    return true;
 }
 
 // Of a file, which is as wide as it gets unless --width says more; or of the terminal.
@@ -211,16 +146,6 @@ int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
     if (!r->write(a->a, t, &o, &b, &e)) return cmd_fail(&e, EXIT_INPUT);
     int printed = cmd_print(buf_view(&b));
     return code ? code : printed;
-}
-
-// What is saved: as computed; through --attribution_aggregators; or as shown.
-bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e)
-{
-    *out = *t;
-    if (!args_text(a, "save_path")) return true; // nothing is saved
-    if (args_get(a, "attribution_aggregators")->n) return aggregated(a, t, out, e);
-    if (args_on(a, "save_aggregated") || args_text(a, "weight_attributions")) *out = *shown;
-    return true;
 }
 
 bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e)

@@ -34,9 +34,11 @@ static void put_cell(Buf *b, Str text, bool bold)
     buf_str(b, bold ? STR_LIT("** |") : STR_LIT(" |"));
 }
 
-static void put_number(Buf *b, const Buf *number, bool bold)
+// What is in *number, which is then empty again.
+static void put_number(Buf *b, Buf *number, bool bold)
 {
     put_cell(b, buf_view(number), bold && number->n);
+    number->n = 0;
 }
 
 // The row of a column's largest absolute score; -1: it has none.

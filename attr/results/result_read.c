@@ -456,8 +456,23 @@ bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err 
         if (!gunzip(&plain, text, most, path, 0, e)) return false;
         text = buf_view(&plain);
     }
+    size_t first = 0;
+    while (first < text.n && first < 100 && strchr(" \t\r\n\xef\xbb\xbf", text.s[first]) && text.s[first])
+        first++;
+    if (first == text.n || text.s[first] != '{')
+        return err_at(
+            e, path, 0,
+            "this is not a result: the JSON that 'inseq attribute -o FILE' or Inseq's save() writes begins "
+            "with {, this %s",
+            text.n ? "does not" : "is empty");
     const Json *top = json_parse_within(a, text, LITTLE, path, e);
     if (!top) return false;
+    const Json *schema = json_get(top, "schema");
+    if (schema && str_is(schema->text, "inseq-report"))
+        return err_at(e, path, top->at,
+                      "these are the numbers of a result as --json prints them, which are not read again; "
+                      "save one with "
+                      "'inseq attribute -o FILE'");
     top = fields(top);
     const Json *sequences = json_get(top, "sequence_attributions");
     if (absent(sequences) || sequences->kind != J_ARRAY)
