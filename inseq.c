@@ -143,8 +143,9 @@ static int misplaced(Arena *a, const Command *c, unsigned elsewhere, const char 
     Buf b = {.arena = a};
     for (size_t i = 0; i < n; i++)
         if (all[i]->options & elsewhere) buf_printf(&b, "%s%s", count++ ? ", " : "", all[i]->name);
-    return cmd_complain(arena_printf(a, "%s is no option of %s, but of %s; 'inseq %s --help' lists its own",
-                                     option, c->name, b.s, c->name)),
+    return cmd_complain(
+               arena_printf(a, "unknown option %s for %s: it is one of %s; 'inseq %s --help' lists its own",
+                            option, c->name, b.s, c->name)),
            EXIT_USAGE;
 }
 

@@ -390,9 +390,9 @@ TEST(export_small_faults)
     check_refused("folder", RUN("attribute", "-m", folder, "-i", TEXT), 1,
                   "a model is a folder with config.json");
     check_refused("misplaced", RUN("show", flat, "--step_scores", "x"), 2,
-                  "is no option of show, but of attribute, compare");
+                  "unknown option --step_scores for show: it is one of attribute, compare");
     check_refused("misplaced", RUN("info", "demo/en-nl", "-i", "x"), 2,
-                  "-i is no option of info, but of attribute");
+                  "unknown option -i for info: it is one of attribute");
     check_refused("nowhere", RUN("info", "--frobnicate"), 2, "unknown option --frobnicate");
     check_refused("block",
                   RUN("attribute", "-m", "demo/en-nl", "-i", TEXT, "-a", "layer_gradient_x_activation",

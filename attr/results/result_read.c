@@ -460,11 +460,10 @@ bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err 
     while (first < text.n && first < 100 && strchr(" \t\r\n\xef\xbb\xbf", text.s[first]) && text.s[first])
         first++;
     if (first == text.n || text.s[first] != '{')
-        return err_at(
-            e, path, 0,
-            "this is not a result: the JSON that 'inseq attribute -o FILE' or Inseq's save() writes begins "
-            "with {, this %s",
-            text.n ? "does not" : "is empty");
+        return err_at(e, path, 0,
+                      "this is not a result, there is no list sequence_attributions; expected the JSON that "
+                      "'inseq attribute -o FILE' or Inseq's save() writes, which begins with {: this %s",
+                      text.n ? "does not" : "is empty");
     const Json *top = json_parse_within(a, text, LITTLE, path, e);
     if (!top) return false;
     const Json *schema = json_get(top, "schema");
