@@ -524,6 +524,21 @@ TEST(quantize_interrupted)
         }
 }
 
+// And while it is measured what that does: the file is there, and whole.
+TEST(quantize_interrupted_later)
+{
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/m.gguf", folder);
+    Buf texts = {.arena = A};
+    for (int i = 0; i < 400; i++) buf_printf(&texts, "Does %d + 3 equal %d?\n", i, i + 3);
+    const Run r = RUN_WITH(UNPACK({.in = texts.s, .interrupt_after = 700}), "quantize",
+                           "test/golden/models/t5-yesno", "--to", "q8_0", "-o", path, "-i", "-");
+    CHECK_INT(r.code, 130);
+    if (!file_exists(path)) return CHECK_INT(files_in(A, folder), 0); // a machine with much else to do
+    CHECK_HAS(r.err, "m.gguf is whole, but how far attributions move by it was not measured");
+    Err e = {0};
+    if (!nn_open(A, path, (NnOptions){0}, &e)) FAIL("%s", e.text);
+}
+
 // ------------------------------------------------------------------------------------------------ what is refused
 
 TEST(quantize_files_refused)
@@ -560,7 +575,7 @@ TEST(quantize_files_refused)
                   "there is such a file already; --force writes over it");
     check_refused("itself", RUN("quantize", path, "--to", "q8_0", "--force", "-o", path), 1,
                   "this is the model itself");
-    check_ran("force", RUN("quantize", llama, "--to", "bf16", "--force", "-o", path, "-i", "a"));
+    check_ran("force", RUN("quantize", llama, "--to", "BF16", "--force", "-o", path, "-i", "a"));
 }
 
 // A number that float16 has no place for is told with its tensor, and the file is not there.

@@ -3,6 +3,7 @@
 #include "commands.h"
 
 #include <string.h>
+#include <strings.h>
 
 typedef struct Writing {
     Args *a;
@@ -199,8 +200,12 @@ static int measure(Writing *w)
     Moved *m = arena_new(a->a, Moved, n);
     for (size_t i = 0; i < n; i++) all[i] = &job[i];
     made = texts_moved(&k, w->back, all, n, m);
-    int interrupted = cmd_interrupted(true);
-    if (interrupted) return interrupted;
+    if (stop_asked()) {
+        cmd_say("interrupted; %s is whole, but how far attributions move by it was not measured", w->to);
+        return 128 + stop_asked();
+    }
+    if (!given && !made)
+        cmd_note(a, "none of the texts that belong to this command could be attributed; -i gives others");
     Buf b = {.arena = a->a};
     if (args_on(a, "json")) json_report(w, m, made, &b);
     else text_report(w, m, made, &b);
@@ -211,22 +216,23 @@ static int measure(Writing *w)
 
 // ------------------------------------------------------------------------------------------------ the command
 
-static bool known_type(Args *a, const char *type, Err *e)
+// Its name as it is known here, in any case; NULL and a sentence.
+static const char *known_type(Args *a, const char *type, Err *e)
 {
+    static const char *const folders[] = {"int8", "nf4", "f32"};
     size_t n;
     const char *const *name = nn_gguf_types(&n);
     Buf b = {.arena = a->a};
-    for (size_t i = 0; i < n; i++) {
-        if (type && !strcmp(type, name[i])) return true;
-        buf_printf(&b, "%s, ", name[i]);
+    for (size_t i = 0; i < n + 3; i++) {
+        const char *known = i < n ? name[i] : folders[i - n];
+        if (type && !strcasecmp(type, known)) return known;
+        buf_printf(&b, "%s%s", i ? ", " : "", known);
     }
-    static const char *const folders[] = {"f32", "int8", "nf4"};
-    for (int i = 0; i < 3; i++)
-        if (type && !strcmp(type, folders[i])) return true;
-    bool k = type && strlen(type) > 3 && strchr("qQ", *type) && strstr(type, "_k");
-    return err_usage(e, "%s%s%s; %sint8, nf4, f32 are known%s", type ? "--to " : "which type?",
-                     type ? type : "", type ? " is no type that is written here" : " give one with --to", b.s,
-                     k ? "; types with K are llama-quantize's to write, from --to f16 or bf16" : "");
+    bool k = type && strlen(type) > 3 && strchr("qQ", *type) && strcasestr(type, "_k");
+    err_usage(e, "%s%s%s; %s are known%s", type ? "--to " : "which type?", type ? type : "",
+              type ? " is no type that is written here" : " give one with --to", b.s,
+              k ? "; types with K are llama-quantize's to write, from --to f16 or bf16" : "");
+    return NULL;
 }
 
 static bool check_place(const Writing *w, Err *e)
@@ -249,11 +255,11 @@ static int run(Args *a)
 {
     const char *model = a->n_rest ? a->rest[0] : args_text(a, "model_name_or_path");
     Loaded l = {0};
-    Writing w = {.a = a, .l = &l, .to = args_text(a, "output"), .type = args_text(a, "to")};
+    Writing w = {.a = a, .l = &l, .to = args_text(a, "output")};
     if (a->n_rest && args_get(a, "model_name_or_path")->given)
         return cmd_complain("quantize takes one model"), EXIT_USAGE;
     if (!model) return cmd_complain(NO_MODEL), EXIT_USAGE;
-    if (!known_type(a, w.type, &w.e)) return cmd_fail(&w.e, EXIT_USAGE);
+    if (!(w.type = known_type(a, args_text(a, "to"), &w.e))) return cmd_fail(&w.e, EXIT_USAGE);
     w.file = strcmp(w.type, "f32") && strcmp(w.type, "int8") && strcmp(w.type, "nf4");
     if (!args_start_machine(a, &w.e) || !args_load(a, model, &l, &w.e) || !check_place(&w, &w.e))
         return cmd_fail(&w.e, EXIT_INPUT);
