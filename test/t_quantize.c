@@ -322,8 +322,8 @@ TEST(quantize_from_codes)
                    *from = arena_printf(A, "%s/f", folder),
                    *file[2] = {arena_printf(A, "%s/0.gguf", folder), arena_printf(A, "%s/1.gguf", folder)};
         check_ran(from, RUN("quantize", codes, "-q", "--to", "f32", "-o", from));
-        check_ran(file[0], RUN("quantize", codes, "-q", "--to", "q5_0", "-o", file[0]));
-        check_ran(file[1], RUN("quantize", from, "-q", "--to", "q5_0", "-o", file[1]));
+        check_ran(file[0], RUN("quantize", codes, "-q", "--to", "q5_0", "-o", file[0], "-i", "a"));
+        check_ran(file[1], RUN("quantize", from, "-q", "--to", "q5_0", "-o", file[1], "-i", "a"));
         const Str got = test_read(A, file[0]), want = test_read(A, file[1]);
         if (str_eq(got, want)) test_count((long)want.n);
         else FAIL("%s: another file than from float32", models[i]);
@@ -339,7 +339,12 @@ TEST(quantize_to_codes)
                                                   {"nf4",
                                                    "{\"quantization_config\": {\"load_in_4bit\": true, "
                                                    "\"bnb_4bit_quant_type\": \"nf4\"}}"}};
-    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+#ifdef __SANITIZE_ADDRESS__
+    enum { MODELS = 2 }; // codes take a sanitizer long
+#else
+    enum { MODELS = sizeof models / sizeof *models };
+#endif
+    for (size_t i = 0; i < MODELS; i++)
         for (int k = 0; k < 2; k++) {
             Arena *a = arena_create(A);
             const char *folder = kit_folder(a), *codes = arena_printf(a, "%s/c", folder),
@@ -518,8 +523,9 @@ TEST(quantize_interrupted)
                 UNPACK({.env = {"INSEQ_FAULT=short:40+"}, .interrupt_after = 150, .signal = signals[i]}),
                 "quantize", k ? "test/golden/models/t5-yesno" : "test/golden/models/marian-en-nl", "--to",
                 k ? "bf16" : "f32", "-o", path);
-            CHECK_INT(r.code, 128 + signals[i]);
-            CHECK_HAS(r.err, "inseq: interrupted");
+            // on a slow machine the signal may come before anything was begun
+            CHECK(r.code == 128 + signals[i] ? strstr(r.err, "inseq: interrupted") != NULL
+                                             : r.signal == signals[i]);
             CHECK_INT(files_in(A, folder), 0);
         }
 }
@@ -529,10 +535,10 @@ TEST(quantize_interrupted_later)
 {
     const char *folder = kit_folder(A), *path = arena_printf(A, "%s/m.gguf", folder);
     Buf texts = {.arena = A};
-    for (int i = 0; i < 400; i++) buf_printf(&texts, "Does %d + 3 equal %d?\n", i, i + 3);
+    for (int i = 0; i < 5000; i++) buf_printf(&texts, "Does %d + 3 equal %d?\n", i, i + 3);
     const Run r = RUN_WITH(UNPACK({.in = texts.s, .interrupt_after = 700}), "quantize",
                            "test/golden/models/t5-yesno", "--to", "q8_0", "-o", path, "-i", "-");
-    CHECK_INT(r.code, 130);
+    CHECK(r.code == 130 || r.signal == SIGINT);
     if (!file_exists(path)) return CHECK_INT(files_in(A, folder), 0); // a machine with much else to do
     CHECK_HAS(r.err, "m.gguf is whole, but how far attributions move by it was not measured");
     Err e = {0};

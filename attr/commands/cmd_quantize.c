@@ -131,6 +131,12 @@ static void text_report(const Writing *w, const Moved *m, size_t n, Buf *b)
     for (size_t i = 0; i < n; i++)
         buf_printf(b, "%16.4f   %21.4f   %.*s\n", m[i].cosine, m[i].change, (int)m[i].job->source.n,
                    m[i].job->source.s);
+    double least = 1, most = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (m[i].cosine < least) least = m[i].cosine;
+        if (m[i].change > most) most = m[i].change;
+    }
+    if (n > 1) buf_printf(b, "%16.4f   %21.4f   the least and the most of them\n", least, most);
     if (n)
         buf_str(
             b,
