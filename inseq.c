@@ -196,7 +196,7 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
                    EXIT_USAGE;
         return command[i]->run(&a);
     }
-    if (!strcmp(word, "attribute-dataset") || !strcmp(word, "attribute-context"))
+    if (!strcmp(word, "attribute-dataset"))
         return cmd_complain(arena_printf(
                    arena, "%s is not supported yet; 'inseq attribute -i @FILE' takes a text a line", word)),
                EXIT_USAGE;

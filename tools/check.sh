@@ -23,7 +23,7 @@ arrows() {
                 *:tensor/base.h) ;;                                                  # the side door, for everybody
                 tensor:tensor/* | tok:tok/*) ;;
                 nn:nn/*.h | nn/files:nn/files/*.h | nn/files:nn/nn.h | nn/models:nn/*.h | nn*:tensor/tensor.h) ;;
-                attr*:attr/attr.h | attr*:nn/nn.h | attr*:tensor/tensor.h) ;;
+                attr*:attr/attr.h | attr*:attr/context.h | attr*:nn/nn.h | attr*:tensor/tensor.h) ;;
                 attr/methods:attr/reports/* | attr:attr/reports/*) echo "$f includes $to" ;;
                 attr:attr/*.h | attr/methods:attr/*.h | attr/reports:attr/reports/*.h | attr/results:attr/results/*.h) ;;
                 attr/reports:attr/results/*.h) ;;                                    # reports show results

@@ -23,9 +23,10 @@ enum {
     LENS = 256,
     LIST = 512,
     QUANTIZE = 1024,
-    LOADED = ATTRIBUTE | GENERATE | INFO | LENS | QUANTIZE,
+    CONTEXT = 4096,
+    LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE,
     MODEL = LOADED | TOKENIZE,
-    VIEWED = ATTRIBUTE | SHOW | LENS // what draws
+    VIEWED = ATTRIBUTE | CONTEXT | SHOW | LENS // what draws
 };
 
 // The command line of one command, parsed.
@@ -102,7 +103,15 @@ bool cmd_granular_form(Args *a, Attribution *t, Err *e); // --granularity: *t's 
 bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e);
 int cmd_deliver(Args *a, const Attribution *t,
                 const Attribution *saved); // saved: what -o gets; says what fails
+bool cmd_read_bytes(Args *a, const char *path, Str *bytes, Err *e);
+bool cmd_parse_result(Args *a, Str bytes, const char *path, Attribution *t, Err *e);
 bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e);
+
+// ------------------------------------------------------------------------------------------ context attributions
+
+struct ContextResult;
+bool cmd_check_contexts(const Args *a, Err *e); // as cmd_check_delivery
+int cmd_deliver_contexts(Args *a, const struct ContextResult *r, size_t n);
 
 // ------------------------------------------------------------------------------------------ attribute, compare
 

@@ -148,11 +148,20 @@ int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
     return code ? code : printed;
 }
 
+bool cmd_read_bytes(Args *a, const char *path, Str *bytes, Err *e)
+{
+    return file_stream(a->a, path, (size_t)1 << 32, bytes, e);
+}
+
+bool cmd_parse_result(Args *a, Str bytes, const char *path, Attribution *t, Err *e)
+{
+    if (!attr_from_json(a->a, bytes, path, t, e)) return false;
+    attr_take_titles(a->a, t);
+    return true;
+}
+
 bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e)
 {
     Str bytes;
-    if (!file_stream(a->a, path, (size_t)1 << 32, &bytes, e) || !attr_from_json(a->a, bytes, path, t, e))
-        return false;
-    attr_take_titles(a->a, t);
-    return true;
+    return cmd_read_bytes(a, path, &bytes, e) && cmd_parse_result(a, bytes, path, t, e);
 }

@@ -86,6 +86,7 @@ Str report_cut(Arena *a, Str visible, int most,
                bool unicode);            // at most that many columns, … at its end if cut
 Str report_short(Arena *a, Str text);    // visible and cut to 40 columns: stands in every tooltip of its row
 void report_escape(Buf *b, Str visible); // the five characters of HTML and XML as entities
+void report_csv_field(Buf *b, Str text); // quoted where that is needed, formulas made harmless
 // A list of texts in the result's info ("input_texts"), if it has one for each sequence: where it begins, and the next.
 const Json *report_info_texts(Arena *a, const Attribution *t, const char *key);
 bool report_next_text(const Json **at, Str *out);

@@ -40,7 +40,7 @@ static bool is_formula(Str s)
     return false;
 }
 
-static void put_field(Buf *b, Str text)
+void report_csv_field(Buf *b, Str text)
 {
     bool quote = text.n && (text.s[0] == ' ' || text.s[text.n - 1] == ' ');
     for (size_t i = 0; i < text.n && !quote; i++) quote = strchr("\",;\r\n\t", text.s[i]) && text.s[i];
@@ -75,16 +75,16 @@ static void put_start(Buf *b, const Row *r, int64_t index, Str token)
 {
     const Str field[] = {r->model, r->method, r->side, r->name};
     buf_printf(b, "%zu", r->sequence);
-    for (int k = 0; k < 4; k++) buf_char(b, r->separator), put_field(b, field[k]);
+    for (int k = 0; k < 4; k++) buf_char(b, r->separator), report_csv_field(b, field[k]);
     buf_printf(b, "%c%" PRId64 "%c", r->separator, index, r->separator);
-    put_field(b, token);
+    report_csv_field(b, token);
     buf_char(b, r->separator);
 }
 
 static void put_input(Buf *b, const Row *r, int64_t index, Str token)
 {
     buf_printf(b, "%" PRId64 "%c", index, r->separator);
-    put_field(b, token);
+    report_csv_field(b, token);
     buf_char(b, r->separator);
 }
 
@@ -132,7 +132,7 @@ static void put_picture(Buf *b, Row *r, const Picture *p, bool words)
             put_score(b, p->scores.v[i * n + c], false);
             if (!words) continue;
             b->s[b->n - 1] = r->separator; // instead of the line's end
-            if (p->cell) put_field(b, p->cell[i * n + c]);
+            if (p->cell) report_csv_field(b, p->cell[i * n + c]);
             buf_char(b, '\n');
         }
 }

@@ -124,6 +124,11 @@ bool texts_encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, 
     return true;
 }
 
+bool texts_encoding(const Work *w, const Job *j, Str s, TokSide side, Encoding *x, Err *e)
+{
+    return encode(w, j, s, side, false, x, e);
+}
+
 bool texts_encode_whole(const Work *w, Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e)
 {
     Encoding x;

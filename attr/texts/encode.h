@@ -9,6 +9,8 @@ Str texts_without_special(Arena *a, const Tokenizer *t, Str s); // words that ar
 // Text to ids; of texts that are longer than the tokenizer's limit the end is lost, of decoder-only models the beginning,
 // as in the library, with a note.
 bool texts_encode(const Work *w, const Job *j, Str s, TokSide side, bool plain, Ids *out, Err *e);
+bool texts_encoding(const Work *w, const Job *j, Str s, TokSide side, Encoding *x,
+                    Err *e); // with what the tokenizer tells of each token
 // The same for a whole text of a decoder-only model. own: how many tokens lie wholly inside its first `prompt` bytes.
 bool texts_encode_whole(const Work *w, Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e);
 bool texts_add_start(const Work *w, Ids *ids, Err *e); // the decoder's start token before them

@@ -26,6 +26,7 @@ python=${PYTHON:-python3}
     "$python" coalitions.py
     (cd ../.. && for s in edges decoders lens sampling; do "$python" tools/oracle/$s.py; done)
     "$python" decoder_methods.py
+    "$python" context.py
     "$python" reagent.py
     "$python" evaluate.py
     "$python" chat.py
