@@ -110,7 +110,7 @@ bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e);
 // ------------------------------------------------------------------------------------------ context attributions
 
 struct ContextResult;
-bool cmd_check_contexts(const Args *a, Err *e); // as cmd_check_delivery
+bool cmd_check_contexts(Args *a, Err *e); // as cmd_check_delivery
 int cmd_deliver_contexts(Args *a, const struct ContextResult *r, size_t n);
 
 // ------------------------------------------------------------------------------------------ attribute, compare

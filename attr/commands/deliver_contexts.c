@@ -5,40 +5,71 @@
 
 #include <string.h>
 
+static ContextView *view_named(const char *name)
+{
+    static const struct {
+        const char *name;
+        ContextView *view;
+    } views[] = {{"terminal", contexts_terminal},
+                 {"html", contexts_html},
+                 {"csv", contexts_csv},
+                 {"json", contexts_json}};
+    for (size_t i = 0; i < sizeof views / sizeof *views; i++)
+        if (!strcmp(views[i].name, name)) return views[i].view;
+    return NULL;
+}
+
+static const char *ending(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot ? dot + 1 : "";
+}
+
+static int write_view(Args *a, const char *path, ContextView *view, const ContextResult *r, size_t n,
+                      ReportOptions o)
+{
+    Buf b = {.arena = a->a};
+    Err e = {0};
+    o.color = COLOR_NONE;
+    view(a->a, r, n, &o, &b);
+    return attr_write(a->a, path, buf_view(&b), &e) ? 0 : cmd_fail(&e, EXIT_INPUT);
+}
+
 // Files first, as cmd_deliver does.
 int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
 {
+    static const char *const option[] = {"save_path", "viz_path", "csv"}, *const name[] = {"json", "html",
+                                                                                           "csv"};
     ReportOptions o = args_report_options(a);
-    const char *save = args_text(a, "save_path"), *page = args_text(a, "viz_path"),
-               *csv = args_text(a, "csv"), *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
-    int code = 0;
-    for (int k = 0; k < 3; k++) {
-        const char *path = k == 0 ? save : k == 1 ? page : csv;
-        Buf b = {.arena = a->a};
-        Err e = {0};
-        if (!path) continue;
-        (k == 0 ? contexts_json : k == 1 ? contexts_html : contexts_csv)(a->a, r, n, &o, &b);
-        if (!attr_write(a->a, path, buf_view(&b), &e)) code = cmd_fail(&e, EXIT_INPUT);
-    }
+    const OptionValue *export = args_get(a, "export");
+    const char *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
+    int code = 0, own;
+    for (int k = 0; k < 3; k++)
+        if (args_text(a, option[k]) &&
+            (own = write_view(a, args_text(a, option[k]), view_named(name[k]), r, n, o)))
+            code = own;
+    for (size_t i = 0; i < export->n; i++)
+        if ((own = write_view(a, export->list[i], view_named(ending(export->list[i])), r, n, o))) code = own;
     if (!format && (args_on(a, "no_show_viz") || args_on(a, "hide_attributions"))) return code;
     Buf b = {.arena = a->a};
-    ContextView *view = !format || !strcmp(format, "terminal") ? contexts_terminal
-                        : !strcmp(format, "json")              ? contexts_json
-                        : !strcmp(format, "csv")               ? contexts_csv
-                                                               : contexts_html;
+    ContextView *view = view_named(format ? format : "terminal");
     view(a->a, r, n, &o, &b);
     if (view == contexts_json) buf_char(&b, '\n');
     int printed = cmd_print(buf_view(&b));
     return code ? code : printed;
 }
 
-bool cmd_check_contexts(const Args *a, Err *e)
+bool cmd_check_contexts(Args *a, Err *e)
 {
-    const char *format = args_text(a, "format");
+    const char *format = args_text(a, "format"), *wrong = args_text(a, "svg") ? "svg" : NULL;
+    const OptionValue *export = args_get(a, "export");
     if (!cmd_check_delivery(a, e)) return false;
-    return !(format && !strcmp(format, "svg")) && !args_text(a, "svg")
-               ? true
-               : err_usage(e, "a context attribution is drawn by terminal and html, and saved as json and "
-                              "csv; there is no svg "
-                              "of it");
+    if (format && !view_named(format)) wrong = format;
+    for (size_t i = 0; i < export->n; i++)
+        if (!view_named(ending(export->list[i])) || !strcmp(ending(export->list[i]), "terminal"))
+            wrong = export->list[i];
+    return !wrong ||
+           err_usage(
+               e, "a context attribution has the formats terminal, html, csv and json; there is no %s of it",
+               wrong);
 }
