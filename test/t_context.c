@@ -2,12 +2,11 @@
 // t_context.c — attribute-context against Inseq (tools/oracle/context.py), and what is ours: tokens by where they stand,
 // views of equal content, bad input, sizes, several contexts, faithfulness.
 #include "../attr/context.h"
-#include "../tools/sha256.h"
+#include "../attr/reports/sha256.h"
 #include "cli.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 static Run run_case(Arena *A, const Json *args, const char *model, const char *const *more)
 {
@@ -224,12 +223,9 @@ TEST(context_views)
     // the script that the policy names is the one that is there
     const char *from = strstr(html, "<script>"), *to = strstr(html, "</script>");
     CHECK(from && to && strstr(to + 1, "</script>") == NULL && strstr(from + 1, "<script>") == NULL);
-    unsigned char hash[32];
-    char hex[65];
+    uint8_t hash[32];
     Buf policy = {.arena = A};
-    sha256_hex((Str){from + 8, (size_t)(to - from) - 8}, hex);
-    for (int i = 0; i < 32; i++)
-        hash[i] = (unsigned char)strtoul((char[]){hex[2 * i], hex[2 * i + 1], 0}, NULL, 16);
+    sha256((Str){from + 8, (size_t)(to - from) - 8}, hash);
     buf_str(&policy, STR_LIT("script-src 'sha256-")), buf_base64(&policy, hash, 32), buf_char(&policy, '\'');
     CHECK_HAS(html, policy.s);
 }

@@ -17,10 +17,13 @@ static const char script[] =
     "cue))})});"
     "if(c.length)pick(0)})";
 
-static const char page_start[] =
+static const char policy[] =
     "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-    "script-src 'sha256-yE6jt53p22lTcEhDSeQbU47NcMSCDPfC7efEk5J7yig='\">\n"
+    "script-src ";
+
+static const char page_start[] =
+    "\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
     "<meta name=\"color-scheme\" content=\"light dark\">\n"
     "<title>Context attribution</title>\n<style>\n"
@@ -158,6 +161,7 @@ void contexts_html(Arena *a, const ContextResult *r, size_t n, const ReportOptio
 {
     ContextSizes sizes;
     (void)o;
+    buf_str(out, STR_LIT(policy)), page_hash(out, STR_LIT(script));
     buf_str(out, STR_LIT(page_start));
     if (context_sizes(a, r, n, &sizes)) put_sizes(out, &sizes);
     for (size_t k = 0; k < n; k++) {
