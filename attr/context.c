@@ -193,6 +193,18 @@ static bool keep_cue(Arena *a, const ContextOptions *o, ContextDoc *d, size_t k,
            (!d->has_output || read_scores(a, &s.target_attributions, &d->output, method, &c->output, e));
 }
 
+// What would not end well is not begun.
+static bool enough_memory(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, Err *e)
+{
+    size_t left = arena_left(), needed = attr_bytes(a, m, o, pair, n, left);
+    if (needed <= left) return true;
+    return err_set(e,
+                   "%s of %zu tokens would take about %.3g GB for %" PRId64
+                   " tokens with their context, and %.3g GB may be "
+                   "used here; give a shorter context, --context_sensitivity_topk, or another method",
+                   o->method, n, (double)needed / 1e9, pair->target.n, (double)left / 1e9);
+}
+
 bool context_cues(Arena *a, const Model *m, const ContextOptions *o, ContextDoc *const *doc, size_t n, Err *e)
 {
     size_t all = 0;
@@ -213,7 +225,8 @@ bool context_cues(Arena *a, const Model *m, const ContextOptions *o, ContextDoc 
                 if (forced(o, doc[i], k) == force)
                     pair[count++] = cue_pair(a, doc[i], k, run.step.contrast_force_inputs);
         if (!count) continue;
-        if (!attr_run(a, m, &run, pair, count, out, e)) return false;
+        if (!enough_memory(a, m, &run, pair, count, e) || !attr_run(a, m, &run, pair, count, out, e))
+            return false;
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k < doc[i]->result.n_cues; k++)
                 if (forced(o, doc[i], k) == force && !keep_cue(a, o, doc[i], k, &out[at++], prompt, e))

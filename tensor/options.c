@@ -198,6 +198,7 @@ void options_help(const Option *table, size_t n, unsigned command, int width, Bu
         Buf names = {.arena = out->arena};
         put_names(&names, o);
         buf_printf(out, "  %-*s", NAMES - 2, names.s);
+        if (names.n > NAMES - 4) buf_printf(out, "\n%*s", NAMES, ""); // a long one has a line of its own
         put_wrapped(out, o->help, NAMES, (size_t)(width < LEAST ? LEAST : width));
     }
     buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false;\n"

@@ -83,7 +83,7 @@ static void put_token(Arena *a, Buf *b, Str token, float v, float most, const ch
     put_text(a, b, token);
     buf_str(b, STR_LIT(": ")), buf_float(b, v), buf_str(b, STR_LIT("\">"));
     report_escape(b, context_word(a, token, true));
-    buf_printf(b, "<small>%.3f</small></%s>", (double)v, link ? "a" : "span");
+    buf_printf(b, "<small>%s</small></%s>", context_number(a, v).s, link ? "a" : "span");
 }
 
 static float largest(const float *v, int64_t n, float most)
@@ -95,8 +95,8 @@ static float largest(const float *v, int64_t n, float most)
 static void put_context(Arena *a, Buf *b, const char *title, float threshold, const Str *token,
                         const float *v, int64_t n, const bool *marked, float most)
 {
-    buf_printf(b, "<h3>%s <span class=\"soft\">(CCI > %.3f)</span></h3>\n<div class=\"text\">", title,
-               (double)threshold);
+    buf_printf(b, "<h3>%s <span class=\"soft\">(CCI > %s)</span></h3>\n<div class=\"text\">", title,
+               context_number(a, threshold).s);
     for (int64_t i = 0; i < n; i++)
         put_token(a, b, token[i], v[i], most, "33,102,172", marked[i] ? " mark" : "", "");
     buf_str(b, STR_LIT("</div>\n"));
@@ -110,8 +110,8 @@ static void put_cue(Arena *a, Buf *b, const ContextResult *r, size_t context, si
         largest(c->output, c->output ? r->n_output : 0, largest(c->input, c->input ? r->n_input : 0, 0));
     buf_printf(b, "<div class=\"cue\" id=\"c%zu-%zu\">\n<h2>#%zu. \xe2\x80\x9c", context, i, i + 1);
     report_escape(b, context_word(a, c->token, true));
-    buf_printf(b, "\xe2\x80\x9d <span class=\"soft\">(CTI %.3f > %.3f)</span></h2>\n<dl>\n", (double)c->score,
-               (double)s.sensitive);
+    buf_printf(b, "\xe2\x80\x9d <span class=\"soft\">(CTI %s > %s)</span></h2>\n<dl>\n",
+               context_number(a, c->score).s, context_number(a, s.sensitive).s);
     if (c->contrast_token.s) put_fact(a, b, "Without context", context_word(a, c->contrast_token, true));
     put_fact(a, b, "Output so far", c->contextual);
     put_fact(a, b, "Contextless output", c->contextless);

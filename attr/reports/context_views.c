@@ -19,6 +19,19 @@ Str context_info(const ContextResult *r, const char *key, const char *absent)
     return j && j->kind == J_STRING ? j->text : str_of(absent);
 }
 
+static Str visible(Arena *a, Str token, bool unicode)
+{
+    Buf b = {.arena = a};
+    report_visible(&b, token, unicode);
+    return buf_view(&b);
+}
+
+Str context_number(Arena *a, float v)
+{
+    bool small = v != 0 && fabsf(v) < 0.0005f;
+    return str_of(arena_printf(a, small ? "%.1e" : "%.3f", (double)v));
+}
+
 static double number_of(const ContextResult *r, const char *key, double absent)
 {
     const Json *j = r->info ? json_get(r->info, key) : NULL;
@@ -186,7 +199,9 @@ static void put_marked(Lines *l, const char *label, const Str *token, const floa
         Str word = context_word(l->a, token[i], l->o->unicode);
         if (!i)
             while (word.n && *word.s == ' ') word.s++, word.n--;
-        if (marked[i]) word = str_of(arena_printf(l->a, "%.*s(%.3f)", (int)word.n, word.s, (double)v[i]));
+        Str number = context_number(l->a, v[i]);
+        if (marked[i])
+            word = str_of(arena_printf(l->a, "%.*s(%.*s)", (int)word.n, word.s, (int)number.n, number.s));
         put_word(l, word, marked[i] ? color : NULL);
     }
     end_line(l);
@@ -201,12 +216,12 @@ static void put_all(Lines *l, const char *label, const Str *token, const float *
     start_line(l, label);
     for (int64_t i = 0, k = 0; i < n; i++) {
         if (!listed[i]) continue;
-        Buf word = {.arena = l->a};
-        report_visible(&word, token[i], l->o->unicode);
-        Str s = buf_view(&word);
-        put_word(l, str_of(arena_printf(l->a, "%s%.*s %.3f", k ? "  " : "", (int)s.n, s.s, (double)v[i])),
-                 NULL),
-            k++;
+        Str s = visible(l->a, token[i], l->o->unicode);
+        put_word(l,
+                 str_of(arena_printf(l->a, "%s%.*s %s", k ? "  " : "", (int)s.n, s.s,
+                                     context_number(l->a, v[i]).s)),
+                 NULL);
+        k++;
     }
     if (shown < n)
         put_words(l, str_of(arena_printf(l->a, "  (the %" PRId64 " largest of %" PRId64 ")", shown, n)));
@@ -221,6 +236,7 @@ static void put_cue(Lines *l, const ContextResult *r, size_t i)
     bool *own = arena_new(l->a, bool, r->n);
     own[c->index] = true;
     while (word.n && *word.s == ' ') word.s++, word.n--;
+    if (!word.n) word = visible(l->a, c->token, l->o->unicode); // a blank of its own
     buf_printf(l->out, "\n#%zu. \"%.*s\"", i + 1, (int)word.n, word.s);
     if (c->contrast_token.s) {
         Str other = context_word(l->a, c->contrast_token, l->o->unicode);
@@ -228,17 +244,17 @@ static void put_cue(Lines *l, const ContextResult *r, size_t i)
         buf_printf(l->out, ", without context \"%.*s\"", (int)other.n, other.s);
     }
     buf_char(l->out, '\n');
-    put_marked(l, arena_printf(l->a, "Output (CTI > %.3f): ", (double)s.sensitive), r->token, r->cti, r->n,
-               own, "34");
+    put_marked(l, arena_printf(l->a, "Output (CTI > %s): ", context_number(l->a, s.sensitive).s), r->token,
+               r->cti, r->n, own, "34");
     if (c->contextless.s) put_fact(l, "Contextless output: ", c->contextless);
     if (c->input) {
-        put_marked(l, arena_printf(l->a, "Input context (CCI > %.3f): ", (double)s.cues), r->input_token,
-                   c->input, r->n_input, s.marked, "32");
+        put_marked(l, arena_printf(l->a, "Input context (CCI > %s): ", context_number(l->a, s.cues).s),
+                   r->input_token, c->input, r->n_input, s.marked, "32");
         put_all(l, "  all: ", r->input_token, c->input, r->n_input);
     }
     if (c->output) {
-        put_marked(l, arena_printf(l->a, "Output context (CCI > %.3f): ", (double)s.cues), r->output_token,
-                   c->output, r->n_output, s.marked + r->n_input, "32");
+        put_marked(l, arena_printf(l->a, "Output context (CCI > %s): ", context_number(l->a, s.cues).s),
+                   r->output_token, c->output, r->n_output, s.marked + r->n_input, "32");
         put_all(l, "  all: ", r->output_token, c->output, r->n_output);
     }
     if (measures.n) put_fact(l, "Faithful? ", measures);

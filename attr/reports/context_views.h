@@ -17,6 +17,7 @@ typedef struct ContextShown {
 } ContextShown;
 ContextShown context_shown(Arena *a, const ContextResult *r, const ContextCue *c);
 Str context_word(Arena *a, Str token, bool unicode); // a token as text: its mark is a blank
+Str context_number(Arena *a, float v); // three decimals, or where those are zeros the size of it
 Str context_info(const ContextResult *r, const char *key, const char *absent);
 Str context_facts(Arena *a, const ContextResult *r); // metric, method and function in one sentence
 Str context_measures(Arena *a, const ContextCue *c); // of --evaluate, a sentence; empty: not measured
