@@ -144,6 +144,8 @@ TEST(quantized_codes_made)
     CHECK_INT(code_8bit(q, &most, x, 3), 1); // no half float
     x[1] = NAN;
     CHECK_INT(code_4bit(codes, &most, x, 3, 64, true), 1);
+    const float tie[2] = {-0.1505126953125F, 0.301025390625F}; // -63.5 but for the two roundings of 127 / m
+    CHECK_INT(code_8bit(q, &most, tie, 2), -1), CHECK_INT(q[0], -63);
     memset(q, 1, sizeof q);
     CHECK_INT(code_8bit(q, &most, nothing, 65), -1), CHECK(most == 0 && q[0] == 0 && q[64] == 0);
 }
@@ -590,4 +592,27 @@ TEST(quantized_what_does_not_go_together)
                 "{\"load_in_8bit\": true, \"llm_int8_skip_modules\": [\"fc1\", \"model.decoder\"]}");
     check_ran("skip", r);
     CHECK_HAS(r.out, "BNB8 15"); // of 3 encoder layers 4 + fc2
+}
+
+// GPTQ's tools write a bias of zeros for layers that have none.
+TEST(quantized_zero_biases)
+{
+    for (int k = 0; k < 2; k++) {
+        const char *folder = folder_with(A, "llama-cut-gptq-act", "\"bits\"", "\"bits\"");
+        Checkpoint *c =
+            (Checkpoint *)(uintptr_t)worth_file(A, WORTH "models/llama-cut-gptq-act/model.safetensors");
+        float *zeros = arena_new(A, float, 64);
+        Err e = {0};
+        zeros[63] = (float)k;
+        checkpoint_add(A, c,
+                       (Stored){.name = STR_LIT("model.layers.0.mlp.down_proj.bias"),
+                                .dtype = DT_F32,
+                                .rank = 1,
+                                .dim = {64},
+                                .data = zeros,
+                                .bytes = 256});
+        kit_write(folder, "model.safetensors", file_of(A, c));
+        CHECK((nn_open(A, folder, (NnOptions){0}, &e) != NULL) == !k);
+        if (k) CHECK_HAS(e.text, "mlp.down_proj.bias\" has no place in a llama model");
+    }
 }

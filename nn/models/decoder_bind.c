@@ -244,12 +244,33 @@ static bool means_nothing(const DecoderNames *n, Str name)
     return false;
 }
 
+// A bias of nothing but zeros, as GPTQ's tools add one to every weight in codes.
+static bool is_zero_bias(const Checkpoint *c, const Stored *s)
+{
+    const Str end = STR_LIT(".bias");
+    float part[256];
+    if (!str_ends(s->name, end) || s->dtype > DT_BF16) return false;
+    char name[256];
+    snprintf(name, sizeof name, "%.*s.weight", (int)(s->name.n - end.n),
+             s->name.s); // cut short: there is none
+    const Stored *of = checkpoint_find(c, name);
+    if (!of || dtype_size(of->dtype)) return false;
+    for (int64_t i = 0, n = (int64_t)stored_count(s), m; i < n; i += m) {
+        m = n - i < 256 ? n - i : 256;
+        num_widen(part, s->data, (WType)s->dtype, i, m);
+        for (int64_t k = 0; k < m; k++)
+            if (part[k] != 0) return false;
+    }
+    return true;
+}
+
 static bool none_left(const Binder *b)
 {
     const Checkpoint *c = b->m->checkpoint;
     for (size_t i = 0; i < c->n; i++) {
         char name[SHOWN];
-        if (b->m->bound[i] || means_nothing(b->n, c->tensor[i].name)) continue;
+        if (b->m->bound[i] || means_nothing(b->n, c->tensor[i].name) || is_zero_bias(c, &c->tensor[i]))
+            continue;
         return err_at(b->e, c->tensor[i].file, c->tensor[i].at,
                       "tensor \"%s\" has no place in a %s model as %s describes it",
                       shown(name, c->tensor[i].name), b->m->family->model_type, b->m->config.path);
