@@ -41,12 +41,31 @@ static void numbers_of_bits(int32_t *out, const void *p, int64_t at, int64_t n, 
     else each_of(out, p, at, n, bits);
 }
 
+// Sixteen numbers of four bits: that in lane i is in byte place[i] of the eight at p, in its low half where low[i] is 255.
+INLINE B16 nibbles_of(const void *p, B16 place, B16 low)
+{
+    B16 x = {0};
+    memcpy(&x, p, 8);
+    x = b_table(x, place);
+    return (x & low & 15) | (x >> 4 & ~low);
+}
+#define IN_ORDER  ((B16){0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7})
+#define LOW_FIRST ((B16){255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0, 255, 0})
+
 // n scales from element `at` of them on.
 static void scales_of(float *out, const Coded *w, int64_t at, int64_t n)
 {
     if (w->scale_type == W_F16) widen_F16(out, w->scale, at, n);
     else if (w->scale_type == W_BF16) widen_BF16(out, w->scale, at, n);
     else widen_F32(out, w->scale, at, n);
+}
+
+INLINE V16 scales16(const Coded *w, int64_t at)
+{
+    const char *p = w->scale;
+    return w->scale_type == W_F16    ? v_from_f16(p + 2 * at)
+           : w->scale_type == W_BF16 ? v_from_bf16(p + 2 * at)
+                                     : v_load(p + 4 * at);
 }
 
 // The scales and zeros of a row's group, for n <= PART columns. code: what the file has for them, zero: what it stands for.
@@ -102,9 +121,12 @@ INLINE void row_BNB4(float *y, const Coded *w, int64_t row, int64_t at, int64_t 
     for (int64_t i = row * w->cols + at, end = i + n; i < end;) {
         const int64_t k = i / w->wide, stop = least(end, (k + 1) * w->wide);
         const float most = most_of_block(w, k);
+        const V16 all = v_mul(v_load(w->table), v_set(most));
         float worth[16];
-        for (int j = 0; j < 16; j++) worth[j] = float_at(w->table, j) * most;
+        v_store(worth, all);
         if (i % 2) *y++ = worth[q[i / 2] & 15], i++;
+        for (; stop - i >= 16; i += 16, y += 16)
+            v_store(y, v_table(all, nibbles_of(q + i / 2, IN_ORDER, ~LOW_FIRST)));
         for (; i + 1 < stop; i += 2, y += 2) y[0] = worth[q[i / 2] >> 4], y[1] = worth[q[i / 2] & 15];
         if (i < stop) *y++ = worth[q[i / 2] >> 4], i++;
     }
@@ -112,18 +134,28 @@ INLINE void row_BNB4(float *y, const Coded *w, int64_t row, int64_t at, int64_t 
 
 // ---- GPTQ and AWQ: a row is an input, a column an output; each row is of a group, which has a scale and a zero for each column
 
+typedef uint32_t Words16 __attribute__((vector_size(64)));
+
 // Frantar et al. 2022, arXiv:2210.17323. Codes of a column run down the rows, low bits first, through words of 32.
 INLINE void row_GPTQ(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
 {
     const int64_t group = w->group ? word_at(w->group, row) : row / w->high, shift = row * w->bits % 32;
     const uint8_t *q = (const uint8_t *)w->codes + row * w->bits / 32 * w->pitch;
     const uint32_t mask = (1u << w->bits) - 1;
+    const uint8_t *z = (const uint8_t *)w->zero + group * w->zero_pitch;
+    for (; w->bits == 4 && at % 2 == 0 && n >= 16; y += 16, at += 16, n -= 16) {
+        Words16 code;
+        memcpy(&code, q + 4 * at, sizeof code);
+        const B16 difference = __builtin_convertvector(code >> (uint32_t)shift & 15, B16) -
+                               nibbles_of(z + at / 2, IN_ORDER, LOW_FIRST) - (uint8_t)w->zero_plus;
+        v_store(y, v_mul(scales16(w, group * w->groups + at), v_from_i8(difference)));
+    }
     for (int64_t m; n > 0; y += m, at += m, n -= m) {
         float scale[PART];
         int32_t code[PART], zero[PART];
         m = least(PART, n);
         scales_of(scale, w, group * w->groups + at, m);
-        numbers_of_bits(zero, (const uint8_t *)w->zero + group * w->zero_pitch, at, m, w->bits);
+        numbers_of_bits(zero, z, at, m, w->bits);
         for (int64_t i = 0; i < m; i++) zero[i] += w->zero_plus;
         for (int64_t i = 0; i < m; i++) code[i] = (int32_t)(word_at(q, at + i) >> shift & mask);
         if (shift + w->bits > 32)
@@ -145,6 +177,11 @@ INLINE void row_AWQ(float *y, const Coded *w, int64_t row, int64_t at, int64_t n
     const int64_t group = row / w->high;
     const uint8_t *q = (const uint8_t *)w->codes + row * w->pitch,
                   *z = (const uint8_t *)w->zero + group * w->pitch;
+    const B16 place = {0, 2, 0, 2, 1, 3, 1, 3, 4, 6, 4, 6, 5, 7, 5, 7},
+              low = {255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0};
+    for (; at % 8 == 0 && n >= 16; y += 16, at += 16, n -= 16)
+        v_store(y, v_mul(scales16(w, group * w->groups + at),
+                         v_from_i8(nibbles_of(q + at / 2, place, low) - nibbles_of(z + at / 2, place, low))));
     for (int64_t m; n > 0; y += m, at += m, n -= m) {
         float scale[PART];
         int32_t code[PART], zero[PART];
@@ -217,6 +254,8 @@ INLINE void row_PACKED(float *y, const Coded *w, int64_t row, int64_t at, int64_
         stop = group_at(w, at, end, &group);
         const float scale = block_scale(w, row, group);
         const int32_t zero = zero_of(w, row, group);
+        for (; w->bits == 4 && at % 2 == 0 && stop - at >= 16; at += 16, y += 16)
+            times16(y, nibbles_of(q + at / 2, IN_ORDER, LOW_FIRST) - (uint8_t)zero, scale);
         for (; at < stop; at += m, y += m) {
             int32_t code[PART];
             m = least(PART, stop - at);
@@ -244,3 +283,5 @@ CODED(FP8)
 CODED(INT8)
 CODED(PACKED)
 #undef CODED
+#undef IN_ORDER
+#undef LOW_FIRST

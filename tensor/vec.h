@@ -66,6 +66,10 @@ INLINE V16 v_pow2(V16 n)
 INLINE V16 v_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(p)); }
 INLINE V16 v_from_i8(B16 x) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32((__m128i)x)); }
 INLINE B16 b_table(B16 table, B16 at) { return (B16)_mm_shuffle_epi8((__m128i)table, (__m128i)at); }
+INLINE V16 v_table(V16 table, B16 at) // its at[i]-th number, below 16, in lane i
+{
+    return _mm512_permutexvar_ps(_mm512_cvtepu8_epi32((__m128i)at), table);
+}
 INLINE float f_from_f16(uint16_t h) { return _cvtsh_ss(h); }
 INLINE V16 v_from_bf16(const void *p)
 {
@@ -282,6 +286,16 @@ INLINE V16 v_from_i8(B16 x)
                  _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(n, n)))};
 }
 INLINE B16 b_table(B16 table, B16 at) { return (B16)_mm_shuffle_epi8((__m128i)table, (__m128i)at); }
+INLINE __m256 table_half(V16 table, __m128i at)
+{
+    const __m256i i = _mm256_cvtepu8_epi32(at);
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table.a, i), _mm256_permutevar8x32_ps(table.b, i),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(i, 28))); // by bit 3
+}
+INLINE V16 v_table(V16 table, B16 at)
+{
+    return (V16){table_half(table, (__m128i)at), table_half(table, _mm_srli_si128((__m128i)at, 8))};
+}
 INLINE float f_from_f16(uint16_t h) { return _cvtsh_ss(h); }
 INLINE V16 v_from_bf16(const void *p) { return (V16){bf16_half(p), bf16_half((const __m128i *)p + 1)}; }
 #elif defined(__ARM_NEON) && defined(__aarch64__)
@@ -371,6 +385,13 @@ INLINE V16 v_from_i8(B16 x)
                   vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
 }
 INLINE B16 b_table(B16 table, B16 at) { return (B16)vqtbl1q_u8((uint8x16_t)table, (uint8x16_t)at); }
+INLINE V16 v_table(V16 table, B16 at)
+{
+    float from[16], to[16];
+    v_store(from, table);
+    for (int i = 0; i < 16; i++) to[i] = from[at[i] & 15];
+    return v_load(to);
+}
 INLINE float f_from_f16(uint16_t h)
 {
     return vgetq_lane_f32(vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(h))), 0);
@@ -447,6 +468,7 @@ INLINE V16 v_from_f16(const void *p)
     EACH(half_to_float(h[i]));
 }
 INLINE V16 v_from_i8(B16 x) { EACH((float)(int8_t)x[i]); }
+INLINE V16 v_table(V16 table, B16 at) { EACH(table.f[at[i] & 15]); }
 INLINE B16 b_table(B16 table, B16 at)
 {
     B16 out;
