@@ -314,6 +314,7 @@ TEST(export_files)
                   "known are .html .svg .csv .tsv .md .tex .json .jsonl .npz");
     check_refused("none", RUN("show", saved, "--export", "-"), 2, "says no format");
     check_refused("twice", RUN("show", saved, "--export", words[15], "--export", same), 2, "to one file");
+    check_refused("itself", RUN("show", saved, "--export", saved), 2, "is the file that is shown");
     check_refused("digits", RUN("show", saved, "--digits", "12"), 2, "from 0 to 9");
     check_refused("width", RUN("show", saved, "--width", "5"), 2, "from 20");
     check_refused("folder", RUN("attribute", "-m", "demo/en-nl", "-i", TEXT, "--export", "no/such/x.md"), 1,

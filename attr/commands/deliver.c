@@ -45,6 +45,12 @@ static bool check_names(Args *a, Err *e)
     Output *out;
     size_t n;
     if (!outputs(a, &out, &n, e)) return false;
+    for (size_t i = 0; i < n;
+         i++) // a drawn form in the place of the result that it is drawn from can't be read again
+        for (size_t k = 0; k < a->n_rest && out[i].report; k++)
+            if (file_same(a->a, out[i].path, a->rest[k]))
+                return err_set(e, "--%s %s is the file that is shown; give another", out[i].option,
+                               out[i].path);
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < i; k++)
             if (file_same(a->a, out[k].path, out[i].path))
