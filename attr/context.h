@@ -83,7 +83,8 @@ bool *context_marked(Arena *a, const ContextResult *r, const ContextCue *c, doub
                      float *threshold);
 
 // The library's file, and back. Tokens are views into text.
-void context_to_json(Arena *a, const ContextResult *r, Buf *out);
+void context_to_json(const ContextResult *r, bool one_line, Buf *out);
 // Whether a file holds context attributions, by its beginning or, if it is gzipped, what it becomes: then *plain is its text.
 bool contexts_in(Arena *a, Str bytes, Str *plain);
+// An object, a list of them, or JSON Lines.
 bool contexts_from_json(Arena *a, Str text, const char *path, ContextResult **out, size_t *n, Err *e);

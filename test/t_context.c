@@ -280,7 +280,7 @@ static bool read_back(Arena *A, void *context, Err *e)
     size_t n;
     Buf b = {.arena = A};
     if (!contexts_from_json(A, str_of(context), "x", &r, &n, e)) return false;
-    context_to_json(A, r, &b);
+    context_to_json(r, false, &b);
     return true;
 }
 
@@ -387,6 +387,10 @@ TEST(context_several)
     check_ran("several", CONTEXT("-fn", "contrast_prob_diff", "--input_context_text", "He is a nurse.",
                                  "She is a nurse.", NOW, "-o", file, "--no_show_viz"));
     CHECK_HAS(RUN("show", file).out, "Context 2 of 2");
+    const char *by_line = temporary(A, "both.jsonl");
+    check_ran("lines", RUN("show", file, "-o", by_line, "--hide"));
+    CHECK_INT(lines(slurp(A, by_line, NULL)), 2);
+    CHECK(!strcmp(RUN("show", by_line, "--json").out, RUN("show", file, "--json").out));
 }
 
 TEST(context_by_size)
@@ -404,6 +408,12 @@ TEST(context_by_size)
         CHECK_NEAR(c->number, 0, 1e-6);
     CHECK_STR(json_get(j->child->next, "input_context")->text, STR_LIT("He is a nurse."));
     check_numbers("size 1", json_get(j->child->next, "cti_scores"), json_get(alone, "cti_scores"), false);
+    j = parsed(A, CONTEXT("--input_context_text", "It is late. She is a teacher.", "--input_current_text",
+                          "The teacher hid the ring.", "--output_template", "{current}", "--context_sizes",
+                          "0", "2", "-q", "--json"));
+    if (j)
+        CHECK_STR(json_get(j->child, "output_current")->text,
+                  json_get(j->child->next, "output_current")->text); // of the largest
     check_refused("sizes", CONTEXT("--input_context_text", "He.", NOW, "--context_sizes", "x"), 2,
                   "numbers of sentences");
 }

@@ -352,6 +352,18 @@ static ContextTexts *documents(Args *a, const Parsed *p, int64_t **size, size_t 
     return t;
 }
 
+// Sizes of a context are compared on one output: what is written with the largest. d: room for it.
+static void share_output(const Work *w, ContextTexts *t, const int64_t *size, size_t n, ContextDoc *d)
+{
+    size_t largest = 0;
+    for (size_t i = 1; i < n; i++)
+        if (size[i] > size[largest]) largest = i;
+    if (n < 2 || size[largest] < 0 || t[0].output_current.s) return;
+    if (!contexts_begin(w, &t[largest], d, NULL)) return; // what is wrong is said when its turn comes
+    for (size_t i = 0; i < n; i++)
+        t[i].output_current = t[largest].output_current, t[i].output_context = t[largest].output_context;
+}
+
 static void say_failure(size_t number, size_t n, const Err *e)
 {
     if (n > 1) cmd_say("context %zu: %s", number, e->text);
@@ -392,6 +404,7 @@ static int run(Args *a)
     ContextTexts *t = documents(a, &p, &size, &n), **batch_t = arena_new(a->a, ContextTexts *, n);
     ContextDoc *d = arena_new(a->a, ContextDoc, n), **batch_d = arena_new(a->a, ContextDoc *, n);
     bool *made = arena_new(a->a, bool, n);
+    share_output(&w, t, size, n, &d[0]);
     for (size_t i = 0; i < n && !stop_asked(); i++) {
         Err own = {0};
         if (contexts_begin(&w, &t[i], &d[i], &own)) batch_t[count] = &t[i], batch_d[count++] = &d[i];

@@ -13,7 +13,8 @@ static ContextView *view_named(const char *name)
     } views[] = {{"terminal", contexts_terminal},
                  {"html", contexts_html},
                  {"csv", contexts_csv},
-                 {"json", contexts_json}};
+                 {"json", contexts_json},
+                 {"jsonl", contexts_jsonl}};
     for (size_t i = 0; i < sizeof views / sizeof *views; i++)
         if (!strcmp(views[i].name, name)) return views[i].view;
     return NULL;
@@ -23,6 +24,12 @@ static const char *ending(const char *path)
 {
     const char *dot = strrchr(path, '.');
     return dot ? dot + 1 : "";
+}
+
+// -o FILE.jsonl has a line for each.
+static ContextView *view_of(const char *path, const char *name)
+{
+    return view_named(!strcmp(name, "json") && !strcmp(ending(path), "jsonl") ? "jsonl" : name);
 }
 
 static int write_view(Args *a, const char *path, ContextView *view, const ContextResult *r, size_t n,
@@ -45,8 +52,8 @@ int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
     const char *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
     int code = 0, own;
     for (int k = 0; k < 3; k++)
-        if (args_text(a, option[k]) &&
-            (own = write_view(a, args_text(a, option[k]), view_named(name[k]), r, n, o)))
+        if (args_text(a, option[k]) && (own = write_view(a, args_text(a, option[k]),
+                                                         view_of(args_text(a, option[k]), name[k]), r, n, o)))
             code = own;
     for (size_t i = 0; i < export->n; i++)
         if ((own = write_view(a, export->list[i], view_named(ending(export->list[i])), r, n, o))) code = own;
@@ -68,8 +75,8 @@ bool cmd_check_contexts(Args *a, Err *e)
     for (size_t i = 0; i < export->n; i++)
         if (!view_named(ending(export->list[i])) || !strcmp(ending(export->list[i]), "terminal"))
             wrong = export->list[i];
-    return !wrong ||
-           err_usage(
-               e, "a context attribution has the formats terminal, html, csv and json; there is no %s of it",
-               wrong);
+    return !wrong || err_usage(e,
+                               "a context attribution has the formats terminal, html, csv, json and jsonl; "
+                               "there is no %s of it",
+                               wrong);
 }

@@ -338,13 +338,19 @@ void contexts_csv(Arena *a, const ContextResult *r, size_t n, const ReportOption
     }
 }
 
+void contexts_jsonl(Arena *a, const ContextResult *r, size_t n, const ReportOptions *o, Buf *out)
+{
+    (void)a, (void)o;
+    for (size_t k = 0; k < n; k++) context_to_json(&r[k], true, out), buf_char(out, '\n');
+}
+
 void contexts_json(Arena *a, const ContextResult *r, size_t n, const ReportOptions *o, Buf *out)
 {
-    (void)o;
+    (void)a, (void)o;
     if (n != 1) buf_str(out, STR_LIT("[\n"));
     for (size_t k = 0; k < n; k++) {
         if (k) buf_str(out, STR_LIT(",\n"));
-        context_to_json(a, &r[k], out);
+        context_to_json(&r[k], false, out);
     }
     if (n != 1) buf_str(out, STR_LIT("\n]"));
 }

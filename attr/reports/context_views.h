@@ -5,8 +5,8 @@
 
 // Results of several contexts one after the other, and where they are sizes of one context a table over them.
 typedef void ContextView(Arena *a, const ContextResult *r, size_t n, const ReportOptions *o, Buf *out);
-ContextView contexts_terminal, contexts_html, contexts_csv,
-    contexts_json; // json: the file; of several a list
+// json: the file; of several a list. jsonl: a line each.
+ContextView contexts_terminal, contexts_html, contexts_csv, contexts_json, contexts_jsonl;
 
 // ------------------------------------------------------------------------------------------ private to attr/reports
 

@@ -12,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ONE_LINE = 1000 }; // a depth: everything stands on one
+
 static void line(Buf *b, int depth)
 {
+    if (depth >= ONE_LINE / 2) return;
     buf_char(b, '\n');
     for (int i = 0; i < depth; i++) buf_str(b, STR_LIT("    "));
 }
@@ -81,7 +84,7 @@ static void put_value(Buf *b, int depth, const Json *j)
         buf_str(b, j->kind == J_TRUE    ? STR_LIT("true")
                    : j->kind == J_FALSE ? STR_LIT("false")
                                         : STR_LIT("null"));
-    else if (!j->count || depth > 100) buf_str(b, object ? STR_LIT("{}") : STR_LIT("[]"));
+    else if (!j->count || depth % ONE_LINE > 100) buf_str(b, object ? STR_LIT("{}") : STR_LIT("[]"));
     else {
         buf_char(b, object ? '{' : '[');
         for (const Json *c = j->child; c; c = c->next) {
@@ -108,27 +111,32 @@ static void put_cue(Buf *b, int d, const ContextResult *r, const ContextCue *c)
     line(b, d - 1), buf_char(b, '}');
 }
 
-void context_to_json(Arena *a, const ContextResult *r, Buf *b)
+static void put_result(Buf *b, const ContextResult *r, int depth)
 {
-    (void)a;
+    int d = depth + 1;
     buf_char(b, '{');
-    put_key(b, 1, "input_context", true), put_string(b, r->input_context);
-    put_key(b, 1, "input_context_tokens", false);
-    put_strings(b, 1, r->input_token, r->n_input, r->input_context.s);
-    put_key(b, 1, "output_context", false), put_string(b, r->output_context);
-    put_key(b, 1, "output_context_tokens", false);
-    put_strings(b, 1, r->output_token, r->n_output, r->output_context.s);
-    put_key(b, 1, "output_current", false), put_string(b, r->output_current);
-    put_key(b, 1, "output_current_tokens", false), put_strings(b, 1, r->token, r->n, true);
-    put_key(b, 1, "cti_scores", false), put_numbers(b, 1, r->cti, r->n);
-    put_key(b, 1, "cci_scores", false), buf_str(b, r->n_cues ? STR_LIT("[") : STR_LIT("[]"));
+    put_key(b, d, "input_context", true), put_string(b, r->input_context);
+    put_key(b, d, "input_context_tokens", false);
+    put_strings(b, d, r->input_token, r->n_input, r->input_context.s);
+    put_key(b, d, "output_context", false), put_string(b, r->output_context);
+    put_key(b, d, "output_context_tokens", false);
+    put_strings(b, d, r->output_token, r->n_output, r->output_context.s);
+    put_key(b, d, "output_current", false), put_string(b, r->output_current);
+    put_key(b, d, "output_current_tokens", false), put_strings(b, d, r->token, r->n, true);
+    put_key(b, d, "cti_scores", false), put_numbers(b, d, r->cti, r->n);
+    put_key(b, d, "cci_scores", false), buf_str(b, r->n_cues ? STR_LIT("[") : STR_LIT("[]"));
     for (size_t i = 0; i < r->n_cues; i++) {
         if (i) buf_char(b, ',');
-        line(b, 2), put_cue(b, 3, r, &r->cue[i]);
+        line(b, d + 1), put_cue(b, d + 2, r, &r->cue[i]);
     }
-    if (r->n_cues) line(b, 1), buf_char(b, ']');
-    if (r->info) put_key(b, 1, "info", false), put_value(b, 1, r->info);
-    line(b, 0), buf_char(b, '}');
+    if (r->n_cues) line(b, d), buf_char(b, ']');
+    if (r->info) put_key(b, d, "info", false), put_value(b, d, r->info);
+    line(b, depth), buf_char(b, '}');
+}
+
+void context_to_json(const ContextResult *r, bool one_line, Buf *out)
+{
+    put_result(out, r, one_line ? ONE_LINE : 0);
 }
 
 // ------------------------------------------------------------------------------------------ reading
@@ -257,10 +265,31 @@ bool contexts_in(Arena *a, Str bytes, Str *plain)
            !memmem(plain->s, plain->n, "\"__instance_type__\"", 19);
 }
 
+// JSON Lines: an object a line.
+static bool read_lines(Arena *a, Str text, const char *path, ContextResult **out, size_t *n, Err *e)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < text.n; i++) most += text.s[i] == '\n';
+    *n = 0, *out = arena_new(a, ContextResult, most);
+    for (size_t i = 0, to; i < text.n; i = to + 1) {
+        const char *end = memchr(text.s + i, '\n', text.n - i);
+        to = end ? (size_t)(end - text.s) : text.n;
+        Str own = {text.s + i, to - i};
+        if (str_blank(own)) continue;
+        const Json *j = json_parse(a, own, path, e);
+        if (!j || !read_one(a, j, path, &(*out)[(*n)++], e)) return false;
+    }
+    return *n > 0;
+}
+
 bool contexts_from_json(Arena *a, Str text, const char *path, ContextResult **out, size_t *n, Err *e)
 {
-    const Json *j = json_parse(a, text, path, e);
-    if (!j) return false;
+    Err own = {0};
+    const Json *j = json_parse(a, text, path, &own);
+    const char *first = memchr(text.s, '\n', text.n);
+    if (!j && first && json_parse(a, (Str){text.s, (size_t)(first - text.s)}, path, NULL))
+        return read_lines(a, text, path, out, n, e);
+    if (!j) return err_set(e, "%s", own.text);
     if (j->kind != J_ARRAY)
         return *n = 1, *out = arena_new(a, ContextResult, 1), read_one(a, j, path, *out, e);
     *n = 0, *out = arena_new(a, ContextResult, j->count);

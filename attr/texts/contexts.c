@@ -360,7 +360,9 @@ static Str with_word(const Work *w, const ContextTexts *t, Ids prefix, int32_t w
     return context_text(w, t, (Ids){v, prefix.n + 1});
 }
 
-bool contexts_foils(const Work *w, const ContextTexts *t, bool contrastive, ContextDoc *d, Err *e)
+// What each sensitive token of the document is contrasted with: a given word, or what the model writes there without the
+// context. contrastive: whether the attributed function looks at it; the texts of the cues are made in any case.
+static bool make_foils(const Work *w, const ContextTexts *t, bool contrastive, ContextDoc *d, Err *e)
 {
     ContextResult *r = &d->result;
     size_t n = r->n_cues;
@@ -415,7 +417,7 @@ bool contexts_run(const Work *w, const ContextOptions *o, ContextTexts *const *t
     Running r = {w, o, d, n, context_sensitivity, e, false};
     if (!stop_run(run_step, &r) || !r.ok) return false;
     for (size_t i = 0; i < n; i++)
-        if (!contexts_foils(w, t[i], contrastive, d[i], e)) return false;
+        if (!make_foils(w, t[i], contrastive, d[i], e)) return false;
     r.step = context_cues, r.ok = false;
     if (!stop_run(run_step, &r) || !r.ok) return false;
     r.step = context_evaluate, r.ok = !o->evaluate;

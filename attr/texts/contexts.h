@@ -33,10 +33,6 @@ typedef struct ContextTexts {
 bool contexts_check(ContextTexts *t, Err *e);
 // The document's texts as ids; outputs that are not given are generated, and t has them then.
 bool contexts_begin(const Work *w, ContextTexts *t, ContextDoc *d, Err *e);
-// What each sensitive token of the document is contrasted with: a given word, or what the model writes there without the
-// context. contrastive: whether the attributed function looks at it; the texts of the cues are made in any case.
-bool contexts_foils(const Work *w, const ContextTexts *t, bool contrastive, ContextDoc *d, Err *e);
-
 // All of n documents that have begun: sensitive tokens, foils, cues, and how faithful they are if that is asked for. False
 // without an error: a stop was asked for.
 bool contexts_run(const Work *w, const ContextOptions *o, ContextTexts *const *t, ContextDoc *const *d,
