@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // op_again.c — many operations as one that keeps nothing but its input: the way back runs them again, and then back through
 // them. Chen et al. 2016, arXiv:1604.06174 (checkpointing). Memory is then for one part at a time; the price is a second
-// forward pass, which serves all cotangents.
+// forward pass, which serves all cotangents: they go back in turn, some hundred rows at a time, so that what one product
+// leaves is still in the cache for the next, and memory does not grow with their number.
 //
 //   y = make(x)     back:   dx += what going back through make(x) gives for dy
 #include "op.h"
@@ -26,6 +27,21 @@ static void forward(Node *n, Tape *t)
     tape_reset(inner);
 }
 
+enum { ROWS_BACK = 768 };
+
+// Where the part of l ends that begins with cotangent k.
+static int64_t part_end(const Layout *l, int64_t k)
+{
+    int64_t rows = l->n[k++];
+    while (k < l->K && rows + l->n[k] <= ROWS_BACK) rows += l->n[k++];
+    return k;
+}
+
+static Layout *part_of(Tape *inner, const Layout *l, int64_t k, int64_t end)
+{
+    return layout_make(tape_arena(inner), end - k, l->seq + k, l->row0 + k, l->n + k);
+}
+
 // Found by a plan: shapes are enough to know who reaches what.
 static void reach(Node *n, Tape *t)
 {
@@ -35,8 +51,13 @@ static void reach(Node *n, Tape *t)
     tape_dry(inner, true);
     Tensor *x = input(n, inner, true), *y = n->make(inner, x, n->context);
     int64_t *row0 = arena_new(tape_back(t), int64_t, l->K), *rows = arena_new(tape_back(t), int64_t, l->K);
-    n->bytes = arena_used(tape_arena(inner));
-    n->bytes += tape_reaches(inner, y, l, x, row0, rows);
+    size_t most = 0;
+    for (int64_t k = 0, end; k < l->K; k = end) {
+        end = part_end(l, k);
+        size_t bytes = tape_reaches(inner, y, part_of(inner, l, k, end), x, row0 + k, rows + k);
+        most = bytes > most ? bytes : most;
+    }
+    n->bytes = arena_used(tape_arena(inner)) + most;
     for (int64_t k = 0; k < l->K; k++) tape_reach(t, n->in[0], k, row0[k], rows[k], l);
     tape_reset(inner);
 }
@@ -46,11 +67,18 @@ static void backward(Node *n, Tape *t)
     const Layout *l = n->out->layout;
     Tape *inner = tape_inner(t);
     Tensor *to = n->in[0], *x = input(n, inner, true), *y = n->make(inner, x, n->context);
-    memcpy(tape_seed(inner, y, l), n->out->grad, (size_t)(l->total * y->cols) * sizeof(float));
-    tape_go_back(inner, y);
-    for (int64_t i = 0; x->grad && i < x->layout->total; i++) {
-        float *dx = to->grad + layout_place(to->layout, x->layout, i) * x->cols;
-        K->add(dx, dx, x->grad + i * x->cols, x->cols);
+    const Layout *in = to->layout;
+    for (int64_t k = 0, end; k < l->K; k = end) {
+        end = part_end(l, k);
+        const Layout *part = part_of(inner, l, k, end);
+        memcpy(tape_seed(inner, y, part), n->out->grad + l->at[k] * y->cols,
+               (size_t)(part->total * y->cols) * sizeof(float));
+        tape_go_back(inner, y);
+        for (int64_t i = 0; x->grad && i < x->layout->total; i++) {
+            const int64_t c = k + x->layout->of[i];
+            float *dx = to->grad + (in->at[c] + x->layout->row[i] - in->row0[c]) * x->cols;
+            K->add(dx, dx, x->grad + i * x->cols, x->cols);
+        }
     }
     tape_reset(inner);
 }
