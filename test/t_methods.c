@@ -416,7 +416,7 @@ static void run_bits(Arena *A, Bits *b, int first, size_t n)
     arena_free(a);
 }
 
-static void same_bits(Arena *A, const char *model, bool forced)
+static void same_bits(Arena *A, const char *model, const char *languages, bool forced)
 {
     static const char *const source[TEXTS] = {"The nurse went.", "It rains.", "No."}, *const into[TEXTS] = {
                                                                                           "De verpleger.",
@@ -429,6 +429,12 @@ static void same_bits(Arena *A, const char *model, bool forced)
     const Entry *method;
     Bits b = {.o = attr_defaults()};
     if (!lab_open(A, model, &b.l)) return;
+    lab_languages(A, &b.l, json_parse(A, str_of(languages), "", NULL));
+    const Entry *step;
+    const char **steps = arena_new(A, const char *, attr_step_list(&step));
+    for (size_t i = 0, n = attr_step_list(&step); i < n; i++) steps[i] = step[i].name;
+    b.o.step_scores = steps, b.o.n_step_scores = attr_step_list(&step);
+    b.o.step.top_p = 0.9, b.o.step.top_p_given = true, b.o.step.n_mcd_steps = 2;
     for (int i = 0; i < TEXTS; i++) b.pair[i] = lab_forced(A, &b.l, source[i], into[i]);
     b.foil = lab_forced(A, &b.l, forced ? source[1] : "It is a cat.", "Het is.");
     b.pair[1].contrast = &b.foil;
@@ -451,8 +457,23 @@ static void same_bits(Arena *A, const char *model, bool forced)
     }
 }
 
-TEST(methods_bits_marian) { same_bits(A, "odd-marian", false); }
-TEST(methods_bits_t5) { same_bits(A, "odd-t5", true); }
+TEST(methods_bits_marian) { same_bits(A, "odd-marian", "{}", false); }
+TEST(methods_bits_t5) { same_bits(A, "odd-t5", "{}", true); }
+TEST(methods_bits_bart) { same_bits(A, "odd-bart", "{}", false); }
+TEST(methods_bits_mbart)
+{
+    same_bits(A, "odd-mbart50", "{\"src_lang\": \"en_XX\", \"tgt_lang\": \"nl_XX\"}", true);
+}
+TEST(methods_bits_nllb)
+{
+    same_bits(A, "odd-nllb", "{\"src_lang\": \"eng_Latn\", \"tgt_lang\": \"nld_Latn\"}", false);
+}
+TEST(methods_bits_m2m100)
+{
+    same_bits(A, "odd-m2m100", "{\"src_lang\": \"en\", \"tgt_lang\": \"nl\"}", true);
+}
+TEST(methods_bits_pegasus) { same_bits(A, "odd-pegasus", "{}", true); }
+TEST(methods_bits_umt5) { same_bits(A, "odd-umt5", "{}", false); }
 
 // Pairs that share a source stand on another place in the batch than their source does.
 TEST(methods_shared_source)
