@@ -4,6 +4,9 @@
 #include "cli.h"
 #include "copies.h"
 
+#include "../nn/nn.h"
+#include "../tok/tok.h"
+
 #define NLLB  "test/golden/models/odd-nllb"
 #define MBART "test/golden/models/odd-mbart50"
 #define BART  "test/golden/models/odd-bart"
@@ -273,5 +276,36 @@ TEST(families_other_kin)
         check_refused(others[i][0], r, 1, others[i][1]);
         CHECK_HAS(r.err, "which is not done here");
         CHECK_HAS(r.err, others[i][2]);
+    }
+}
+
+// ------------------------------------------------------------------------------------------ faults
+
+static bool open_model(Arena *a, void *folder, Err *e)
+{
+    return nn_open(a, folder, (NnOptions){0}, e) != NULL;
+}
+
+static bool use_tokenizer(Arena *a, void *folder, Err *e)
+{
+    Encoding x;
+    Str out;
+    Tokenizer *t = tok_open(a, folder, e);
+    const int32_t *ids;
+    bool many = t && tok_languages(t, &ids);
+    return t && (!many || tok_set_language(a, t, TOK_TARGET, STR_LIT("Dutch"), e)) &&
+           tok_encode(a, t, STR_LIT("a <mask> </s>x  \xE3\x81\x93 nl_XX"), (TokOptions){.side = TOK_TARGET},
+                      &x, e) &&
+           tok_decode(a, t, x.ids, x.n, (TokDecode){0}, &out, e);
+}
+
+TEST(families_faults)
+{
+    for (size_t i = 0; i < KIN; i++) {
+        char *folder = arena_printf(A, "test/golden/models/%s", kin[i].model);
+        for (int kind = 0; kind < FAULT_KINDS; kind++) {
+            test_every_fault(A, (FaultKind)kind, open_model, folder);
+            test_every_fault(A, (FaultKind)kind, use_tokenizer, folder);
+        }
     }
 }

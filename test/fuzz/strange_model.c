@@ -65,26 +65,44 @@ typedef struct Shape {
     int heads, head, width, inner, words, layers[2], buckets, distance, positions;
 } Shape;
 
-static void put_marian(Arena *a, Writer *w, const Shape *s, const uint8_t *d, Buf *config)
+static void put_norm(Arena *a, Writer *w, const char *name, int width)
 {
+    put_linear(a, w, name, 1, width, false);
+    put_tensor(w, arena_printf(a, "%s.bias", name), 1, width);
+}
+
+// Marian and its kin, by their number: all have the same layers.
+typedef enum { MARIAN, BART, MBART, M2M_100, PEGASUS } Kin;
+
+static void put_marian(Arena *a, Writer *w, const Shape *s, const uint8_t *d, Kin kin, Buf *config)
+{
+    static const char *const types[] = {"marian", "bart", "mbart", "m2m_100", "pegasus"};
     static const char *const activations[] = {"swish", "relu", "gelu", "gelu_new", "tanh", "silu"};
-    bool shared = d[14] & 1;
+    bool shared = kin != MARIAN || d[14] & 1, learned = kin == BART || kin == MBART;
     int D = s->width, V2 = shared ? s->words : 1 + d[15] % 70;
     buf_printf(
         config,
-        "{\"model_type\":\"marian\",\"d_model\":%d,\"vocab_size\":%d,\"decoder_vocab_size\":%d,"
+        "{\"model_type\":\"%s\",\"d_model\":%d,\"vocab_size\":%d,\"decoder_vocab_size\":%d,"
         "\"max_position_embeddings\":%d,\"encoder_layers\":%d,\"decoder_layers\":%d,"
         "\"encoder_attention_heads\":%d,\"decoder_attention_heads\":%d,\"encoder_ffn_dim\":%d,"
         "\"decoder_ffn_dim\":%d,\"share_encoder_decoder_embeddings\":%s,\"activation_function\":\"%s\","
         "\"scale_embedding\":%s,\"decoder_start_token_id\":0,\"eos_token_id\":0,\"pad_token_id\":0",
-        D, s->words, V2, s->positions, s->layers[0], s->layers[1], s->heads, s->heads, s->inner, s->inner,
-        shared ? "true" : "false", activations[d[16] % 6], d[14] & 2 ? "true" : "false");
+        types[kin], D, s->words, V2, s->positions, s->layers[0], s->layers[1], s->heads, s->heads, s->inner,
+        s->inner, shared ? "true" : "false", activations[d[16] % 6], d[14] & 2 ? "true" : "false");
     if (shared) put_tensor(w, "model.shared.weight", s->words, D);
     else {
         put_tensor(w, "model.encoder.embed_tokens.weight", s->words, D);
         put_tensor(w, "model.decoder.embed_tokens.weight", V2, D);
     }
     if (d[14] & 4) put_tensor(w, "final_logits_bias", 1, V2);
+    for (int side = 0; side < 2 && kin != MARIAN; side++) {
+        const char *p = arena_printf(a, "model.%s", side ? "decoder" : "encoder");
+        bool stored = learned || (kin == PEGASUS && d[14] & 8);
+        if (stored)
+            put_tensor(w, arena_printf(a, "%s.embed_positions.weight", p), s->positions + 2 * learned, D);
+        if (learned) put_norm(a, w, arena_printf(a, "%s.layernorm_embedding", p), D);
+        if (kin != BART) put_norm(a, w, arena_printf(a, "%s.layer_norm", p), D);
+    }
     for (int side = 0; side < 2; side++)
         for (int l = 0; l < s->layers[side]; l++) {
             const char *p = arena_printf(a, "model.%s.layers.%d", side ? "decoder" : "encoder", l);
@@ -103,7 +121,8 @@ static void put_marian(Arena *a, Writer *w, const Shape *s, const uint8_t *d, Bu
         }
 }
 
-static void put_t5_layer(Arena *a, Writer *w, const Shape *s, const char *p, int side, bool first, bool gated)
+static void put_t5_layer(Arena *a, Writer *w, const Shape *s, const char *p, int side, bool biased,
+                         bool gated)
 {
     static const char *const names[] = {"q", "k", "v"};
     int D = s->width, inner = s->heads * s->head;
@@ -111,7 +130,7 @@ static void put_t5_layer(Arena *a, Writer *w, const Shape *s, const char *p, int
         const char *q = arena_printf(a, "%s.%d.%s", p, x, x ? "EncDecAttention" : "SelfAttention");
         for (int k = 0; k < 3; k++) put_linear(a, w, arena_printf(a, "%s.%s", q, names[k]), inner, D, false);
         put_linear(a, w, arena_printf(a, "%s.o", q), D, inner, false);
-        if (first && !x)
+        if (biased && !x)
             put_tensor(w, arena_printf(a, "%s.relative_attention_bias.weight", q), s->buckets, s->heads);
         put_tensor(w, arena_printf(a, "%s.%d.layer_norm.weight", p, x), 1, D);
     }
@@ -122,7 +141,7 @@ static void put_t5_layer(Arena *a, Writer *w, const Shape *s, const char *p, int
     put_tensor(w, arena_printf(a, "%s.%d.layer_norm.weight", p, 1 + side), 1, D);
 }
 
-static void put_t5(Arena *a, Writer *w, const Shape *s, const uint8_t *d, bool mt5, Buf *config)
+static void put_t5(Arena *a, Writer *w, const Shape *s, const uint8_t *d, const char *type, Buf *config)
 {
     static const char *const activations[] = {"relu", "gelu", "gated-gelu", "gated-silu", "gelu_new"};
     const char *activation = activations[d[16] % 5];
@@ -132,15 +151,15 @@ static void put_t5(Arena *a, Writer *w, const Shape *s, const uint8_t *d, bool m
         "\"num_layers\":%d,\"num_decoder_layers\":%d,\"relative_attention_num_buckets\":%d,"
         "\"relative_attention_max_distance\":%d,\"feed_forward_proj\":\"%s\",\"tie_word_embeddings\":%s,"
         "\"decoder_start_token_id\":0,\"eos_token_id\":1,\"pad_token_id\":0",
-        mt5 ? "mt5" : "t5", s->width, s->head, s->heads, s->inner, s->words, s->layers[0], s->layers[1],
-        s->buckets, s->distance, activation, d[14] & 1 ? "true" : "false");
+        type, s->width, s->head, s->heads, s->inner, s->words, s->layers[0], s->layers[1], s->buckets,
+        s->distance, activation, d[14] & 1 ? "true" : "false");
     put_tensor(w, "shared.weight", s->words, s->width);
     if (d[14] & 2) put_tensor(w, "lm_head.weight", s->words, s->width);
     for (int side = 0; side < 2; side++) {
         const char *stack = side ? "decoder" : "encoder";
         for (int l = 0; l < s->layers[side]; l++)
-            put_t5_layer(a, w, s, arena_printf(a, "%s.block.%d.layer", stack, l), side, !l,
-                         !strncmp(activation, "gated", 5));
+            put_t5_layer(a, w, s, arena_printf(a, "%s.block.%d.layer", stack, l), side,
+                         !l || !strcmp(type, "umt5"), !strncmp(activation, "gated", 5));
         put_tensor(w, arena_printf(a, "%s.final_layer_norm.weight", stack), 1, s->width);
     }
 }
@@ -148,7 +167,8 @@ static void put_t5(Arena *a, Writer *w, const Shape *s, const uint8_t *d, bool m
 static const Model *open_model(Arena *a, Writer *w, const uint8_t *d, size_t n, Err *e)
 {
     const char *folder = fuzz_folder("model");
-    int family = d[2] % 3;
+    static const char *const fives[] = {"", "t5", "mt5", "umt5"};
+    int family = d[2] % 8; // marian, three of T5's, four of Marian's kin
     Shape s = {.heads = 1 + d[3] % 5,
                .head = 1 + d[4] % 9,
                .width = 1 + d[5] % 40,
@@ -158,10 +178,11 @@ static const Model *open_model(Arena *a, Writer *w, const uint8_t *d, size_t n, 
                .buckets = 4 * (1 + d[9] % 12),
                .positions = 1 + d[11] % 40};
     s.distance = s.buckets / 2 + 1 + d[10];
-    if (!family) s.width = s.heads * s.head;
+    bool five = family && family < 4;
+    if (!five) s.width = s.heads * s.head;
     Buf config = {.arena = a}, file = {.arena = a};
-    if (family) put_t5(a, w, &s, d, family == 2, &config);
-    else put_marian(a, w, &s, d, &config);
+    if (five) put_t5(a, w, &s, d, fives[family], &config);
+    else put_marian(a, w, &s, d, family ? (Kin)(family - 3) : MARIAN, &config);
     if (n > 24) buf_char(&config, ','), buf_put(&config, d + 24, n - 24);
     else buf_char(&config, '}');
     buf_char(&w->head, '}');

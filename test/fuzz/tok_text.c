@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // tok_text.c — any bytes as a text, against four small SentencePiece models (one of each type, with
-// user-defined and byte pieces) and a Marian and a T5 folder. Pieces spell the normalised text; what is UTF-8
+// user-defined and byte pieces) and folders of Marian, T5, GPT-2, Llama, BART
+// and its kin. Pieces spell the normalised text; what is UTF-8
 // has an encoding everywhere.
 #include "fuzz.h"
 
 #include "../../tok/tok.h"
 
 #define MODELS "test/golden/tokenizers/models/"
-enum { N_SP = 4, N_TOK = 4 };
+enum { N_SP = 4, N_TOK = 10 };
 
 static void with_sentencepiece(Arena *a, const Sentencepiece *sp, Str text)
 {
@@ -44,9 +45,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     static const char *const sp_paths[N_SP] = {
         MODELS "trained/uni_rules.model", MODELS "trained/bpe_user.model", MODELS "trained/word_suffix.model",
         MODELS "trained/char_user.model"};
-    static const char *const folders[N_TOK] = {MODELS "marian-mini", MODELS "t5-mini",
+    static const char *const folders[N_TOK] = {MODELS "marian-mini",
+                                               MODELS "t5-mini",
                                                "test/golden/models/gpt2-tiny",
-                                               "test/golden/models/llama-tiny"};
+                                               "test/golden/models/llama-tiny",
+                                               "test/golden/models/odd-bart",
+                                               "test/golden/models/odd-mbart50",
+                                               "test/golden/models/odd-m2m100",
+                                               "test/golden/models/odd-nllb",
+                                               "test/golden/models/odd-pegasus",
+                                               "test/golden/models/odd-umt5"};
     static const Sentencepiece *sp[N_SP];
     static const Tokenizer *tok[N_TOK];
     Err e = {0};
