@@ -279,6 +279,39 @@ TEST(families_other_kin)
     }
 }
 
+// Models of several families in one run: what other tokens make the same words of stands in one table of words, without the
+// languages, which some have and others not.
+TEST(families_side_by_side)
+{
+    static const char *const formats[] = {"--viz_path", "--svg"};
+    const char *folder = kit_folder(A);
+    const char *words[32] = {
+        "attribute", "-m", MODEL, "-m", NLLB, "-m",         MBART, "-a",         "saliency", "--step_scores",
+        "logit",     "-i", TEXT,  "-g", INTO, "--src_lang", "en",  "--tgt_lang", "nl",       "-q",
+        "--plain"};
+    Run r = run_with(A, &(Setup){0}, words);
+    CHECK_INT(r.code, 0);
+    const char *table = strstr(r.out, "logit by model, words");
+    if (!table) return FAIL("no table of words:\n%s", r.out);
+    CHECK_HAS(table, "De\tverpleger\tging\tnaar\thet\tziekenhuis.");
+    CHECK_HAS(table, "odd-marian\t"), CHECK_HAS(table, "odd-nllb\t"), CHECK_HAS(table, "odd-mbart50\t");
+    CHECK(!strstr(table, "nld_Latn") && !strstr(table, "</s>"));
+    for (size_t f = 0; f < 2; f++) {
+        const char *path = arena_printf(A, "%s/page", folder);
+        words[20] = "--hide", words[21] = formats[f], words[22] = path;
+        CHECK_INT(run_with(A, &(Setup){0}, words).code, 0);
+        CHECK_HAS(slurp(A, path, NULL), "logit by model, words");
+    }
+    words[20] = "--granularity", words[21] = "word", words[22] = "--format", words[23] = "json";
+    const char *json = run_with(A, &(Setup){0}, words).out;
+    int found = 0;
+    for (const char *at = json; (at = strstr(at, "\"verpleger\", \"ging\"")); at++) found++;
+    CHECK_INT(found, 3);
+    words[22] = "--csv", words[23] = arena_printf(A, "%s/table.csv", folder);
+    CHECK_INT(run_with(A, &(Setup){0}, words).code, 0);
+    CHECK_HAS(slurp(A, words[23], NULL), ",verpleger,");
+}
+
 // ------------------------------------------------------------------------------------------ faults
 
 static bool open_model(Arena *a, void *folder, Err *e)

@@ -75,6 +75,8 @@ static bool is_special(Str s)
     return n > 6 && str_starts(s, STR_LIT("|||")) && str_ends(s, STR_LIT("|||"));
 }
 
+bool granularity_alone(Str token) { return is_special(token); }
+
 // ------------------------------------------------------------------------------------------ tokens as text
 
 // The letter that a byte-level vocabulary writes for a byte, back to the byte; false: it writes no byte so. Printable

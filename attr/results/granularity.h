@@ -20,6 +20,8 @@
 void granularity_begins(Arena *a, Granularity g, const Token *t, int64_t n, const Token *like, int64_t n_like,
                         bool *begins, Str *piece);
 
+bool granularity_alone(Str token); // a special token, which is no part of a word
+
 // The tokens of one side as groups: token i is in group of[i], which rises by 0 or 1; group k is tokens [from[k],
 // from[k + 1]). token [n]: the group as a person would write it (spaces inside for marks, characters for bytes), with a
 // single token's id or -1. By tokens they are the tokens themselves.
