@@ -101,6 +101,10 @@ TEST(quantize_float32_gives_the_same_bytes)
                                          "golden/quantized/models/t5-yesno-tiny-q4_0.gguf",
                                          "golden/quantized/models/gpt2-small-bnb8",
                                          "golden/quantized/models/llama-cut-nf4",
+                                         "golden/quantized/models/llama-cut-gptq-act",
+                                         "golden/quantized/models/llama-cut-awq",
+                                         "golden/quantized/models/llama-cut-fp8",
+                                         "golden/quantized/models/llama-cut-ct-w4a16",
                                          "golden/quantized/models/t5-yesno-tiny-bnb8"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         Arena *a = arena_create(A);
@@ -316,7 +320,9 @@ TEST(quantize_same_bytes_everywhere)
 // Folders in codes: a file of them holds what one of their float32 folders does.
 TEST(quantize_from_codes)
 {
-    static const char *const models[] = {"gpt2-small-bnb8", "llama-cut-nf4", "t5-yesno-tiny-bnb8"};
+    static const char *const models[] = {"gpt2-small-bnb8",   "llama-cut-gptq-act", "llama-cut-awq",
+                                         "llama-cut-fp8",     "llama-cut-ct-w4a16", "llama-cut-nf4",
+                                         "t5-yesno-tiny-bnb8"};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         const char *folder = kit_folder(A), *codes = arena_printf(A, QUANTIZED "models/%s", models[i]),
                    *from = arena_printf(A, "%s/f", folder),
