@@ -70,7 +70,7 @@ static const Option options[] = {
     {"show_viz", {0}, OPT_FLAG, CONTEXT, NULL, "accepted: the result is printed", NULL},
     {"no_show_viz", {0}, OPT_FLAG, CONTEXT, NULL, "print no result", NULL},
     {"generation_kwargs", {0}, OPT_JSON, ATTRIBUTE | GENERATE | LENS | CONTEXT, "JSON", "generate()'s arguments, over the model's own configuration", NULL},
-    {"model_kwargs", {0}, OPT_JSON, LOADED, "JSON", "arguments of model loading (dtype float32, revision, cache_dir)", NULL},
+    {"model_kwargs", {0}, OPT_JSON, LOADED, "JSON", "arguments of model loading (dtype float32, revision, cache_dir, load_in_8bit, load_in_4bit)", NULL},
     {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading (src_lang, tgt_lang)", NULL},
     {"src_lang", {0}, OPT_TEXT, MODEL, "LANG", "of multilingual models: the language of sources, by code or name: nl, nld_Latn, Dutch", NULL},
     {"tgt_lang", {0}, OPT_TEXT, MODEL, "LANG", "the language to translate into; 'inseq info' lists a model's", NULL},
