@@ -40,6 +40,34 @@ TEST(families_languages)
               "has no languages to choose from");
 }
 
+// Names with a script, parts of names, codes of other scripts.
+TEST(families_language_names)
+{
+    static const struct {
+        const char *model, *name, *says; // the code, or a part of the sentence
+    } cases[] = {{NLLB, "Simplified Chinese", "zho_Hans"},
+                 {NLLB, "chinese (traditional)", "zho_Hant"},
+                 {NLLB, "Chinese (Hans)", "zho_Hans"},
+                 {NLLB, "zh_CN", "zho_Hans"},
+                 {NLLB, "zh-TW", "zho_Hant"},
+                 {NLLB, "zh", "may be zho_Hans (Chinese, simplified), zho_Hant (Chinese, traditional): say"},
+                 {NLLB, "Arabic", "arb_Arab"},
+                 {NLLB, "Haitian", "hat_Latn"},
+                 {NLLB, "Norwegian", "nno_Latn (Norwegian Nynorsk), nob_Latn (Norwegian Bokmal)"},
+                 {NLLB, "srp_Latn", "is none of this model's 202 languages; near are srp_Cyrl (Serbian)"},
+                 {NLLB, "Cyrillic Serbian", "srp_Cyrl"},
+                 {MBART, "Simplified Chinese", "zh_CN"},
+                 {MBART, "zho_Hant", "is none of this model's 52 languages; near are zh_CN"},
+                 {"test/golden/models/odd-m2m100", "Simplified Chinese", "__zh__"},
+                 {"test/golden/models/odd-m2m100", "zho_Hant", "__zh__"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Run r = RUN("tokenize", "-m", cases[i].model, "--src_lang", cases[i].name, "-i", "a");
+        bool code = !strchr(cases[i].says, ' ');
+        CHECK_INT(r.code, !code);
+        CHECK_HAS(code ? r.out : r.err, cases[i].says);
+    }
+}
+
 // The target's tag: forced when generating, before a beginning, and kept without special tokens. A forced_bos_token_id
 // that is a language's names the target's.
 TEST(families_tags)

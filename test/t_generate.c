@@ -49,11 +49,12 @@ static size_t row_sources(Arena *A, const Lab *l, const char *what, const Json *
 }
 
 // M2M-100 has rows that are no words; the library writes its unknown token for them, though special tokens are left out,
-// and begins anew behind it, where a space is lost.
-static Str words_of(Arena *A, const Lab *l, Str text)
+// and begins anew behind it, where a space is lost. Where it wrote none, texts are compared as they are.
+static Str words_of(Arena *A, const Lab *l, Str wanted, Str text)
 {
     Buf b = {.arena = A};
-    if (strcmp(tok_class(l->t), "M2M100Tokenizer")) return text;
+    bool unknown = memmem(wanted.s, wanted.n, "<unk>", strlen("<unk>")) != NULL;
+    if (strcmp(tok_class(l->t), "M2M100Tokenizer") || !unknown) return text;
     for (size_t i = 0; i < text.n;)
         if (str_starts((Str){text.s + i, text.n - i}, STR_LIT("<unk>"))) i += strlen("<unk>");
         else if (text.s[i] == ' ') i++;
@@ -82,7 +83,8 @@ static void check_row(Arena *A, const Lab *l, const char *name, const Json *row,
     for (size_t i = 0; ids && i < n * returns;
          i++, ids = ids->next, text = text->next, score = score ? score->next : NULL) {
         same_ids(what, ids, out[i].ids, out[i].n, l->f->pad);
-        CHECK_STR(words_of(A, l, lab_decode(A, l, out[i].ids, out[i].n)), words_of(A, l, text->text));
+        CHECK_STR(words_of(A, l, text->text, lab_decode(A, l, out[i].ids, out[i].n)),
+                  words_of(A, l, text->text, text->text));
         if (score && !(fabs(out[i].score - score->number) <= tolerance + 5e-6 * fabs(score->number)))
             FAIL("%s: score %zu is %.9g, expected %.9g", what, i, out[i].score, score->number);
     }

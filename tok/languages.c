@@ -247,6 +247,16 @@ static Str base_of(Str code) // "nld" of "nld_Latn"
     return (Str){code.s, n};
 }
 
+// What a language is written in, where a code or people tell it apart: zho_Hans and zh_CN are simplified Chinese.
+typedef struct Script {
+    const char *code, *regions, *word;
+} Script;
+static const Script scripts[] = {{"Hans", "CN SG", "simplified"}, {"Hant", "TW HK MO", "traditional"},
+                                 {"Latn", "", "latin"},           {"Cyrl", "", "cyrillic"},
+                                 {"Arab", "", "arabic"},          {"Deva", "", "devanagari"},
+                                 {"Beng", "", "bengali"},         {"Tfng", "", "tifinagh"}};
+enum { N_SCRIPTS = sizeof scripts / sizeof *scripts };
+
 static bool among(Str word, const char *words) // of those between spaces
 {
     for (const char *s = words; *s;) {
@@ -260,6 +270,44 @@ static bool among(Str word, const char *words) // of those between spaces
 static bool is_for(const Name *name, Str base)
 {
     return same(base, str_of(name->two)) || among(base, name->three);
+}
+
+static const Script *script_of(Str code) // NULL: the code doesn't say
+{
+    Str base = base_of(code), rest = {code.s + base.n, code.n - base.n};
+    if (rest.n < 3) return NULL;
+    rest = (Str){rest.s + 1, rest.n - 1};
+    for (size_t i = 0; i < N_SCRIPTS; i++)
+        if (same(rest, str_of(scripts[i].code)) || among(rest, scripts[i].regions)) return &scripts[i];
+    return NULL;
+}
+
+// "Chinese" of "Simplified Chinese", "Chinese (simplified)", "Chinese (Hans)".
+static Str without_script(Str word, const Script **out)
+{
+    for (size_t i = 0; i < N_SCRIPTS; i++) {
+        Str by = str_of(scripts[i].word), code = str_of(scripts[i].code);
+        if (word.n > by.n + 1 && same((Str){word.s, by.n}, by) && fold(word.s[by.n]) == '_')
+            return *out = &scripts[i], (Str){word.s + by.n + 1, word.n - by.n - 1};
+        for (int k = 0; k < 2; k++, by = code) {
+            size_t behind = by.n + 3; // " (" and ")"
+            if (word.n <= behind || word.s[word.n - 1] != ')') continue;
+            Str end = {word.s + word.n - behind, behind};
+            if (fold(end.s[0]) == '_' && end.s[1] == '(' && same((Str){end.s + 2, by.n}, by))
+                return *out = &scripts[i], (Str){word.s, word.n - behind};
+        }
+    }
+    return word;
+}
+
+// "Haitian" of "Haitian Creole": whole words of a name of several, five letters or more.
+static bool is_part(Str word, Str name)
+{
+    for (size_t i = 0; word.n >= 5 && i + word.n <= name.n; i++) {
+        bool begins = !i || name.s[i - 1] == ' ', ends = i + word.n == name.n || name.s[i + word.n] == ' ';
+        if (begins && ends && same((Str){name.s + i, word.n}, word)) return true;
+    }
+    return false;
 }
 
 // ------------------------------------------------------------------------------------------------- finding them
@@ -352,18 +400,24 @@ const char *tok_language_name(const Tokenizer *t, int32_t id)
 
 // ------------------------------------------------------------------------------------------------- naming one
 
-// How well a word names a language: 3 its code, 2 the code without region or script, 1 another code or its name.
+// How well a word names a language: 4 its code, 3 the code without region or script, 2 another code or its name, 1 a part of
+// its name. What is written in another script is another language.
 static int fits(const Tokenizer *t, int32_t id, Str word)
 {
     Str code = tok_language_code(t, id), base = base_of(code);
-    if (same(word, code) || same(word, tok_source_string(t, id))) return 3;
-    if (same(word, base)) return 2;
-    word = code_of(word);
-    for (size_t i = 0; i < N_NAMES; i++)
-        if (is_for(&names[i], base) &&
-            (same(word, str_of(names[i].english)) || is_for(&names[i], base_of(word))))
-            return 1;
-    return 0;
+    const Script *asked = NULL, *own = script_of(code);
+    if (same(word, code) || same(word, tok_source_string(t, id))) return 4;
+    if (same(word, base)) return 3;
+    word = without_script(code_of(word), &asked);
+    if (!asked) asked = script_of(word);
+    if (asked && own && asked != own) return 0;
+    int how = 0;
+    for (size_t i = 0; i < N_NAMES; i++) {
+        if (!is_for(&names[i], base)) continue;
+        if (same(word, str_of(names[i].english)) || is_for(&names[i], base_of(word))) return 2;
+        if (is_part(word, str_of(names[i].english))) how = 1;
+    }
+    return how;
 }
 
 static size_t distance(Str a, Str b) // letters to change, in any case
@@ -380,7 +434,17 @@ static void put_language(Buf *b, const Tokenizer *t, int32_t id)
     Str code = tok_language_code(t, id);
     const char *name = tok_language_name(t, id);
     buf_printf(b, "%s%.*s", b->n ? ", " : "", (int)code.n, code.s);
-    if (name) buf_printf(b, " (%s)", name);
+    if (!name) return;
+    const Script *script = script_of(code);
+    bool chinese = script && *script->regions;
+    buf_printf(b, " (%s%s%s)", name, chinese ? ", " : "", chinese ? script->word : "");
+}
+
+static bool same_language(Str base, Str other)
+{
+    for (size_t i = 0; i < N_NAMES; i++)
+        if (is_for(&names[i], base) && is_for(&names[i], other)) return true;
+    return same(base, other);
 }
 
 static const char *nearest(Arena *a, const Tokenizer *t, Str word)
@@ -395,6 +459,7 @@ static const char *nearest(Arena *a, const Tokenizer *t, Str word)
             size_t d = distance(word, code), other = distance(word, base_of(code));
             if (other < d) d = other;
             if (name && (other = distance(word, str_of(name))) < d) d = other;
+            if (same_language(base_of(word), base_of(code))) d = 0; // in another script
             if (!taken[i] && d < least) least = d, best = i;
         }
         taken[best] = true;

@@ -4,6 +4,8 @@
 
     peer.py FOLDER METHOD SOURCE TARGET [RUNS] [JSON arguments]     prints {"cold": s, "warm": s, "load": s} as JSON
 
+INSEQ_LOAD='{"tokenizer_kwargs": {"src_lang": ..., "tgt_lang": ...}}' is handed to load_model.
+
 Needs torch, transformers==5.23 and inseq==0.7.1. cold: from the start of the process to the first result; warm: the
 median of RUNS (3) further calls. The Marian decoder's double scaling is undone as the model itself computes.
 """
@@ -29,7 +31,7 @@ folder, method, source, target = sys.argv[1:5]
 runs = int(sys.argv[5]) if len(sys.argv) > 5 else 3
 args = json.loads(sys.argv[6]) if len(sys.argv) > 6 else {}
 begin = time.time()
-model = inseq.load_model(folder, method)
+model = inseq.load_model(folder, method, **json.loads(os.environ.get("INSEQ_LOAD", "{}")))
 load = time.time() - begin
 decoder = getattr(getattr(model.model, "model", None), "decoder", None)
 if decoder is not None and hasattr(decoder, "embed_scale"):
