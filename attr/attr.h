@@ -385,6 +385,10 @@ const char *attr_aggregator(size_t i,
 // (granularity.h, granularity.c). Of two-dimensional scores.
 typedef enum { GRANULARITY_TOKEN, GRANULARITY_WORD, GRANULARITY_SENTENCE } Granularity;
 bool attr_granularity(Arena *a, const Sequence *in, Granularity g, Sequence *out, Err *e);
+// Of a lens, whose columns are tokens read: of each word or sentence the column of its last token, where all of it is read.
+void attr_granular_lens(Arena *a, const Picture *in, Granularity g, Picture *out);
+// Of tokens by layers: rows are summed.
+void attr_granular_layers(Arena *a, const Picture *in, Granularity g, Picture *out);
 
 // ------------------------------------------------------------------------------------------ files
 

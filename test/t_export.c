@@ -259,8 +259,8 @@ TEST(export_digits_percent_width)
     Attribution t = table(A, tokens, 3, 12);
     ReportOptions o = PLAIN;
     t.sequence->source_attributions.v[0] = 0.123456789f;
-    static const char *const formats[] = {"terminal", "svg", "md", "tex"};
-    for (int i = 0; i < 4; i++) {
+    static const char *const formats[] = {"terminal", "svg", "md", "tex", "html"};
+    for (int i = 0; i < 5; i++) {
         const char *f = formats[i], *sign = i == 3 ? "\\%" : "%";
         o = PLAIN;
         CHECK_HAS(written(A, f, &t, &o).s, i ? "0.123" : "0.12");
@@ -270,6 +270,7 @@ TEST(export_digits_percent_width)
         CHECK_HAS(written(A, f, &t, &o).s, arena_printf(A, "%s%s", i ? "12.3" : "12", sign));
         o.decimals = 3;
         CHECK_HAS(written(A, f, &t, &o).s, arena_printf(A, "12.35%s", sign));
+        if (i == 4) break; // a page scrolls
         o = PLAIN;
         CHECK(!strstr(written(A, f, &t, &o).s, "columns 0 to"));
         o.width = 60;

@@ -206,5 +206,13 @@ TEST(granularity_commands)
             "It is unbelievably hot.", "--granularity", "word", "--json");
     check_ran("compare", r);
     CHECK_HAS(r.out, "\"unbelievably\"");
+    r = RUN("lens", "-m", "demo/en-nl", "-i", "It is unbelievably hot.", "-g", "Het is ongelofelijk heet.",
+            "--granularity", "word", "--json");
+    check_ran("lens", r);
+    CHECK_HAS(r.out, "\"ongelofelijk\"");
+    r = RUN("attribute", "-m", "demo/en-nl", "-i", "It is unbelievably hot.", "-a",
+            "layer_gradient_x_activation", "--target_layer", "all", "--granularity", "word");
+    check_ran("layers", r);
+    CHECK_HAS(r.out, " unbelievably ");
     unlink(path);
 }

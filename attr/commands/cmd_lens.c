@@ -59,6 +59,7 @@ static int run(Args *a)
     a->catch_interrupts();
     for (size_t i = 0; i < n && !stop_asked(); i++)
         if (!job[i].err) look(a, &w, &job[i], i, &o, &t);
+    if (!cmd_granular_form(a, &t, &e)) return cmd_fail(&e, EXIT_INPUT);
     int code = cmd_report_failures(job, n), delivered = t.n_pictures ? cmd_deliver(a, &t, &t) : 0,
         interrupted = cmd_interrupted(t.n_pictures > 0);
     return delivered ? delivered : interrupted ? interrupted : code;

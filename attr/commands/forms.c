@@ -211,6 +211,11 @@ bool cmd_granular_form(Args *a, Attribution *t, Err *e)
 {
     Granularity unit;
     if (!granularity(a, &unit, e)) return false;
+    for (size_t i = 0; unit != GRANULARITY_TOKEN && i < t->n_pictures; i++) {
+        Picture tokens = t->pictures[i];
+        if (!t->n) attr_granular_lens(a->a, &tokens, unit, &t->pictures[i]);
+        else attr_granular_layers(a->a, &tokens, unit, &t->pictures[i]);
+    }
     for (size_t i = 0; unit != GRANULARITY_TOKEN && i < t->n; i++) {
         Sequence tokens = t->sequence[i];
         if (!attr_granularity(a->a, &tokens, unit, &t->sequence[i], e)) return false;

@@ -30,6 +30,7 @@ bool report_two_dimensional(const Attribution *t, Err *e); // else says what to 
 // The colour scale of a sequence: from the options, or symmetric about 0 by the largest absolute score.
 typedef struct Range {
     double min, max;
+    const ReportOptions *o; // that it was made by: how its numbers look; NULL where there are none
 } Range;
 
 // A table that is to be drawn, with what stands below it: of a sequence, of a comparison of models, or a picture; in the order
@@ -94,7 +95,7 @@ bool report_next_text(const Json **at, Str *out);
 // As Python's round(v, digits) prints, 0 <= digits <= 3: 0.1, -0.0, 12.0; nan, inf.
 void report_rounded(Buf *b, float v, int digits);
 // A score as o wants it: its decimals (else so many), in percent. A step score: as report_step or, in the terminal, fixed.
-void report_score(Buf *b, float v, const ReportOptions *o, int decimals);
+void report_score(Buf *b, float v, const ReportOptions *o, int decimals); // o NULL: neither
 bool report_step_score(Buf *b, const NamedScores *x, int64_t c, const ReportOptions *o);
 void report_fixed2(Buf *b, float v);                       // as Python's f"{v:.2f}": 0.10
 bool report_step(Buf *b, const NamedScores *x, int64_t c); // with 3 digits; true from 0.5 on: shown bold

@@ -168,7 +168,7 @@ static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range ran
         }
         buf_char(b, '>');
         if (t->cell) put_text(a, b, t->cell[i * t->n_columns + c]);
-        else if (!isnan(v)) report_rounded(b, v, 3);
+        else if (!isnan(v)) report_score(b, v, range.o, 3);
         buf_str(b, STR_LIT("</td>"));
     }
     buf_str(b, STR_LIT("</tr>\n"));
@@ -224,9 +224,9 @@ static void put_legend(Buf *b, Range r)
 {
     if (!(r.max > r.min)) return;
     buf_str(b, STR_LIT("<div class=\"scale\"><span>"));
-    report_rounded(b, (float)r.min, 3);
+    report_score(b, (float)r.min, r.o, 3);
     buf_str(b, STR_LIT("</span><i></i><span>"));
-    report_rounded(b, (float)r.max, 3);
+    report_score(b, (float)r.max, r.o, 3);
     buf_str(b, STR_LIT("</span><span>blue below zero, red above</span></div>\n"));
 }
 

@@ -125,8 +125,8 @@ Range report_range(const Sequence *s, const ReportOptions *o)
     double most = 0;
     widen_range(&s->source_attributions, &most);
     widen_range(&s->target_attributions, &most);
-    Range r = {-most, most};
-    if (!isnan(o->max_val)) r = (Range){-o->max_val, o->max_val};
+    Range r = {-most, most, o};
+    if (!isnan(o->max_val)) r = (Range){-o->max_val, o->max_val, o};
     if (!isnan(o->min_val)) r.min = o->min_val;
     return r;
 }
@@ -340,7 +340,7 @@ static void put_decimals(Buf *b, double v, int decimals)
 void report_score(Buf *b, float v, const ReportOptions *o, int decimals)
 {
     bool odd = isnan(v) || isinf(v) || fabsf(v) >= 9e15f;
-    if (odd || (!o->decimals && !o->percent)) {
+    if (odd || !o || (!o->decimals && !o->percent)) {
         report_rounded(b, v, decimals);
         return;
     }

@@ -184,3 +184,35 @@ bool attr_granularity(Arena *a, const Sequence *in, Granularity g, Sequence *out
     out->of_template = of_template;
     return true;
 }
+
+void attr_granular_lens(Arena *a, const Picture *in, Granularity g, Picture *out)
+{
+    int64_t rows = in->scores.dim[0], C = in->scores.dim[1];
+    Groups x = groups_of(a, g, in->column, C, NULL, 0, arena_new(a, bool, C + 1));
+    *out = *in;
+    out->column = x.token;
+    out->scores = scores_new(a, 2, (int64_t[]){rows, x.n});
+    Str *cell = in->cell ? arena_new(a, Str, rows * x.n) : NULL;
+    NamedScores *below = arena_new(a, NamedScores, in->n_below);
+    for (int64_t k = 0; k < rows * x.n; k++) {
+        int64_t from = k / x.n * C + x.from[k % x.n + 1] - 1;
+        out->scores.v[k] = in->scores.v[from];
+        if (cell) cell[k] = in->cell[from];
+    }
+    for (size_t i = 0; i < in->n_below; i++) {
+        below[i] = (NamedScores){in->below[i].name, in->below[i].is_int, scores_new(a, 1, &x.n)};
+        for (int64_t k = 0; k < x.n; k++) below[i].scores.v[k] = in->below[i].scores.v[x.from[k + 1] - 1];
+    }
+    out->cell = cell, out->below = below;
+}
+
+void attr_granular_layers(Arena *a, const Picture *in, Granularity g, Picture *out)
+{
+    int64_t R = in->scores.dim[0], L = in->scores.dim[1];
+    Groups x = groups_of(a, g, in->row, R, NULL, 0, arena_new(a, bool, R + 1));
+    Span *layer = arena_new(a, Span, L + 1);
+    for (int64_t l = 0; l < L; l++) layer[l] = (Span){l, l + 1};
+    *out = *in;
+    out->row = x.token;
+    out->scores = merge_scores(a, &in->scores, &x, layer, L);
+}
