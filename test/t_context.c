@@ -230,6 +230,19 @@ TEST(context_views)
     CHECK_HAS(html, policy.s);
 }
 
+// Parameters that are not saved still decide what is marked.
+TEST(context_without_info)
+{
+    Run r = CONTEXT("--context_sensitivity_std_threshold", "0", "--attribution_std_threshold", "0",
+                    "--attribution_topk", "2", "--no_add_output_info", "--input_context_text",
+                    "He is a nurse.", "--input_current_text", "The nurse is tired.", "--output_current_text",
+                    "De verpleger is moe.");
+    CHECK_HAS(r.out, "Output (CTI > 3.822): De(9.119) verpleger is moe."),
+        CHECK_HAS(r.out, "He(8.4e-05) is a nurse(1.9e-04).");
+    const Json *j = parsed(A, CONTEXT("--no_add_output_info", SHE, "--json"));
+    if (j) CHECK(!json_get(j, "info") && json_get(j, "cci_scores"));
+}
+
 TEST(context_page_is_text)
 {
     Run r =

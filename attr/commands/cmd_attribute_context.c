@@ -416,8 +416,7 @@ static int run(Args *a)
     for (size_t i = 0; i < count; i++) {
         if (!made[i]) continue;
         ContextResult *own = &batch_d[i]->result;
-        if (!args_on(a, "no_add_output_info"))
-            own->info = describe(a, batch_t[i], batch_d[i], size[batch_t[i] - t]);
+        own->info = describe(a, batch_t[i], batch_d[i], size[batch_t[i] - t]);
         if (args_on(a, "show_intermediate_outputs") && !cmd_wants_json(a)) show_steps(a, batch_d[i]);
         if (!own->n_cues)
             cmd_note(

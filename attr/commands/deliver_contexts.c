@@ -26,6 +26,19 @@ static const char *ending(const char *path)
     return dot ? dot + 1 : "";
 }
 
+// --no_add_output_info: data without the parameters, which the other views look at.
+static void draw(Args *a, ContextView *view, const ContextResult *r, size_t n, const ReportOptions *o,
+                 Buf *out)
+{
+    ContextResult *bare = arena_new(a->a, ContextResult, n);
+    bool data = view == contexts_json || view == contexts_jsonl;
+    for (size_t i = 0; i < n; i++) {
+        bare[i] = r[i];
+        if (data && args_on(a, "no_add_output_info")) bare[i].info = NULL;
+    }
+    view(a->a, bare, n, o, out);
+}
+
 // -o FILE.jsonl has a line for each.
 static ContextView *view_of(const char *path, const char *name)
 {
@@ -38,7 +51,7 @@ static int write_view(Args *a, const char *path, ContextView *view, const Contex
     Buf b = {.arena = a->a};
     Err e = {0};
     o.color = COLOR_NONE;
-    view(a->a, r, n, &o, &b);
+    draw(a, view, r, n, &o, &b);
     return attr_write(a->a, path, buf_view(&b), &e) ? 0 : cmd_fail(&e, EXIT_INPUT);
 }
 
@@ -60,7 +73,7 @@ int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
     if (!format && (args_on(a, "no_show_viz") || args_on(a, "hide_attributions"))) return code;
     Buf b = {.arena = a->a};
     ContextView *view = view_named(format ? format : "terminal");
-    view(a->a, r, n, &o, &b);
+    draw(a, view, r, n, &o, &b);
     if (view == contexts_json) buf_char(&b, '\n');
     int printed = cmd_print(buf_view(&b));
     return code ? code : printed;
