@@ -196,10 +196,6 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
                    EXIT_USAGE;
         return command[i]->run(&a);
     }
-    if (!strcmp(word, "attribute-dataset"))
-        return cmd_complain(arena_printf(
-                   arena, "%s is not supported yet; 'inseq attribute -i @FILE' takes a text a line", word)),
-               EXIT_USAGE;
     const char *near = str_nearest(str_of(word), names, n);
     if (*word == '-')
         return cmd_complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'",

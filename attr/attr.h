@@ -81,6 +81,7 @@ typedef struct Sequence {
     const char *method;           // where several ran: shown with its tables; NULL: none. Not saved
     const char *title;            // the model, where several ran: shown with its tables; NULL: none
     const bool *of_template;      // [n_source] tokens of a chat's template; NULL: no chat. Not saved
+    Str row;      // of a data file: {"number": 1, "id": ..., "fields": {...}} as JSON; empty: none
     int64_t text; // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
 } Sequence;
 
@@ -208,6 +209,11 @@ void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *
 void attr_append(Arena *a, Attribution *t, const Attribution *more);
 void attr_note_methods(
     Arena *a, Attribution *t); // of a comparison: the info then says which method each sequence is of
+// What is said of a row, as results have it: keys sorted, on one line.
+Str attr_row(Arena *a, Str json);
+// Notes the rows of data files that sequences have, a list under this key of info; nothing where none has one.
+#define ATTR_ROWS "sequence_rows"
+void attr_note_rows(Arena *a, Attribution *t);
 void attr_take_titles(Arena *a,
                       Attribution *t); // of a file just read: Sequence.title where several models ran
 

@@ -107,6 +107,20 @@ void attr_note_methods(Arena *a, Attribution *t)
     field_list(a, t, SEQUENCE_METHODS, method, t->n);
 }
 
+void attr_note_rows(Arena *a, Attribution *t)
+{
+    Buf b = {.arena = a};
+    bool any = false;
+    for (size_t i = 0; i < t->n; i++) {
+        const Str *row = &t->sequence[i].row;
+        buf_str(&b, i ? STR_LIT(", ") : STR_LIT("["));
+        buf_str(&b, row->n ? *row : STR_LIT("null"));
+        any |= row->n > 0;
+    }
+    buf_char(&b, ']');
+    if (any) field(a, t, ATTR_ROWS, buf_view(&b));
+}
+
 // Gives each sequence the title that attr_append noted, or the method, where a file has them.
 void attr_take_titles(Arena *a, Attribution *t)
 {

@@ -78,6 +78,10 @@ typedef struct Str {
 } Str;
 
 Str str_of(const char *zero_terminated);
+// The first line of *rest without its end (LF or CRLF), which *rest then begins behind.
+Str str_line(Str *rest);
+// The encoding of a text that is UTF-16 or UTF-32, by its mark or its zeros; NULL: none seen.
+const char *str_other_encoding(Str s);
 bool str_blank(Str s); // spaces, tabs and ends of lines only
 #define STR_LIT(literal) ((Str){(literal), sizeof(literal) - 1})
 bool str_eq(Str a, Str b);
@@ -194,6 +198,8 @@ bool file_genuine(const char *path, Str bytes, Err *e);
 const char *file_mapped_at(const void *address);
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
+const char *const *dir_names(Arena *a, const char *path,
+                             size_t *n); // what is in a folder, sorted; none if it can't be read
 // Writes a temporary file beside path, syncs, renames: path is either the old file or all of the new one.
 bool file_write(const char *path, Str bytes, Err *e); // "-" is standard output
 // The same in parts, for what is large. What was begun and not ended is taken back when a goes.
@@ -223,6 +229,31 @@ typedef struct BuiltinFile {
 extern const BuiltinFile file_builtins[] __attribute__((weak));
 // One more, of this path, as long as a lives; of equal paths the latest. The bytes and the path must live as long.
 void file_put(Arena *a, const char *path, Str bytes);
+
+// ---------------------------------------------------------------------------------------------------- packed bytes
+
+// A gzip file (RFC 1952) while it is written, part by part. {.out = ...} begins one; the same parts give the same bytes.
+typedef struct Gzip {
+    Buf *out;     // what is ready is appended here; the caller may empty it between calls
+    uint32_t crc; // of what was put in (0 at first),
+    uint32_t n;   // and how much, modulo 2^32
+    uint64_t held;
+    int n_held; // bits that make no whole byte yet
+    bool begun;
+} Gzip;
+void gzip_part(Gzip *g, Str bytes);
+void gzip_end(Gzip *g);
+uint32_t gzip_crc(uint32_t crc, const char *s, size_t n); // of RFC 1952; of nothing: 0
+
+// The bytes of a gzip file (one or more members), appended to out; at most `limit` of them. path and at (where the data
+// stands in the file) are for the message only.
+bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e);
+// The same in parts, with memory that does not grow. more: the next packed bytes, none at the end; they must stay until it
+// is called again. gunzip_next gives the next bytes that were packed, which stay until the next call; none: the end.
+typedef struct Gunzip Gunzip;
+Gunzip *gunzip_begin(Arena *a, bool (*more)(void *context, Str *bytes, Err *e), void *context,
+                     const char *path);
+bool gunzip_next(Gunzip *g, Str *out, Err *e);
 
 // ---------------------------------------------------------------------------------------------------- threads
 

@@ -584,3 +584,29 @@ bool file_write(const char *path, Str bytes, Err *e)
     take_back(&f);
     return ok;
 }
+
+static int by_text(const void *x, const void *y)
+{
+    const char *const *p = x, *const *q = y;
+    return strcmp(*p, *q);
+}
+
+const char *const *dir_names(Arena *a, const char *path, size_t *n)
+{
+    enum { MOST = 100000 };
+    size_t room = 64;
+    const char **name = arena_new(a, const char *, room);
+    DIR *d = opendir(path);
+    *n = 0;
+    for (struct dirent *x; d && *n < MOST && (x = readdir(d));) {
+        if (*n == room) {
+            const char **more = arena_new(a, const char *, 2 * room);
+            memcpy(more, name, room * sizeof *name);
+            name = more, room *= 2;
+        }
+        name[(*n)++] = str_zero(a, str_of(x->d_name));
+    }
+    if (d) closedir(d);
+    qsort(name, *n, sizeof *name, by_text);
+    return name;
+}

@@ -227,17 +227,21 @@ static void add_text(Arena *a, Texts *t, Str s, bool line)
 static void add_lines(Arena *a, Texts *t, Str all)
 {
     if (str_starts(all, STR_LIT("\xEF\xBB\xBF"))) all.s += 3, all.n -= 3; // a mark that only says UTF-8
-    while (all.n) {
-        const char *end = memchr(all.s, '\n', all.n);
-        size_t n = end ? (size_t)(end - all.s) : all.n;
-        add_text(a, t, (Str){all.s, n && all.s[n - 1] == '\r' ? n - 1 : n}, true);
-        all = end ? (Str){end + 1, all.n - n - 1} : (Str){0};
-    }
+    while (all.n) add_text(a, t, str_line(&all), true);
+}
+
+Str str_line(Str *rest)
+{
+    const char *end = memchr(rest->s, '\n', rest->n);
+    size_t n = end ? (size_t)(end - rest->s) : rest->n;
+    Str line = {rest->s, n && rest->s[n - 1] == '\r' ? n - 1 : n};
+    *rest = end ? (Str){end + 1, rest->n - n - 1} : (Str){0};
+    return line;
 }
 
 // The encoding of a file that is no UTF-8 and that other programs call "text" or "Unicode" all the same; NULL: none seen.
 // Without a mark: every other byte of most text in UTF-16 is zero.
-static const char *other_encoding(Str s)
+const char *str_other_encoding(Str s)
 {
     if (s.n >= 4 && (!memcmp(s.s, "\xFF\xFE\0\0", 4) || !memcmp(s.s, "\0\0\xFE\xFF", 4))) return "UTF-32";
     if (s.n >= 2 && (!memcmp(s.s, "\xFF\xFE", 2) || !memcmp(s.s, "\xFE\xFF", 2))) return "UTF-16";
@@ -263,7 +267,7 @@ bool option_lines(Arena *a, const OptionValue *v, const Str **out, const bool **
         Err own = {0};
         if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word + literal), false);
         else if (file_stream(a, word + file, (size_t)1 << 32, &all, &own)) {
-            const char *encoding = other_encoding(all);
+            const char *encoding = str_other_encoding(all);
             if (encoding)
                 return err_set(e, "%s: the text is in %s; save it as UTF-8",
                                file ? word + 1 : "standard input", encoding);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // t_result.c — Inseq's files: what is read and written again is the same, and no file can do harm.
-#include "../attr/results/gunzip.h"
-#include "../attr/results/gzip.h"
 #include "kit.h"
 #include "same.h"
 

@@ -142,7 +142,7 @@ void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, 
 {
     const OptionValue *generation = args_get(a, "generation_kwargs"),
                       *attribution = args_get(a, "attribution_kwargs");
-    AttrTexts x = {.forced = args_get(a, "generated_texts")->given,
+    AttrTexts x = {.forced = args_get(a, "generated_texts")->given || (n && job[0].forced),
                    .from_prefix = args_on(a, "generate_from_target_prefix")};
     if (generation->n) x.generation_args = str_of(generation->list[generation->n - 1]);
     if (attribution->n) x.attribution_args = str_of(attribution->list[attribution->n - 1]);

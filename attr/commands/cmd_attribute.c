@@ -73,9 +73,11 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     }
     bool several = args_get(a, "model_name_or_path")->n > 1;
     bool foils = n && job[n - 1].number == job[0].number; // of one text: then they are what is counted
-    for (size_t i = 0, k = 0; n > 1 && i < n && k < own.n; i++) { // whatever failed has no sequence
+    for (size_t i = 0, k = 0; (n > 1 || (n && job[0].about.n)) && i < n && k < own.n;
+         i++) { // whatever failed has no sequence
         if (!job[i].made) continue;
         if (several) own.sequence[k].title = name;
+        own.sequence[k].row = attr_row(a->a, job[i].about);
         own.sequence[k++].text = (int64_t)(foils ? i + 1 : job[i].number);
     }
     if (several && n == 1 && own.n) own.sequence[0].title = name, own.sequence[0].text = 1;
@@ -108,7 +110,7 @@ static void keep_computed(Args *a, const Attribution *t)
     if (path && attr_save(a->a, t, path, &e)) cmd_say("%s has the scores as they were computed", path);
 }
 
-static int run(Args *a)
+int cmd_attribute(Args *a)
 {
     Err e = {0};
     AttrRequest x = {0};
@@ -150,6 +152,7 @@ static int run(Args *a)
     int interrupted = t.n ? 0 : cmd_interrupted(false);
     if (!t.n) return interrupted ? interrupted : code;
     if (code) code = EXIT_SOME;
+    attr_note_rows(a->a, &t);
     if (t.n > 1) attr_faithfulness(a->a, &t);
     if (attr_all_layers(&o) && add_pictures(a, &t)) code = EXIT_SOME;
     if (!cmd_shown_form(a, &t, &shown, &e) || !cmd_saved_form(a, &t, &shown, &saved, &e))
@@ -163,8 +166,8 @@ static int run(Args *a)
 
 const Command command_attribute = {
     .name = "attribute",
-    .options = ALONE,
-    .run = run,
+    .options = SINGLE,
+    .run = cmd_attribute,
     .usage = "-m MODEL -a METHOD -i TEXT ... [options]",
     .summary = "why the model wrote what it wrote",
     .example = "-m demo/en-nl -a input_x_gradient --step_scores probability -i \"The nurse lost her key.\"",

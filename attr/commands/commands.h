@@ -11,7 +11,9 @@ enum { EXIT_INPUT = 1, EXIT_USAGE = 2, EXIT_SOME = 3, EXIT_NO_READER = 141 }; //
 
 // Which commands an option belongs to.
 enum {
-    ALONE = 1, // attribute and not compare, which shares its options
+    SINGLE = 1, // attribute itself
+    DATASET = 2048,
+    ALONE = SINGLE | DATASET, // and not compare, which shares its options
     COMPARE = 128,
     ATTRIBUTE = ALONE | COMPARE,
     GENERATE = 2,
@@ -26,6 +28,7 @@ enum {
     CONTEXT = 4096,
     LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE,
     MODEL = LOADED | TOKENIZE,
+    ROWS = ATTRIBUTE | GENERATE | LENS,        // what reads data files
     VIEWED = ATTRIBUTE | CONTEXT | SHOW | LENS // what draws
 };
 
@@ -65,7 +68,7 @@ bool args_start_machine(const Args *a, Err *e);         // kernels and threads
 bool args_load(Args *a, const char *name, Loaded *l, Err *e);
 bool args_loading(Args *a, NnOptions *o, Err *e); // what --model_kwargs and the like say
 bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e); // --src_lang, --tgt_lang
-bool args_texts(const Args *a, Texts *t, Err *e);
+bool args_texts(const Args *a, Texts *t, Err *e); // reading.c: words, lines, rows of data files
 bool args_chat(const Args *a, Work *w,
                Err *e); // --chat and its kin; other commands' and options' combinations refused
 // --generation_kwargs, --max_new_tokens: the model's settings with them.
@@ -114,6 +117,8 @@ bool cmd_check_contexts(Args *a, Err *e); // as cmd_check_delivery
 int cmd_deliver_contexts(Args *a, const struct ContextResult *r, size_t n);
 
 // ------------------------------------------------------------------------------------------ attribute, compare
+
+int cmd_attribute(Args *a); // attribute, attribute-dataset
 
 bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRequest *x, Err *e);
 void cmd_note_ignored(const Args *a, const char *const *method, const AttrRequest *x, size_t n);

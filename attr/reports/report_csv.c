@@ -15,9 +15,12 @@
 // Pictures (tokens by layers, a lens) stand in rows of side "picture": name is the picture's title and input the picture's
 // row, target its column. What has nothing but pictures has one column more, word: what stands in the cell.
 //
+// Sequences of a data file's rows have more columns behind: row (its number), id, and its other columns by their names.
+//
 // RFC 4180 with LF. A prefix token that did not exist yet at a step has no row. Tokens are written as they are (only
 // invalid UTF-8 and NUL become U+FFFD): this is data, not for a terminal. One thing excepted: what a spreadsheet would run
 // as a formula, a text that begins with = + - @ TAB or CR and is no number, gets an apostrophe before it.
+#include "../results/result.h"
 #include "report.h"
 
 #include <math.h>
@@ -69,6 +72,7 @@ typedef struct Row {
     size_t sequence;
     Str model, method, side, name;
     char separator;
+    Str tail; // what stands behind the score: of the row of a data file
 } Row;
 
 static void put_start(Buf *b, const Row *r, int64_t index, Str token)
@@ -88,6 +92,60 @@ static void put_input(Buf *b, const Row *r, int64_t index, Str token)
     buf_char(b, r->separator);
 }
 
+static void put_tail(Buf *b, const Row *r)
+{
+    if (!r->tail.n) return;
+    b->n--; // the line's end
+    buf_str(b, r->tail), buf_char(b, '\n');
+}
+
+// The columns that rows of data files add: row and id, then those of their fields, in the order in which they come.
+typedef struct Columns {
+    Str *name;
+    size_t n;
+    const Json **row; // [sequences] NULL: none
+} Columns;
+
+static const Json *fields_of(const Json *row) { return json_get(row, "fields"); }
+
+static Columns row_columns(Arena *a, const Attribution *t)
+{
+    Columns c = {.row = arena_new(a, const Json *, t->n)};
+    size_t room = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->sequence[i].row.n) c.row[i] = json_parse(a, t->sequence[i].row, "row", NULL);
+        const Json *fields = c.row[i] ? fields_of(c.row[i]) : NULL;
+        room += fields ? fields->count : 0;
+    }
+    c.name = arena_new(a, Str, room);
+    for (size_t i = 0; i < t->n; i++)
+        for (const Json *j = c.row[i] && fields_of(c.row[i]) ? fields_of(c.row[i])->child : NULL; j;
+             j = j->next) {
+            size_t k = 0;
+            while (k < c.n && !str_eq(c.name[k], j->key)) k++;
+            if (k == c.n) c.name[c.n++] = j->key;
+        }
+    return c;
+}
+
+static void put_value(Arena *a, Buf *b, const Json *j)
+{
+    Buf text = {.arena = a};
+    if (!j || j->kind == J_NULL) return;
+    if (j->kind == J_STRING || j->kind == J_NUMBER) put_field(b, j->text);
+    else json_pretty(a, &text, j, COMPACT, true), put_field(b, buf_view(&text));
+}
+
+static Str tail_of(Arena *a, const Columns *c, const Json *row, char separator)
+{
+    Buf b = {.arena = a};
+    buf_char(&b, separator), put_value(a, &b, json_get(row, "number"));
+    buf_char(&b, separator), put_value(a, &b, json_get(row, "id"));
+    for (size_t k = 0; k < c->n; k++)
+        buf_char(&b, separator), put_value(a, &b, json_get(fields_of(row), str_zero(a, c->name[k])));
+    return buf_view(&b);
+}
+
 static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, const Token *input)
 {
     for (int64_t c = 0; x->v && c < x->dim[1]; c++)
@@ -97,14 +155,14 @@ static void put_block(Buf *b, const Row *r, const Sequence *s, const Scores *x, 
             if (input == s->target && i >= target && isnan(v)) continue; // not there yet
             put_start(b, r, target, s->target[target].text);
             put_input(b, r, i, input[i].text);
-            put_score(b, v, false);
+            put_score(b, v, false), put_tail(b, r);
         }
 }
 
 // Tokens stand in every row of theirs, so a file made to harm could ask for terabytes.
 static bool small_enough(const Sequence *s, const Row *row, Err *e)
 {
-    const uint64_t most = (uint64_t)4 << 30, fixed = 40 + row->model.n + row->method.n;
+    const uint64_t most = (uint64_t)4 << 30, fixed = 40 + row->model.n + row->method.n + row->tail.n;
     uint64_t bytes = 0, n = (uint64_t)(s->attr_pos_end - s->attr_pos_start);
     const Scores *blocks[] = {&s->source_attributions, &s->target_attributions};
     const Token *tokens[] = {s->source, s->target};
@@ -146,6 +204,11 @@ bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, 
         "sequence,model,method,side,name,target_index,target_token,input_index,input_token,score";
     for (const char *c = columns; *c; c++) buf_char(out, *c == ',' ? separator : *c);
     if (words) buf_printf(out, "%cword", separator);
+    bool rows = false;
+    for (size_t i = 0; i < t->n; i++) rows |= t->sequence[i].row.n > 0;
+    Columns more = rows ? row_columns(a, t) : (Columns){0};
+    if (rows) buf_printf(out, "%crow%cid", separator, separator);
+    for (size_t k = 0; k < more.n; k++) buf_char(out, separator), put_field(out, more.name[k]);
     buf_char(out, '\n');
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];
@@ -158,7 +221,9 @@ bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, 
                                   : ""),
                  STR_LIT("source"),
                  STR_LIT("attribution"),
-                 separator};
+                 separator,
+                 (Str){0}};
+        if (rows) r.tail = tail_of(a, &more, more.row[i], separator);
         if (!small_enough(s, &r, e)) return false;
         put_block(out, &r, s, &s->source_attributions, s->source);
         r.side = STR_LIT("target");
@@ -170,7 +235,7 @@ bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, 
             for (int64_t c = 0; c < x->scores.dim[0]; c++) {
                 put_start(out, &r, s->attr_pos_start + c, s->target[s->attr_pos_start + c].text);
                 buf_char(out, separator), buf_char(out, separator);
-                put_score(out, x->scores.v[c], x->is_int);
+                put_score(out, x->scores.v[c], x->is_int), put_tail(out, &r);
             }
         }
     }

@@ -9,6 +9,8 @@
 //                      "target_attributions": [[...], ...] or null,
 //                      "step_scores": {"probability": [...]}, "sequence_scores": {...} } ] }
 //
+// A sequence of a data file's row has "row": {"number", "id", "fields": {...}}, where it has an id and other columns.
+//
 // With --evaluate a sequence has "evaluation" too: "shares" and "deletion", "insertion" [11 shares][steps], "bins" and
 // "comprehensiveness", "sufficiency" [5 bins][steps], shares and bins in percent of the tokens, and "random": the same four
 // in a random order. Where several methods ran it has "method". Tables over all texts are "figures": [ { "title", "rows":
@@ -155,6 +157,7 @@ static void put_sequence(Buf *b, const Sequence *s, Str model)
     if (model.n) buf_json(b, model);
     else buf_str(b, STR_LIT("null"));
     if (s->method) buf_str(b, STR_LIT(",\n      \"method\": ")), buf_json(b, str_of(s->method));
+    if (s->row.n) buf_str(b, STR_LIT(",\n      \"row\": ")), buf_str(b, s->row);
     buf_str(b, STR_LIT(",\n"));
     put_tokens(b, "source", s->source, s->n_source);
     put_tokens(b, "target", s->target, s->n_target);

@@ -11,7 +11,6 @@
 //
 // What is no letter, digit, - or _ in a step score's name is _ in a member's; of equal names the later get a number.
 #include "report.h"
-#include "../results/gzip.h"
 
 #include <string.h>
 

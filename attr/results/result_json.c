@@ -6,7 +6,6 @@
 // whole safetensors file in base64. One thing is ours: an unaggregated result of several extra dimensions (attention)
 // also gets "_num_dimensions", without which Inseq itself cannot show what it saved.
 #include "aggregate.h"
-#include "gzip.h"
 #include "result.h"
 
 #include <math.h>

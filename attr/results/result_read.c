@@ -5,7 +5,6 @@
 // A file is a stranger's: every size is compared with the bytes that are there before memory is taken, every shape
 // with the tokens, so that whoever gets the Attribution may index without looking. Classes are only compared by name.
 #include "aggregate.h"
-#include "gunzip.h"
 #include "result.h"
 
 #include <math.h>
@@ -445,6 +444,31 @@ static bool read_info(const File *f, const Json *j, Attribution *out)
     return true;
 }
 
+static Str row_text(Arena *a, const Json *j)
+{
+    Buf b = {.arena = a};
+    json_pretty(a, &b, j, COMPACT, true);
+    return buf_view(&b);
+}
+
+Str attr_row(Arena *a, Str json)
+{
+    const Json *j = json.n ? json_parse(a, json, "row", NULL) : NULL;
+    return j ? row_text(a, j) : (Str){0};
+}
+
+// Gives each sequence the row that attr_note_rows noted.
+static void take_rows(Arena *a, Attribution *t, Str json)
+{
+    const Json *list = json_parse(a, json, ATTR_ROWS, NULL), *c = list ? list->child : NULL;
+    if (!list || list->kind != J_ARRAY || list->count != t->n) return;
+    for (size_t k = 0; k < t->n; k++, c = c->next) {
+        const Json *number = json_get(c, "number");
+        if (c->kind != J_OBJECT || !number || !number->is_int || number->i < 1) continue;
+        t->sequence[k].row = row_text(a, c), t->sequence[k].text = number->i;
+    }
+}
+
 bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err *e)
 {
     File f = {a, path, e};
@@ -481,5 +505,7 @@ bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err 
     out->sequence = arena_new(a, Sequence, sequences->count ? sequences->count : 1);
     for (const Json *c = sequences->child; c; c = c->next)
         if (!read_sequence(&f, c, &out->sequence[out->n++])) return false;
+    for (size_t i = 0; i < out->n_info; i++)
+        if (str_is(out->info[i].key, ATTR_ROWS)) take_rows(a, out, out->info[i].json);
     return true;
 }

@@ -57,9 +57,12 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
                    .source = t->source[i],
                    .forced = t->n_targets && !t->beginnings};
         if (t->n_targets) j->target = t->target[i];
+        if (t->about) j->about = t->about[i];
+        if (t->foil_target) j->has_foil_target = true, j->foil_target = t->foil_target[i];
+        if (t->foil_source) j->has_foil_source = true, j->foil_source = t->foil_source[i];
         Err own = {0};
         j->err = &own;
-        bool ok = encode_source(w, t, j);
+        bool ok = t->wrong && t->wrong[i] ? err_set(&own, "%s", t->wrong[i]) : encode_source(w, t, j);
         texts_settle(w->a, j, &own);
         if (!ok) continue;
         if ((note = tok_code_note(w->a, w->l->tok, j->source)) && strcmp(note, last))

@@ -52,6 +52,10 @@ typedef struct Texts {
     const size_t *number; // [n] of each, as it was given; NULL: 1, 2, ...
     bool keep_blank;      // an empty source is a text, and not a mistake
     bool beginnings;      // the targets are beginnings, to be gone on from
+    // of rows of data files, each [n] or NULL: why a text can't be used (or NULL), its foil, what rows_about says of it
+    const char *const *wrong;
+    const Str *foil_source, *foil_target;
+    Str *about;
 } Texts;
 
 // One text on its way: encoded, generated, attributed. What goes wrong with it stands in err and concerns no other.
@@ -70,6 +74,7 @@ typedef struct Job {
     bool *of_template; // [source_ids.n] tokens that came out of no message; NULL: no template
     bool bare;         // the prompt was empty: the start token stands for it
     bool made;         // it has a sequence
+    Str about;         // the row of a data file that it was; empty: none
     Err *err;          // NULL: nothing went wrong so far; while a step runs, where it would be said
 } Job;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // inflate.c — any bytes as a gzip file, and as deflate's part of one; any bytes packed are unpacked as they were.
-#include "../../attr/results/gunzip.h"
-#include "../../attr/results/gzip.h"
 #include "fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

@@ -7,7 +7,7 @@
 //
 // A Huffman code that is longer than deflate allows is made again from counts half as large, until it fits: that costs
 // some bits in blocks that have them to spare, and no bookkeeping.
-#include "gzip.h"
+#include "base.h"
 
 #include <string.h>
 

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// rows.c — what the kinds of data files share: which kind a file is, packed files, slices, columns.
+#include "rows.h"
+
+#include <string.h>
+
+#define ROWS(k) extern const RowsKind rows_##k;
+#include "rows.def"
+#undef ROWS
+static const RowsKind *const kinds[] = {
+#define ROWS(k) &rows_##k,
+#include "rows.def"
+#undef ROWS
+};
+enum { N_KINDS = sizeof kinds / sizeof *kinds };
+
+const RowsKind *const *rows_kinds(size_t *n) { return *n = N_KINDS, kinds; }
+
+static bool ends_in(Str name, const char *extension)
+{
+    size_t n = strlen(extension);
+    if (name.n < n) return false;
+    for (size_t i = 0; i < n; i++) {
+        char c = name.s[name.n - n + i];
+        if ((c >= 'A' && c <= 'Z' ? c + 32 : c) != extension[i]) return false;
+    }
+    return true;
+}
+
+static Str unpacked_name(const char *path)
+{
+    Str name = str_of(path);
+    if (ends_in(name, ".gz")) name.n -= 3;
+    return name;
+}
+
+const RowsKind *rows_kind_of(const char *path)
+{
+    for (size_t k = 0; k < N_KINDS; k++)
+        for (int i = 0; i < 3 && kinds[k]->extensions[i]; i++)
+            if (ends_in(unpacked_name(path), kinds[k]->extensions[i])) return kinds[k];
+    return NULL;
+}
+
+void rows_add(RowsFile *f, size_t line, const Json *field, const char *wrong)
+{
+    if (f->n == f->room) {
+        size_t room = f->room ? 2 * f->room : 64;
+        Row *more = arena_new(f->a, Row, room);
+        if (f->n) memcpy(more, f->row, f->n * sizeof *more);
+        f->row = more, f->room = room;
+    }
+    f->row[f->n] = (Row){.number = f->n + 1, .line = line, .path = f->path, .field = field, .wrong = wrong};
+    f->n++;
+}
+
+Json *rows_member(Arena *a, Str name, Str text)
+{
+    Json *j = arena_new(a, Json, 1);
+    *j = (Json){.kind = J_STRING, .key = name, .text = text};
+    return j;
+}
+
+static const RowsKind *kind_named(const char *name, Err *e)
+{
+    const char *names[N_KINDS];
+    for (size_t k = 0; k < N_KINDS; k++) {
+        names[k] = kinds[k]->name;
+        if (!strcmp(name, names[k])) return kinds[k];
+    }
+    const char *near = str_nearest(str_of(name), names, N_KINDS);
+    err_usage(e, "input format '%s' is not known; %s%s", name, near ? "did you mean " : "",
+              near ? near : "jsonl, json, csv, tsv and text are");
+    return NULL;
+}
+
+// Columns in other programs' own form need more than a reader of text.
+static bool refuse_columnar(const char *path, Str bytes, Err *e)
+{
+    bool parquet = str_starts(bytes, STR_LIT("PAR1")) || ends_in(str_of(path), ".parquet"),
+         arrow = str_starts(bytes, STR_LIT("ARROW1")) || ends_in(str_of(path), ".arrow");
+    if (!parquet && !arrow) return true;
+    if (parquet)
+        return err_set(e,
+                       "%s is a Parquet file; Python turns it into lines of JSON: pandas.read_parquet('%s')"
+                       ".to_json('rows.jsonl', orient='records', lines=True)",
+                       path, path);
+    return err_set(e,
+                   "%s is an Arrow file; Python turns it into lines of JSON: datasets.Dataset.from_file('%s')"
+                   ".to_json('rows.jsonl')",
+                   path, path);
+}
+
+bool rows_read(RowsFile *f, const char *path, Err *e)
+{
+    const size_t most = (size_t)1 << 32;
+    Str all;
+    f->path = !strcmp(path, "-") ? "standard input" : path;
+    const RowsKind *kind = f->o.kind ? kind_named(f->o.kind, e) : rows_kind_of(path);
+    if (f->o.kind && !kind) return false;
+    if (!file_stream(f->a, path, most, &all, e) || !refuse_columnar(f->path, all, e)) return false;
+    if (str_starts(all, STR_LIT("\x1F\x8B"))) {
+        Buf b = {.arena = f->a};
+        if (!gunzip(&b, all, most, f->path, 0, e) || !refuse_columnar(f->path, buf_view(&b), e)) return false;
+        all = buf_view(&b);
+    }
+    const char *encoding = str_other_encoding(all);
+    if (encoding) return err_set(e, "%s: the text is in %s; save it as UTF-8", f->path, encoding);
+    if (str_starts(all, STR_LIT("\xEF\xBB\xBF"))) all.s += 3, all.n -= 3; // a mark that only says UTF-8
+    return (kind ? kind : &rows_text)->read(f, all, e);
+}
+
+// ------------------------------------------------------------------------------------------ slices
+
+typedef struct Bound {
+    bool given, percent;
+    int64_t v;
+} Bound;
+
+static bool read_bound(Str s, Bound *b)
+{
+    *b = (Bound){0};
+    if (!s.n) return true;
+    b->given = true;
+    if (s.s[s.n - 1] == '%') b->percent = true, s.n--;
+    bool below = s.n && s.s[0] == '-';
+    if (below) s.s++, s.n--;
+    if (!s.n || s.n > 15) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.s[i] < '0' || s.s[i] > '9') return false;
+        b->v = 10 * b->v + s.s[i] - '0';
+    }
+    if (below) b->v = -b->v;
+    return !b->percent || (b->v >= -100 && b->v <= 100);
+}
+
+static int64_t place(Bound b, int64_t n, int64_t otherwise)
+{
+    if (!b.given) return otherwise;
+    int64_t v = b.v < 0 ? -b.v : b.v;
+    if (b.percent) {
+        int64_t whole = v * n / 100, rest = v * n % 100;
+        v = whole + (rest > 50 || (rest == 50 && whole % 2));
+    }
+    if (b.v < 0) v = n - v;
+    return v < 0 ? 0 : v > n ? n : v;
+}
+
+bool rows_slice(RowsFile *f, Str slice, Err *e)
+{
+    Bound from, to;
+    const char *colon = slice.n > 2 ? memchr(slice.s, ':', slice.n) : NULL;
+    if (!colon || slice.s[0] != '[' || slice.s[slice.n - 1] != ']' ||
+        !read_bound((Str){slice.s + 1, (size_t)(colon - slice.s) - 1}, &from) ||
+        !read_bound((Str){colon + 1, slice.n - 2 - (size_t)(colon - slice.s)}, &to))
+        return err_usage(e,
+                         "slice %.*s: it is written [FROM:TO], in rows or percent, such as [:20] or [:50%%]",
+                         (int)slice.n, slice.s);
+    int64_t n = (int64_t)f->n, first = place(from, n, 0), end = place(to, n, n);
+    f->n = end > first ? (size_t)(end - first) : 0;
+    f->row += f->n ? first : 0;
+    f->room = f->n;
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------ columns
+
+RowText rows_field(const Row *r, const char *name, Str *out, const Json **found)
+{
+    const Json *j = json_get(r->field, name);
+    *found = j;
+    if (!j || j->kind == J_NULL) return ROW_ABSENT;
+    if (j->kind != J_STRING) return ROW_OTHER;
+    return *out = j->text, ROW_TEXT;
+}
+
+bool rows_have(const RowsFile *f, const char *name)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (json_get(f->row[i].field, name)) return true;
+    return false;
+}
+
+const char *rows_names(const RowsFile *f)
+{
+    Buf b = {.arena = f->a};
+    for (size_t i = 0; i < f->n && !b.n; i++)
+        for (const Json *j = f->row[i].field ? f->row[i].field->child : NULL; j; j = j->next)
+            buf_printf(&b, "%s%.*s", b.n ? ", " : "", (int)j->key.n, j->key.s);
+    return b.n ? b.s : "none";
+}
+
+// One line, strings in ASCII or not as they were, numbers as they were written.
+static void put_value(Buf *b, const Json *j)
+{
+    if (j->kind == J_STRING) buf_json(b, j->text);
+    else if (j->kind == J_NUMBER) buf_put(b, j->text.s, j->text.n);
+    else if (j->kind == J_ARRAY || j->kind == J_OBJECT) {
+        buf_char(b, j->kind == J_ARRAY ? '[' : '{');
+        for (const Json *c = j->child; c; c = c->next) {
+            if (c != j->child) buf_str(b, STR_LIT(", "));
+            if (j->kind == J_OBJECT) buf_json(b, c->key), buf_str(b, STR_LIT(": "));
+            put_value(b, c);
+        }
+        buf_char(b, j->kind == J_ARRAY ? ']' : '}');
+    } else
+        buf_str(b, j->kind == J_TRUE    ? STR_LIT("true")
+                   : j->kind == J_FALSE ? STR_LIT("false")
+                                        : STR_LIT("null"));
+}
+
+Str rows_about(Arena *a, const Row *r, const char *const *used, size_t n, const char *id)
+{
+    Buf b = {.arena = a};
+    const Json *own = json_get(r->field, id);
+    bool first = true;
+    buf_printf(&b, "{\"number\": %zu", r->number);
+    if (own && (own->kind == J_STRING || own->kind == J_NUMBER))
+        buf_str(&b, STR_LIT(", \"id\": ")), put_value(&b, own);
+    for (const Json *j = r->field ? r->field->child : NULL; j; j = j->next) {
+        bool known = j == own || json_get(r->field, str_zero(a, j->key)) != j; // of equal names the last
+        for (size_t i = 0; i < n; i++) known |= used[i] && str_is(j->key, used[i]);
+        if (known) continue;
+        buf_str(&b, first ? STR_LIT(", \"fields\": {") : STR_LIT(", "));
+        buf_json(&b, j->key), buf_str(&b, STR_LIT(": ")), put_value(&b, j);
+        first = false;
+    }
+    buf_str(&b, first ? STR_LIT("}") : STR_LIT("}}"));
+    return buf_view(&b);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// rows_jsonl.c — JSON Lines: an object a line; blank lines are none. A line that cannot be read loses no other.
+#include "rows.h"
+
+static void add_line(RowsFile *f, size_t line, Str text)
+{
+    Err e = {0};
+    const char *where = arena_printf(f->a, "%s: line %zu", f->path, line);
+    const Json *j = json_parse(f->a, text, where, &e);
+    if (!j) rows_add(f, line, NULL, str_zero(f->a, str_of(e.text)));
+    else if (j->kind != J_OBJECT)
+        rows_add(f, line, NULL,
+                 arena_printf(f->a, "%s: found %s; each line must be an object {\"column\": ...}", where,
+                              json_kind_name(j)));
+    else rows_add(f, line, j, NULL);
+}
+
+static bool read(RowsFile *f, Str bytes, Err *e)
+{
+    (void)e;
+    for (size_t line = 1; bytes.n; line++) {
+        Str text = str_line(&bytes);
+        if (!str_blank(text)) add_line(f, line, text);
+    }
+    return true;
+}
+
+const RowsKind rows_jsonl = {
+    .name = "jsonl",
+    .extensions = {".jsonl", ".ndjson"},
+    .summary = "a JSON object a line",
+    .read = read,
+};
