@@ -132,8 +132,8 @@ static void put_value(Arena *a, Buf *b, const Json *j)
 {
     Buf text = {.arena = a};
     if (!j || j->kind == J_NULL) return;
-    if (j->kind == J_STRING || j->kind == J_NUMBER) put_field(b, j->text);
-    else json_pretty(a, &text, j, COMPACT, true), put_field(b, buf_view(&text));
+    if (j->kind == J_STRING || j->kind == J_NUMBER) report_csv_field(b, j->text);
+    else json_pretty(a, &text, j, COMPACT, true), report_csv_field(b, buf_view(&text));
 }
 
 static Str tail_of(Arena *a, const Columns *c, const Json *row, char separator)
@@ -208,7 +208,7 @@ bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, 
     for (size_t i = 0; i < t->n; i++) rows |= t->sequence[i].row.n > 0;
     Columns more = rows ? row_columns(a, t) : (Columns){0};
     if (rows) buf_printf(out, "%crow%cid", separator, separator);
-    for (size_t k = 0; k < more.n; k++) buf_char(out, separator), put_field(out, more.name[k]);
+    for (size_t k = 0; k < more.n; k++) buf_char(out, separator), report_csv_field(out, more.name[k]);
     buf_char(out, '\n');
     for (size_t i = 0; i < t->n; i++) {
         const Sequence *s = &t->sequence[i];

@@ -5,7 +5,6 @@
 // What Inseq's reader does not know it refuses, so the measures of --evaluate are members of info, under one name of ours:
 // a list with an entry for each of cci_scores.
 #include "../context.h"
-#include "gunzip.h"
 
 #include <math.h>
 #include <stdio.h>
