@@ -64,6 +64,11 @@ typedef struct Picture {
     size_t sequence; // which of the texts it is about, from 0
 } Picture;
 
+// Scores by layers and heads, [.., .., L(, A)], from which those of a sequence are means.
+typedef struct LayerScores {
+    Scores source, target;
+} LayerScores;
+
 // One sentence. Column c is step attr_pos_start + c.
 typedef struct Sequence {
     Token *source; // [S]; decoder-only models: the prompt
@@ -81,7 +86,9 @@ typedef struct Sequence {
     const char *method;           // where several ran: shown with its tables; NULL: none. Not saved
     const char *title;            // the model, where several ran: shown with its tables; NULL: none
     const bool *of_template;      // [n_source] tokens of a chat's template; NULL: no chat. Not saved
-    Str row;      // of a data file: {"number": 1, "id": ..., "fields": {...}} as JSON; empty: none
+    Str row; // of a data file: {"number": 1, "id": ..., "fields": {...}} as JSON; empty: none
+    const LayerScores
+        *layers;  // what OUT_MULTI scores were before they were aggregated; NULL: not kept. Not saved
     int64_t text; // and which of the texts (or foils) given it is, from 1; 0: not known. Not saved
 } Sequence;
 
@@ -184,6 +191,7 @@ typedef struct AttrOptions {
     EvaluateOptions evaluate;
     size_t max_memory;  // bytes for gradients; the bits don't depend on it
     bool aggregated;    // through the default pipeline at once: what is kept of many texts is then small
+    bool keep_layers;   // and what attention's scores were before that is kept too, in Sequence.layers
     ProfileOp *profile; // [PROFILE_OPS] where the time goes, added up; NULL: not measured
     Passes *made;       // what was run, added up; NULL: not counted
     void (*progress)(void *context, int64_t done, int64_t total); // steps; may be NULL

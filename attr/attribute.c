@@ -143,7 +143,8 @@ bool attr_run(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, 
     ok = ok && run_forward(&r, r.tape, r.x, r.y, &r.pass, &r.logits, e) && make_step_scores(&r, e);
     if (ok) name_tokens(&r);
     ok = ok && method->run(&r, e) && (!o->evaluate.wanted || run_evaluate(&r, a, e));
-    for (size_t i = 0; i < n && ok && o->aggregated; i++) ok = aggregate_apart(a, &out[i], &out[i], e);
+    for (size_t i = 0; i < n && ok && o->aggregated; i++)
+        ok = aggregate_apart(a, &out[i], o->keep_layers, &out[i], e);
     arena_free(work);
     return ok;
 }

@@ -96,6 +96,7 @@ bool cmd_wants_json(const Args *a);
 
 // ------------------------------------------------------------------------------------------ results (forms.c, deliver.c)
 
+enum { MOST_LAYERED = 64 }; // texts of a page that has attention by layers and heads
 bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators and their arguments
 bool cmd_check_granularity(const Args *a, Err *e);
 bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?

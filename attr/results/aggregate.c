@@ -209,7 +209,16 @@ static Token *copy_tokens(Arena *a, const Token *x, int64_t n)
     return y;
 }
 
-bool aggregate_apart(Arena *a, const Sequence *in, Sequence *out, Err *e)
+// Of what has layers: those of *in, shared.
+static const LayerScores *layers_of(Arena *a, const Sequence *in)
+{
+    if (in->kind != OUT_MULTI || rank_of(in) < 3) return NULL;
+    LayerScores *x = arena_new(a, LayerScores, 1);
+    *x = (LayerScores){in->source_attributions, in->target_attributions};
+    return x;
+}
+
+bool aggregate_apart(Arena *a, const Sequence *in, bool keep_layers, Sequence *out, Err *e)
 {
     Arena *work = arena_create(a);
     Stage pipeline[4];
@@ -219,6 +228,12 @@ bool aggregate_apart(Arena *a, const Sequence *in, Sequence *out, Err *e)
         s.source = copy_tokens(a, s.source, s.n_source), s.target = copy_tokens(a, s.target, s.n_target);
         s.source_attributions = copy_scores(a, &s.source_attributions);
         s.target_attributions = copy_scores(a, &s.target_attributions);
+        if (keep_layers && layers_of(work, in)) {
+            LayerScores *x = arena_new(a, LayerScores, 1);
+            x->source = copy_scores(a, &in->source_attributions);
+            x->target = copy_scores(a, &in->target_attributions);
+            s.layers = x;
+        }
         s.step_scores = copy_named(a, s.step_scores, s.n_step_scores);
         s.sequence_scores = copy_named(a, s.sequence_scores, s.n_sequence_scores);
         *out = s;
@@ -235,6 +250,7 @@ bool attr_aggregate_default(Arena *a, const Attribution *in, Attribution *out, E
         Stage pipeline[4];
         size_t n = attr_default_pipeline(&in->sequence[i], pipeline);
         if (!attr_aggregate(a, &in->sequence[i], pipeline, n, &r.sequence[i], e)) return false;
+        if (n) r.sequence[i].layers = layers_of(a, &in->sequence[i]);
     }
     *out = r;
     return true;

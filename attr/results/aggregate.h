@@ -23,7 +23,7 @@ bool reduce_unknown(const char *what, const char *name, const char *const *names
 Scores scores_new(Arena *a, int rank, const int64_t *dim); // zeroed
 int64_t scores_count(const Scores *s, int from);           // product of dim[from..rank)
 // By the default pipeline, and sharing nothing with *in but names and the vocabulary's strings.
-bool aggregate_apart(Arena *a, const Sequence *in, Sequence *out, Err *e);
+bool aggregate_apart(Arena *a, const Sequence *in, bool keep_layers, Sequence *out, Err *e);
 const char *
 step_score_function(Str name); // how step scores of merged tokens become one: "prod", "sum" or "absmax"
 bool stage_function(const Stage *stage, const char *or_else, const Reduce **out, Err *e);
