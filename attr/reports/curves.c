@@ -50,7 +50,7 @@ static void put_drawing(Buf *b, const char *title, const char *how, const Scores
                "<figure>\n<figcaption><b>%s</b> %s</figcaption>\n"
                "<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"%s\">\n"
                "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/>\n",
-               title, how, LEFT + WIDE + 16, TOP + HIGH + BELOW, title, LEFT, TOP, WIDE, HIGH);
+               title, how, LEFT + WIDE + 24, TOP + HIGH + BELOW, title, LEFT, TOP, WIDE, HIGH);
     for (int k = 0; k <= 2; k++) {
         buf_printf(b, "<text class=\"y\" x=\"%d\" y=\"%d\">%.3g</text>", LEFT - 6, TOP + HIGH * k / 2 + 4,
                    y.high - (y.high - y.low) * k / 2);

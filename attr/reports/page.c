@@ -10,7 +10,11 @@
 // Tokens are as they are shown, through report_visible(). Numbers are those of the JSON report: the shortest that read back
 // as the same float; no value is null. < > & are \u003C and the like, so that nothing ends the element. Sequences of one
 // source (models, methods or foils of it) are one text.
+//
+// Words and sentences are given as the token that each begins with, and its text; page.js makes their scores by the rule of
+// granularity.c. Scores by layers and heads are there as far as all of a page are not more than MOST_LAYER_NUMBERS.
 #include "report.h"
+#include "../results/granularity.h"
 #include "sha256.h"
 
 #include <math.h>
@@ -122,7 +126,9 @@ static void put_named(Arena *a, Buf *b, const char *key, const NamedScores *x, s
     for (size_t i = 0; i < n; i++) {
         buf_str(b, i ? STR_LIT(",\n{\"name\":") : STR_LIT("\n{\"name\":"));
         put_string(a, b, x[i].name);
-        buf_printf(b, ",\"whole\":%s,\"values\":", x[i].is_int ? "true" : "false");
+        bool mean = str_is(str_of(step_score_function(x[i].name)), "absmax"); // of the tokens of a word
+        buf_printf(b, ",\"whole\":%s,\"merge\":\"%s\",\"values\":", x[i].is_int ? "true" : "false",
+                   mean ? "mean" : step_score_function(x[i].name));
         put_numbers(b, x[i].scores.v, scores_count(&x[i].scores, 0), x[i].is_int);
         buf_char(b, '}');
     }
@@ -147,7 +153,84 @@ static void put_block(Buf *b, const char *attributes)
     buf_printf(b, "<script type=\"application/json\" %s>", attributes);
 }
 
-static void put_sequence(Arena *a, Buf *b, const Sequence *s)
+static void put_groups(Arena *a, Buf *b, const char *key, const Sequence *s, Granularity g)
+{
+    Groups side[2];
+    granularity_groups(a, s, g, &side[0], &side[1]);
+    put_key(b, key);
+    for (int k = 0; k < 2; k++) {
+        buf_str(b, k ? STR_LIT(",\"target\":[") : STR_LIT("{\"source\":["));
+        for (int64_t i = 0; i < side[k].n; i++) buf_printf(b, i ? ",%" PRId64 : "%" PRId64, side[k].from[i]);
+        buf_char(b, ']');
+        put_tokens(a, b, k ? "target_text" : "source_text", side[k].token, side[k].n);
+    }
+    buf_char(b, '}');
+}
+
+// What a token is in running text, without marks: page.js knows that of most vocabularies. ▁ U+2581, Ġ U+0120.
+static Str without_marks(Str s)
+{
+    for (size_t mark; (mark = str_starts(s, STR_LIT("\xe2\x96\x81")) ? 3
+                              : str_starts(s, STR_LIT("\xc4\xa0"))   ? 2
+                                                                     : 0);
+         s.s += mark, s.n -= mark)
+        if (s.n == mark) return s;
+    return s;
+}
+
+static Str without_spaces(Str s)
+{
+    while (s.n && s.s[0] == ' ') s.s++, s.n--;
+    return s;
+}
+
+// The tokens in running text, where they are letters for bytes: what page.js would write is not what they stand for. Pieces
+// of a character stay as they are.
+static void put_spelled(Arena *a, Buf *b, const char *key, const Token *t, int64_t n, const Token *like,
+                        int64_t n_like)
+{
+    bool *begins = arena_new(a, bool, n + 1), differs = false;
+    Str *piece = arena_new(a, Str, n + 1);
+    granularity_begins(a, GRANULARITY_TOKEN, t, n, like, n_like, begins, piece);
+    Token *spelled = arena_new(a, Token, n + 1);
+    for (int64_t i = 0; i < n; i++) {
+        Str words = without_spaces(piece[i]);
+        bool fits = words.n && utf8_valid(words, NULL);
+        spelled[i].text = fits ? words : without_marks(t[i].text);
+        differs |= fits && !memmem(t[i].text.s, t[i].text.n, words.s, words.n);
+    }
+    if (differs) put_tokens(a, b, key, spelled, n);
+}
+
+enum { MOST_LAYER_NUMBERS = 2000000 };
+
+static bool same_extent(const Scores *x, const Scores *y)
+{
+    return !x->v == !y->v && (!x->v || (x->dim[0] == y->dim[0] && x->dim[1] == y->dim[1]));
+}
+
+// left: how many numbers there is still room for on the page.
+static void put_layers(Buf *b, const Sequence *s, int64_t *left)
+{
+    const LayerScores *x = s->layers;
+    if (!x || !same_extent(&x->source, &s->source_attributions) ||
+        !same_extent(&x->target, &s->target_attributions))
+        return;
+    const Scores *any = x->source.v ? &x->source : &x->target;
+    int64_t n =
+        (x->source.v ? scores_count(&x->source, 0) : 0) + (x->target.v ? scores_count(&x->target, 0) : 0);
+    if (n > *left) return;
+    *left -= n;
+    put_key(b, "layers");
+    buf_printf(b, "{\"dims\":[%" PRId64, any->dim[2]);
+    if (any->rank > 3) buf_printf(b, ",%" PRId64, any->dim[3]);
+    buf_char(b, ']');
+    put_scores(b, "source", &x->source);
+    put_scores(b, "target", &x->target);
+    buf_char(b, '}');
+}
+
+static void put_sequence(Arena *a, Buf *b, const Sequence *s, int64_t *layer_numbers)
 {
     put_block(b, "class=\"data\"");
     buf_printf(b, "{\"start\":%" PRId64 ",\"end\":%" PRId64, s->attr_pos_start, s->attr_pos_end);
@@ -166,6 +249,11 @@ static void put_sequence(Arena *a, Buf *b, const Sequence *s)
     put_scores(b, "source_scores", &s->source_attributions);
     put_scores(b, "target_scores", &s->target_attributions);
     put_named(a, b, "step_scores", s->step_scores, s->n_step_scores);
+    put_spelled(a, b, "source_spelled", s->source, s->n_source, s->target, s->n_target);
+    put_spelled(a, b, "target_spelled", s->target, s->n_target, s->source, s->n_source);
+    put_groups(a, b, "word", s, GRANULARITY_WORD);
+    put_groups(a, b, "sentence", s, GRANULARITY_SENTENCE);
+    put_layers(b, s, layer_numbers);
     if (s->evaluation) {
         put_curves(b, "curves", &s->evaluation->own);
         put_curves(b, "random_curves", &s->evaluation->random);
@@ -393,7 +481,12 @@ void page_data(Arena *a, const Chapter *chapter, size_t n, const ReportOptions *
     x.place = arena_new(own, size_t, x.n + 1);
     group_sequences(&x), collect_names(&x);
     put_index(&x, o, out);
-    for (size_t i = 0; i < x.n; i++) put_sequence(own, out, x.sequence[i]);
+    int64_t layer_numbers = MOST_LAYER_NUMBERS;
+    for (size_t i = 0; i < x.n; i++) {
+        Arena *scratch = arena_create(own);
+        put_sequence(scratch, out, x.sequence[i], &layer_numbers);
+        arena_free(scratch);
+    }
     for (size_t i = 0, from = 0; i < n; from += chapter[i++].shown->n)
         for (size_t k = 0; k < chapter[i].shown->n_pictures; k++) {
             const Picture *p = &chapter[i].shown->pictures[k];

@@ -84,10 +84,11 @@ const begins = t => t.startsWith('\u2581') || t.startsWith('\u0120');
 const special = t => t.length > 2 && /^(<[^<> ]*>|\[[A-Z_0-9]+\]|__[a-z_]+__|>>.*<<|<\|.*\|>|<\uFF5C.*\uFF5C>|\(template\))$/.test(t);
 
 // What a token is in running text: without the mark of a word's beginning, and whether a space stands before it.
-function spelling(tokens) {
+// spelled: the words themselves, where the page gives them (vocabularies of bytes).
+function spelling(tokens, spelled) {
   const marked = tokens.some(begins), ends = tokens.some(t => t.endsWith('</w>'));
   let open = true; // nothing before it that it could be joined to
-  return tokens.map(t => {
+  return tokens.map((t, i) => {
     let text = t, space = !open;
     if (special(t)) open = false;
     else if (marked) {
@@ -99,33 +100,85 @@ function spelling(tokens) {
       text = t.replace(/<\/w>$/, '');
     } else if (t.startsWith('##') && t.length > 2) text = t.slice(2), space = false, open = false;
     else open = false;
+    if (spelled && !special(t)) text = spelled[i];
     return {text, space, line: /[\u010A\u240A\n]$/.test(t)};
   });
 }
 
 // ------------------------------------------------------------------------------------------ tables
 
+// Scores as they are shown, or those of one layer or head: the mean over the others, each column then made to sum to 1, as
+// the default aggregation does it, in the same 32 bits.
+function scoresOf(d) {
+  const n = d.end - d.start;
+  if (!d.layers || (state.layer === '' && state.head === '')) return numbers([...d.source_scores || [], ...d.target_scores || []], n);
+  const rows = [...d.layers.source || [], ...d.layers.target || []], choice = [state.layer, state.head];
+  let width = d.layers.dims.reduce((a, b) => a * b, 1), x = numbers(rows, n * width);
+  for (let k = d.layers.dims.length - 1; k >= 0; k--) {
+    const last = d.layers.dims[k], out = new Float32Array(x.length / last), one = choice[k] === '' ? -1 : Number(choice[k]);
+    for (let i = 0; i < out.length; i++) {
+      let sum = 0;
+      for (let j = 0; j < last; j++) sum += x[i * last + j];
+      out[i] = one >= 0 ? x[i * last + one] : sum / last;
+    }
+    width /= last;
+    x = out;
+    for (let c = 0; c < n * width; c++) {
+      let sum = 0;
+      for (let i = c; i < x.length; i += n * width) if (!Number.isNaN(x[i])) sum += Math.abs(x[i]);
+      const by = Math.max(Math.fround(sum), Math.fround(1e-12));
+      for (let i = c; i < x.length; i += n * width) x[i] /= by;
+    }
+  }
+  return x;
+}
+
+// The words of one side as units of what is chosen: tokens [from, to) each.
+function unitsOf(d, side, unit, isTemplate) {
+  const tokens = d[side], spelled = spelling(tokens, d[side + '_spelled']), of = d[unit];
+  const from = of ? of[side] : tokens.map((_, i) => i);
+  return from.map((i, k) => {
+    const to = k + 1 < from.length ? from[k + 1] : tokens.length, one = to === i + 1, all = test => { for (let j = i; j < to; j++) if (!test(j)) return false; return true; };
+    const text = (of ? of[side + '_text'][k] : spelled[i].text) || '\u2205'; // an empty one can be pointed at too
+    return {text, label: of ? text : tokens[i] || '\u2205', space: spelled[i].space, line: spelled[to - 1].line, from: i, to, row: -1, col: -1,
+            special: one && special(tokens[i]), template: all(isTemplate), id: one ? d[side + '_ids'][i] : undefined};
+  });
+}
+
 // What is looked at: rows (attributed words) by columns (generated words), numbers, and the words of both texts.
 //   panel  [{name, units: [{text, label, space, line, row, col, special, template}]}]
 //   rows, columns  [{label, special, template}]     v [rows * columns], NaN: none     sum: of a column's sizes
-function tableOf(d) {
-  const n = d.end - d.start, source = d.source_scores || [], target = d.target_scores || [];
+// A word's number is the sum over its tokens and the mean over the steps that it was written in.
+function tableOf(d, unit) {
+  const n = d.end - d.start, S = (d.source_scores || []).length, T = (d.target_scores || []).length, x = scoresOf(d);
   const t = {rows: [], columns: [], steps: [], panels: [], percent: true, data: d, down: 'Attributed tokens', across: 'Generated tokens'};
-  const prompt = !d.source_scores && d.source.length <= d.start && d.source.every((x, i) => x === d.target[i]);
-  const unit = (side, tokens, i, spelled) => ({
-    ...spelled[i], label: tokens[i], side, row: -1, col: -1, special: special(tokens[i]),
-    template: Boolean(d.template && (side === 'source' || prompt) && d.template[i]), id: d[side + '_ids'][i],
-  });
-  const spelledSource = spelling(d.source), spelledTarget = spelling(d.target);
-  const words = {source: d.source.map((_, i) => unit('source', d.source, i, spelledSource)),
-                 target: d.target.slice(0, Math.max(d.end, target.length)).map((_, i) => unit('target', d.target, i, spelledTarget))};
-  source.forEach((_, i) => { words.source[i].row = t.rows.push(words.source[i]) - 1; });
-  target.forEach((_, i) => { words.target[i].row = t.rows.push(words.target[i]) - 1; });
-  for (let c = 0; c < n; c++) words.target[d.start + c].col = t.columns.push(words.target[d.start + c]) - 1;
-  t.v = numbers([...source, ...target], n);
-  for (const x of d.step_scores) t.steps.push({name: x.name, whole: x.whole, v: numbers([x.values], n)});
-  if (prompt) t.panels = [{name: 'Prompt', units: words.target.slice(0, d.start)}, {name: 'Generated', units: words.target.slice(d.start)}];
-  else t.panels = [{name: 'Source', units: words.source}, {name: 'Generated', units: words.target}];
+  const prompt = !d.source_scores && d.source.length <= d.start && d.source.every((w, i) => w === d.target[i]);
+  const source = unitsOf(d, 'source', unit, i => Boolean(d.template && d.template[i]));
+  const target = unitsOf(d, 'target', unit, i => Boolean(prompt && d.template && d.template[i]));
+  for (const u of source) if (u.from < S) u.first = 0, u.last = Math.min(u.to, S), u.row = t.rows.push(u) - 1;
+  for (const u of target) if (u.from < T) u.first = S, u.last = Math.min(u.to, T), u.row = t.rows.push(u) - 1;
+  for (const u of target) if (u.from >= d.start && u.to <= d.end) u.col = t.columns.push(u) - 1;
+  t.v = new Float32Array(t.rows.length * t.columns.length);
+  t.rows.forEach((r, i) => t.columns.forEach((c, k) => {
+    let sum = 0, any = false;
+    for (let j = r.from; j < r.last; j++)
+      for (let step = c.from - d.start; step < c.to - d.start; step++) {
+        const v = x[(r.first + j) * n + step];
+        if (!Number.isNaN(v)) sum += v, any = true;
+      }
+    t.v[i * t.columns.length + k] = any ? sum / (c.to - c.from) : NaN;
+  }));
+  for (const s of d.step_scores) {
+    const one = numbers([s.values], n), v = new Float32Array(t.columns.length);
+    t.columns.forEach((c, k) => {
+      const part = one.subarray(c.from - d.start, c.to - d.start);
+      v[k] = s.merge === 'prod' ? part.reduce((a, b) => a * b, 1) : part.reduce((a, b) => a + b, 0) / (s.merge === 'sum' ? 1 : part.length);
+    });
+    t.steps.push({name: s.name, whole: s.whole && v.every(w => w === Math.trunc(w)), v});
+  }
+  const written = target.filter(u => u.from < Math.max(d.end, T));
+  if (prompt) t.panels = [{name: 'Prompt', units: written.filter(u => u.from < d.start)}, {name: 'Generated', units: written.filter(u => u.from >= d.start)}];
+  else t.panels = [{name: 'Source', units: source}, {name: 'Generated', units: written}];
   t.panels = t.panels.filter(p => p.units.length);
   return measured(t);
 }
@@ -155,7 +208,7 @@ function measured(t) {
 
 const state = {
   text: 0, sequence: 0, picture: -1, // picture: -1, or which of the text's
-  unit: 'token', common: false, step: '', numbers: true, matrix: true, small: 0, special: false, template: false,
+  unit: 'token', layer: '', head: '', common: false, step: '', numbers: true, matrix: true, small: 0, special: false, template: false,
   sort: 'order', filter: '', fed: false, // fed: a generated word shows what it fed, not what it is from
   focus: null, pinned: false,            // focus: {kind: 'column' | 'row', at}
   firstRow: 0, firstColumn: 0,
@@ -166,8 +219,8 @@ const sequencesOf = text => texts[text].sequences;
 const pictureBlocks = text => pictures.get(texts[text].key) || [];
 
 function tableFor(i) {
-  const key = i + ' ' + state.unit;
-  if (!kept.has(key)) kept.set(key, tableOf(read(i)));
+  const key = [i, state.unit, state.layer, state.head].join(' ');
+  if (!kept.has(key)) kept.set(key, tableOf(read(i), state.unit));
   return kept.get(key);
 }
 
@@ -177,6 +230,9 @@ function look() {
   if (state.picture >= blocksOf.length) state.picture = -1;
   variants = sequencesOf(state.text);
   if (!variants.includes(state.sequence)) state.sequence = variants[0];
+  const dims = state.picture < 0 && read(state.sequence).layers ? read(state.sequence).layers.dims : [];
+  if (!(Number(state.layer) < dims[0])) state.layer = '';
+  if (!(Number(state.head) < dims[1])) state.head = '';
   table = state.picture >= 0 ? pictureOf(read(blocksOf[state.picture])) : tableFor(state.sequence);
   let most = table.most;
   if (state.common && state.picture < 0) for (const i of variants) most = Math.max(most, tableFor(i).most);
@@ -291,6 +347,11 @@ function drawControls() {
     out.push(choice('View', [...(variants.length ? [['-1', 'Scores']] : []), ...named.map((i, k) => [String(k), read(i).title])], String(state.picture),
       k => change({picture: Number(k), focus: null, pinned: false})));
   if (state.picture < 0) out.push(...switches());
+  if (state.picture < 0) {
+    out.push(choice('Unit', [['token', 'pieces'], ['word', 'words'], ['sentence', 'sentences']], state.unit, x => change({unit: x, focus: null, pinned: false})));
+    (d.layers ? d.layers.dims : []).forEach((size, k) => out.push(choice(['Layer', 'Head'][k], [['', 'mean'], ...Array.from({length: size}, (_, i) => [String(i), String(i)])], state[['layer', 'head'][k]],
+      x => change({[['layer', 'head'][k]]: x}))));
+  }
   if (table.panels.length) out.push(choice('A generated word shows', [['', 'where it is from'], ['fed', 'what it fed']], state.fed ? 'fed' : '', x => change({fed: x === 'fed', focus: null, pinned: false})));
   if (table.steps.length && table.panels.length)
     out.push(choice('Underline', [['', 'nothing'], ...table.steps.map(s => [s.name, s.name])], state.step, x => change({step: x})));
@@ -332,7 +393,7 @@ function drawPanels() {
     });
     const first = list.querySelector('[role=option]');
     if (first) first.tabIndex = 0;
-    return el('section', {class: 'panel'}, el('h3', {}, panel.name), list);
+    return el('section', {class: 'panel'}, el(title.hidden ? 'h2' : 'h3', {}, panel.name), list);
   });
   panels.classList.toggle('bare', !state.numbers);
   panels.replaceChildren(...sections);
@@ -516,9 +577,25 @@ function paint() {
     u.node.setAttribute('aria-selected', own && state.pinned ? 'true' : 'false');
   }
   panels.classList.toggle('pinned', state.pinned);
+  placeShares();
   for (const node of box.querySelectorAll('.at')) node.classList.remove('at', 'first', 'last');
   if (f) frame(f);
   says.textContent = sentence(f);
+}
+
+// Percentages stand under their words, in two lines; where there is no room the smaller ones give way. (They stay in the
+// line of words and in the matrix.)
+function placeShares() {
+  const placed = new Map(); // by line of text: the places taken, in each of the two lines below it
+  const some = [...allUnits()].filter(u => u.node && u.share.textContent);
+  const at = some.map(u => ({u, left: u.node.offsetLeft, line: u.node.parentNode.dataset.panel + ' ' + u.node.offsetTop, size: Number(u.share.textContent.slice(0, -1)), wide: 7 * u.share.textContent.length}));
+  for (const x of at.sort((a, b) => b.size - a.size)) {
+    const lines = placed.get(x.line) || [[], []], free = line => line.every(([from, to]) => x.left >= to || x.left + x.wide <= from);
+    const row = free(lines[0]) ? 0 : free(lines[1]) ? 1 : 2;
+    if (row < 2) lines[row].push([x.left, x.left + x.wide]);
+    placed.set(x.line, lines);
+    x.u.share.className = ['', 'under', 'gone'][row];
+  }
 }
 
 function frame(f) {
@@ -665,7 +742,7 @@ function drawCurves() {
   const left = 52, top = 10, wide = 300, tall = 150;
   const line = (v, name) => v && svg('polyline', {class: name, points: v.map((x, q) => `${left + Math.trunc(q * wide / (v.length - 1))},${(top + tall * (high - x) / (high - low)).toFixed(1)}`).join(' ')});
   for (const [name, how, v, by] of sets) {
-    const out = svg('svg', {width: left + wide + 16, height: top + tall + 24, role: 'img', 'aria-label': name}, svg('rect', {x: left, y: top, width: wide, height: tall}));
+    const out = svg('svg', {width: left + wide + 24, height: top + tall + 24, role: 'img', 'aria-label': name}, svg('rect', {x: left, y: top, width: wide, height: tall}));
     for (let k = 0; k <= 2; k++)
       out.append(svg('text', {class: 'y', x: left - 6, y: top + tall * k / 2 + 4}, String(Number((high - (high - low) * k / 2).toPrecision(3)))), svg('text', {x: left + wide * k / 2, y: top + tall + 18}, `${50 * k} %`));
     out.append(...[line(by, 'random'), line(v, 'own')].filter(Boolean));
@@ -788,7 +865,11 @@ function layout() {
   drawStory(), drawControls(), drawPanels(), drawLegend(), drawMatrix(), drawCurves(), paint();
 }
 
+const header = el('header', {}); // what stands above in both forms of the page
+while (live.previousSibling) header.prepend(live.previousSibling);
+live.before(header);
 live.append(...(texts.length > 1 ? [drawList()] : []), view);
 live.classList.toggle('many', texts.length > 1);
 open(0, false);
+performance.mark('laid out');
 })();

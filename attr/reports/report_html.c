@@ -116,9 +116,7 @@ static void put_heat(Buf *b, double heat)
     buf_str(b, STR_LIT(")\""));
 }
 
-enum {
-    MOST_TOOLTIPS = 250000
-}; // of a table; beyond that they would weigh more than a browser likes to carry
+enum { MOST_TOOLTIPS = 250000 }; // of a page; beyond that they would weigh more than a browser likes to carry
 
 // Each column's sum of absolute values over both tables, for the tooltips' percentages.
 static double *column_sums(Arena *a, const Sequence *s)
@@ -153,7 +151,7 @@ static void put_tooltip(Buf *b, Str row, Str column, float v, double sum, int64_
 static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range range, const double *sums,
                           const Str *column)
 {
-    Str row = report_short(a, t->row[i].text);
+    Str row = column ? report_short(a, t->row[i].text) : (Str){0};
     buf_printf(b, "<tr><th scope=\"row\">%" PRId64 "</th><th scope=\"row\" title=\"id %" PRId32 "\">", i,
                t->row[i].id);
     put_text(a, b, t->row[i].text);
@@ -163,8 +161,7 @@ static void put_score_row(Arena *a, Buf *b, const Table *t, int64_t i, Range ran
         buf_str(b, STR_LIT("<td"));
         if (!isnan(v)) {
             put_heat(b, report_heat(range, v));
-            if (t->n_rows * t->n_columns <= MOST_TOOLTIPS)
-                put_tooltip(b, row, column[c], v, sums ? sums[c] : 0, c);
+            if (column) put_tooltip(b, row, column[c], v, sums ? sums[c] : 0, c);
         }
         buf_char(b, '>');
         if (t->cell) put_text(a, b, t->cell[i * t->n_columns + c]);
@@ -194,9 +191,10 @@ static void put_step_row(Arena *a, Buf *b, const NamedScores *x, int64_t n)
 
 // ------------------------------------------------------------------------------------------ tables
 
-static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range range, const double *sums)
+static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range range, const double *sums,
+                      bool tooltips)
 {
-    Str *column = arena_new(a, Str, t->n_columns ? t->n_columns : 1);
+    Str *column = tooltips ? arena_new(a, Str, t->n_columns ? t->n_columns : 1) : NULL; // short names
     buf_str(b, STR_LIT("<div class=\"box\" role=\"region\" tabindex=\"0\" aria-label=\""));
     put_text(a, b, t->heading);
     buf_str(b, STR_LIT("\">\n<table>\n<caption><span class=\"name\">"));
@@ -206,7 +204,7 @@ static void put_table(Arena *a, Buf *b, const Sequence *s, const Table *t, Range
     for (int64_t c = 0; c < t->n_columns; c++) buf_printf(b, "<th scope=\"col\">%" PRId64 "</th>", c);
     buf_str(b, STR_LIT("</tr>\n<tr><td></td><td></td>"));
     for (int64_t c = 0; c < t->n_columns; c++) {
-        column[c] = report_short(a, t->column[c].text);
+        if (column) column[c] = report_short(a, t->column[c].text);
         buf_printf(b, "<th scope=\"col\" title=\"id %" PRId32 "\">", t->column[c].id);
         put_text(a, b, t->column[c].text);
         buf_str(b, STR_LIT("</th>"));
@@ -230,7 +228,20 @@ static void put_legend(Buf *b, Range r)
     buf_str(b, STR_LIT("</span><span>blue below zero, red above</span></div>\n"));
 }
 
-static void put_sequence(Arena *a, Buf *b, const Attribution *t, const Sequence *s, const ReportOptions *o)
+// Whether the cells of all tables together are few enough for tooltips.
+static bool has_tooltips(const Attribution *t)
+{
+    int64_t cells = 0;
+    for (size_t i = 0; i < t->n; i++) {
+        const Scores *x[] = {&t->sequence[i].source_attributions, &t->sequence[i].target_attributions};
+        for (int k = 0; k < 2; k++) cells += x[k]->v ? scores_count(x[k], 0) : 0;
+    }
+    for (size_t i = 0; i < t->n_pictures; i++) cells += scores_count(&t->pictures[i].scores, 0);
+    return cells <= MOST_TOOLTIPS;
+}
+
+static void put_sequence(Arena *a, Buf *b, const Attribution *t, const Sequence *s, const ReportOptions *o,
+                         bool tooltips)
 {
     Table tables[2];
     int n = report_tables(s, tables);
@@ -239,7 +250,7 @@ static void put_sequence(Arena *a, Buf *b, const Attribution *t, const Sequence 
     if (!n) buf_str(b, STR_LIT("<p>There are no scores.</p>\n"));
     else if (!tables[0].n_columns) buf_str(b, STR_LIT("<p>No token was attributed.</p>\n"));
     else put_legend(b, range);
-    for (int i = 0; i < n && tables[0].n_columns; i++) put_table(a, b, s, &tables[i], range, sums);
+    for (int i = 0; i < n && tables[0].n_columns; i++) put_table(a, b, s, &tables[i], range, sums, tooltips);
     Figures faithful;
     if (!report_faithfulness(a, t, s, 1, &faithful)) return;
     figures_html(a, &faithful, b);
@@ -253,7 +264,7 @@ static void put_comparisons(Arena *a, Buf *b, const Attribution *t)
     if (!n) return;
     buf_str(b, STR_LIT("<section>\n<h2>Models compared</h2>\n"));
     for (size_t i = 0; i < n; i++)
-        if (c[i].table.n_columns) put_table(a, b, &c[i].sequence, &c[i].table, (Range){0}, NULL);
+        if (c[i].table.n_columns) put_table(a, b, &c[i].sequence, &c[i].table, (Range){0}, NULL, true);
     buf_str(b, STR_LIT("</section>\n"));
 }
 
@@ -266,7 +277,7 @@ static void put_pictures(Arena *a, Buf *b, const Attribution *t, const ReportOpt
         Range range = report_range(s, o);
         buf_str(b, STR_LIT("<section>\n"));
         put_legend(b, range);
-        put_table(a, b, s, &c[i].table, range, NULL);
+        put_table(a, b, s, &c[i].table, range, NULL, has_tooltips(t));
         buf_str(b, STR_LIT("</section>\n"));
     }
 }
@@ -351,7 +362,7 @@ static void put_sequences(Arena *a, Buf *out, const Attribution *t, const Report
     Arena *lists = arena_create(a);
     const Json *in = report_info_texts(lists, t, "input_texts"),
                *made = report_info_texts(lists, t, "generated_texts");
-    bool several_texts = report_several_texts(t);
+    bool several_texts = report_several_texts(t), tooltips = has_tooltips(t);
     for (size_t i = 0; i < t->n; i++) {
         Arena *scratch = arena_create(a);
         Buf heading = {.arena = scratch};
@@ -367,7 +378,7 @@ static void put_sequences(Arena *a, Buf *out, const Attribution *t, const Report
         if (report_next_text(&in, &text)) put_fact(scratch, out, "Input", text);
         if (report_next_text(&made, &text)) put_fact(scratch, out, "Generated", text);
         buf_str(out, STR_LIT("</dl>\n"));
-        put_sequence(scratch, out, t, &t->sequence[i], o);
+        put_sequence(scratch, out, t, &t->sequence[i], o, tooltips);
         buf_str(out, STR_LIT("</section>\n"));
         arena_free(scratch);
     }
