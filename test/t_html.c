@@ -516,6 +516,34 @@ TEST(html_data_of_hostile_tokens)
     CHECK(json_parse(A, p.script[0], "index", NULL) != NULL);
 }
 
+// Attention by layers and heads stands beside its mean, where there is nothing but that to be seen of it.
+TEST(html_layers)
+{
+    InfoField info[2];
+    Str tokens[] = {STR_LIT("a"), STR_LIT("b")};
+    Attribution t = with_tokens(A, tokens, 2, info), shown;
+    Sequence *s = t.sequence;
+    Err e = {0};
+    s->kind = OUT_MULTI;
+    s->source_attributions = scores_new(A, 4, (int64_t[]){2, 3, 2, 2});
+    s->target_attributions = scores_new(A, 4, (int64_t[]){3, 3, 2, 2});
+    for (int i = 0; i < 24; i++) s->source_attributions.v[i] = (float)(i + 1) / 7;
+    for (int i = 0; i < 36; i++) s->target_attributions.v[i] = i < 24 ? (float)i / 11 : NAN;
+    CHECK(attr_aggregate_default(A, &t, &shown, &e));
+    Page p = parse(A, page_of(A, &shown, &PLAIN));
+    const Json *data = json_parse(A, p.script[1], "data", NULL), *layers = json_get(data, "layers");
+    CHECK(layers && json_get(layers, "dims")->count == 2 && json_get(layers, "dims")->child->i == 2);
+    if (!layers) return;
+    check_scores(json_get(layers, "source"), &s->source_attributions);
+    check_scores(json_get(layers, "target"), &s->target_attributions);
+    check_scores(json_get(data, "source_scores"), &shown.sequence->source_attributions);
+    Sequence folded = *shown.sequence; // fewer rows than the layers have
+    folded.source_attributions = scores_new(A, 2, (int64_t[]){1, 3}), folded.n_source = 1;
+    shown.sequence = &folded;
+    p = parse(A, page_of(A, &shown, &PLAIN));
+    CHECK(!json_get(json_parse(A, p.script[1], "data", NULL), "layers"));
+}
+
 // Models and methods of a text are one entry of the list, foils of one source too; other texts are others.
 TEST(html_list_of_texts)
 {
@@ -526,11 +554,13 @@ TEST(html_list_of_texts)
     t.n = 6, t.n_info = 0;
     for (int i = 0; i < 6; i++) s[i] = i % 2 ? *other.sequence : *one.sequence;
     for (int i = 0; i < 4; i++) s[i].title = i < 2 ? "small" : "large", s[i].text = 1 + i % 2;
-    s[5] = s[4];
+    s[5] = s[4], s[5].target = s[1].target; // a foil
+    s = t.sequence = memcpy(arena_new(A, Sequence, 7), s, 6 * sizeof *s), t.n = 7;
+    s[6] = s[5]; // the same once more
     Page p = parse(A, page_of(A, &t, &PLAIN));
     const Json *texts = json_get(json_parse(A, p.script[0], "index", NULL), "texts");
     static const int64_t want[3][2] = {{0, 2}, {1, 3}, {4, 5}};
-    CHECK_INT(texts ? texts->count : 0, 3);
+    CHECK_INT(texts ? texts->count : 0, 4);
     int k = 0;
     for (const Json *x = texts ? texts->child : NULL; x && k < 3; x = x->next, k++) {
         const Json *of = json_get(x, "sequences");

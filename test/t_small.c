@@ -164,6 +164,25 @@ TEST(small_compare_numbers)
     CHECK(!strstr(slurp(A, page, NULL), "1st instance"));
 }
 
+// A page has attention by layers and heads whichever option names it; of more texts than 64 it has the means alone.
+TEST(small_page_of_layers)
+{
+    const char *folder = kit_folder(A), *page = arena_printf(A, "%s/p.html", folder);
+    static const char *const option[] = {"--html", "--export"};
+    for (int i = 0; i < 2; i++) {
+        check_ran("attribute", RUN("attribute", "-m", MODEL, "-a", "attention", "-i", TEXT, "-g", INTO,
+                                   option[i], page, "--hide"));
+        CHECK_HAS(slurp(A, page, NULL), "\"layers\":{\"dims\":[");
+    }
+    Buf many = {.arena = A};
+    for (int i = 0; i < 65; i++) buf_str(&many, STR_LIT("A.\n"));
+    kit_write(folder, "t", buf_view(&many));
+    check_ran("attribute",
+              RUN("attribute", "-m", MODEL, "-a", "attention", "-i", arena_printf(A, "@%s/t", folder),
+                  "--max_new_tokens", "2", "--html", page, "--hide"));
+    CHECK(!strstr(slurp(A, page, NULL), "\"layers\":{\"dims\":["));
+}
+
 TEST(small_compare_saves)
 {
     const char *folder = kit_folder(A), *saved = arena_printf(A, "%s/o.json", folder);

@@ -63,7 +63,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
             "deal from the original's where probabilities hardly do",
             l.info->bits);
     if (args_on(a, "plan")) return plan_model(a, &w, &o, job, n, most, wall_clock() - start);
-    o.keep_layers = args_text(a, "viz_path") && n <= MOST_LAYERED;
+    o.keep_layers = cmd_keeps_layers(a, n);
     Bar bar;
     cmd_start_bar(a, &o, job, n, &bar);
     Job **batch = arena_new(a->a, Job *, most);

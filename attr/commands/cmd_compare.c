@@ -52,7 +52,7 @@ static int attribute_method(Args *a, Methods *m, size_t i)
         m->texts && m->job[m->texts - 1].number != m->job[0].number; // else they are foils of one text
     memcpy(own, m->job, m->texts * sizeof *own);
     texts_special(&m->l, &o);
-    o.keep_layers = args_text(a, "viz_path") && m->texts <= MOST_LAYERED;
+    o.keep_layers = cmd_keeps_layers(a, m->texts);
     cmd_start_bar(a, &o, own, m->texts, &bar);
     for (size_t at = 0, count;
          !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)

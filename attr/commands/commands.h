@@ -96,7 +96,9 @@ bool cmd_wants_json(const Args *a);
 
 // ------------------------------------------------------------------------------------------ results (forms.c, deliver.c)
 
-enum { MOST_LAYERED = 64 }; // texts of a page that has attention by layers and heads
+enum { MOST_LAYERED = 64 };
+bool cmd_keeps_layers(Args *a,
+                      size_t texts); // is a page wanted, of texts few enough to have each layer and head?
 bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators and their arguments
 bool cmd_check_granularity(const Args *a, Err *e);
 bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?

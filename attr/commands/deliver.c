@@ -39,6 +39,16 @@ static bool outputs(Args *a, Output **out, size_t *n, Err *e)
     return true;
 }
 
+bool cmd_keeps_layers(Args *a, size_t texts)
+{
+    Output *out;
+    size_t n = 0;
+    bool page = outputs(a, &out, &n, NULL) && texts <= MOST_LAYERED;
+    for (size_t i = 0; i < n; i++)
+        if (page && out[i].report == attr_report("html")) return true;
+    return false;
+}
+
 // The later of two results in one file would be all that is left.
 static bool check_names(Args *a, Err *e)
 {

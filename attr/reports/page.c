@@ -307,6 +307,14 @@ static bool same_source(const Sequence *x, const Sequence *y)
     return true;
 }
 
+static bool same_target(const Sequence *x, const Sequence *y)
+{
+    if (x->n_target != y->n_target) return false;
+    for (int64_t i = 0; i < x->n_target; i++)
+        if (!str_eq(x->target[i].text, y->target[i].text)) return false;
+    return true;
+}
+
 // Sequences of a chapter that belong together: by the number of their text where models or methods ran, else neighbours that
 // have the same source (foils, or targets, of one text).
 static void group_sequences(Contents *x)
@@ -320,7 +328,8 @@ static void group_sequences(Contents *x)
             size_t *own = numbered ? &first[s->text] : NULL;
             x->of_chapter[i] = k, x->place[i] = c;
             if (own && *own) x->text[i] = *own - 1;
-            else if (c && same_source(s, x->sequence[i - 1])) x->text[i] = x->text[i - 1];
+            else if (c && same_source(s, x->sequence[i - 1]) && !same_target(s, x->sequence[i - 1]))
+                x->text[i] = x->text[i - 1];
             else x->text[i] = x->n_texts++;
             if (own) *own = x->text[i] + 1;
         }
@@ -459,6 +468,8 @@ static void put_index(Contents *x, const ReportOptions *o, Buf *b)
     buf_str(b, STR_LIT("{\"version\":1"));
     if (!isnan(o->min_val)) put_key(b, "min"), put_number(b, (float)o->min_val, false);
     if (!isnan(o->max_val)) put_key(b, "max"), put_number(b, (float)o->max_val, false);
+    if (o->decimals) put_key(b, "digits"), buf_printf(b, "%d", o->decimals - 1);
+    if (o->percent) put_key(b, "percent"), buf_str(b, STR_LIT("true"));
     put_key(b, "steps");
     buf_char(b, '[');
     for (size_t k = 0; k < x->n_names; k++) {

@@ -37,7 +37,7 @@ function rounded(v, digits = 3) {
   let n = Math.floor(x);
   if (x - n > 0.5 || (x - n === 0.5 && n % 2)) n++;
   const text = String(n / one);
-  return (v < 0 || Object.is(v, -0) ? '-' : '') + (text.includes('.') ? text : text + '.0');
+  return (v < 0 || Object.is(v, -0) ? '-' : '') + (text.includes('.') || !digits ? text : text + '.0');
 }
 
 // The fewest digits that read back as the same 32-bit number.
@@ -46,6 +46,11 @@ function shortest(v) {
   for (let p = 1; p <= 9; p++) if (Math.fround(Number(v.toPrecision(p))) === v) return String(Number(v.toPrecision(p)));
   return String(v);
 }
+
+// A score with the digits, or as the percentage, that was asked for (--digits, --percent); a step score.
+const digitsOf = (otherwise) => index.digits === undefined ? otherwise : index.digits;
+const scoreText = v => Number.isNaN(v) ? '' : index.percent ? rounded(100 * v, digitsOf(1)) + '%' : rounded(v, digitsOf(3));
+const stepText = (x, c) => x.whole ? String(x.v[c]) : rounded(x.v[c], digitsOf(3));
 
 const percent = share => (100 * share < 9.95 ? (100 * share).toFixed(1) : (100 * share).toFixed(0)) + '%';
 
@@ -62,7 +67,7 @@ for (let i = count; i < blocks.length; i++) {
   pictures.set(text, [...(pictures.get(text) || []), i]);
 }
 const texts = index.texts.length ? index.texts
-  : [...pictures.keys()].map(k => ({key: k, chapter: 0, number: String(k), input: '', generated: '', sequences: [], means: []}));
+  : [...pictures.keys()].map((k, _, all) => ({key: k, chapter: 0, number: '', name: all.length > 1 ? `text ${k + 1}` : '', input: '', generated: '', sequences: [], means: []}));
 if (!texts.length) return;
 texts.forEach((t, i) => { if (t.key === undefined) t.key = i; });
 
@@ -101,6 +106,7 @@ function spelling(tokens, spelled) {
     } else if (t.startsWith('##') && t.length > 2) text = t.slice(2), space = false, open = false;
     else open = false;
     if (spelled && !special(t)) text = spelled[i];
+    text = text.replace(/^[\u010A\u240A]+$/, x => '\u21B5'.repeat(x.length)).replace(/^\u0120+$/, x => '\u2423'.repeat(x.length)); // ends of lines and lone spaces
     return {text, space, line: /[\u010A\u240A\n]$/.test(t)};
   });
 }
@@ -243,7 +249,7 @@ function look() {
   const wanted = state.filter.toLowerCase();
   shownColumns = table.columns.map((_, c) => c).filter(c => !hidden(table.columns[c]));
   shownRows = table.rows.map((_, r) => r).filter(r => !hidden(table.rows[r]) &&
-    (!wanted || table.rows[r].label.toLowerCase().includes(wanted)) && largestShare(r) >= state.small);
+    (!wanted || table.rows[r].label.toLowerCase().includes(wanted)) && (!table.percent || largestShare(r) >= state.small));
   sortRows();
 }
 
@@ -412,7 +418,6 @@ function underline() {
     u.node.title = u.col < 0 ? '' : table.steps.map(x => x.name + ' ' + stepText(x, u.col)).join('\n');
   }
 }
-const stepText = (x, c) => x.whole ? String(x.v[c]) : rounded(x.v[c]);
 
 function* allUnits() { for (const p of table.panels) yield* p.units; }
 
@@ -488,7 +493,7 @@ function choose(focus) {
 
 // ------------------------------------------------------------------------------------------ the matrix
 
-const MOST_CELLS = 20000, SOME_ROWS = 250, SOME_COLUMNS = 60; // beyond MOST_CELLS a part is drawn at a time
+const MOST_CELLS = 12000, SOME_ROWS = 200, SOME_COLUMNS = 50; // beyond MOST_CELLS a part is drawn at a time
 
 function part(list, from, some) {
   return shownRows.length * shownColumns.length <= MOST_CELLS ? list : list.slice(from, from + some);
@@ -527,7 +532,7 @@ const titleOf = x => x.id === undefined ? null : 'id ' + x.id;
 
 function cell(r, c) {
   const v = value(r, c), none = Number.isNaN(v);
-  const node = el('td', {'data-row': r, 'data-column': c}, table.cell ? el('span', {}, table.cell[r * table.columns.length + c]) : none ? null : el('span', {}, rounded(v)));
+  const node = el('td', {'data-row': r, 'data-column': c}, table.cell ? el('span', {}, table.cell[r * table.columns.length + c]) : none ? null : el('span', {}, scoreText(v)));
   if (!none) {
     setHeat(node, v);
     node.title = `${table.rows[r].label} \u2192 ${table.columns[c].label}: ${shortest(v)}` + (table.percent ? `, ${percent(share(r, c))} of column ${c}` : '');
@@ -625,7 +630,7 @@ function sentence(f) {
   const most = list.filter(x => Math.abs(x[1]) > 0).sort((a, b) => (table.percent ? b[2] - a[2] : Math.abs(b[1]) - Math.abs(a[1]))).slice(0, 5);
   const own = column ? table.columns[f.at] : table.rows[f.at];
   const steps = column ? table.steps.map(s => `; ${s.name} ${stepText(s, f.at)}`).join('') : '';
-  return `${own.label} ${column ? '\u2190' : '\u2192'} ` + (most.map(([x, v, p]) => `${x.label} ${table.percent ? percent(p) : rounded(v)}`).join(', ') || 'nothing') + steps + (state.pinned ? ' (pinned)' : '');
+  return `${own.label} ${column ? '\u2190' : '\u2192'} ` + (most.map(([x, v, p]) => `${x.label} ${table.percent ? percent(p) : scoreText(v)}`).join(', ') || 'nothing') + steps + (state.pinned ? ' (pinned)' : '');
 }
 
 // ------------------------------------------------------------------------------------------ copy and download
@@ -645,7 +650,7 @@ function lines(separator, word, number) {
 
 // A spreadsheet must not take a word for a formula.
 const harmless = t => /^[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]/.test(t) && !/^[+-]?(\d+\.?\d*|\.\d+)$/.test(t) ? "'" + t : t;
-const digits = (r, c, v = value(r, c)) => shortest(v), three = (r, c, v = value(r, c)) => rounded(v);
+const digits = (r, c, v = value(r, c)) => shortest(v), three = (r, c, v = value(r, c)) => r === null ? rounded(v, digitsOf(3)) : scoreText(v);
 const forms = {
   tsv: () => lines('\t', harmless, digits).join('\n') + '\n',
   csv: () => lines(',', t => { const x = harmless(t); return /[",;\r\n\t]|^ | $/.test(x) ? '"' + x.replace(/"/g, '""') + '"' : x; }, digits).join('\n') + '\n',
@@ -658,8 +663,8 @@ const forms = {
                     '<': '\\textless{}', '>': '\\textgreater{}', '|': '\\textbar{}'};
     const word = t => t.replace(/[#$%&_{}]/g, '\\$&|').replace(/\\([#$%&_{}])\||[\\~^\u2581\u0120\u2192<>|]/g, (x, kept) => kept ? '\\' + kept : escape[x]);
     const number = (r, c, v = value(r, c)) => {
-      const heat = r === null ? NaN : heatOf(v);
-      return (Number.isNaN(heat) ? '' : `\\cellcolor[HTML]{${overWhite(heat)}}`) + (strong(heat) ? `\\textcolor{white}{${rounded(v)}}` : rounded(v));
+      const heat = r === null ? NaN : heatOf(v), text = three(r, c, v).replace('%', '\\%');
+      return (Number.isNaN(heat) ? '' : `\\cellcolor[HTML]{${overWhite(heat)}}`) + (strong(heat) ? `\\textcolor{white}{${text}}` : text);
     };
     const all = lines(' & ', word, number), n = seen().rows.length, end = ' \\\\';
     return ['% \\usepackage{booktabs} \\usepackage[table]{xcolor}', `\\begin{tabular}{l${'r'.repeat(seen().columns.length)}}`, '\\toprule', all[0] + end, '\\midrule', ...all.slice(1, n + 1).map(x => x + end),
@@ -693,7 +698,7 @@ function figure() {
       if (state.numbers || table.cell) out.append(svg('text', {x: left + wide * i + wide / 2, y: top + high * k + 16, 'text-anchor': 'middle', fill: strong(h) ? '#fff' : '#000'}, text(c)));
     });
   };
-  rows.forEach((r, k) => line(table.rows[r].label, k, c => table.cell ? long(table.cell[r * table.columns.length + c]) : rounded(value(r, c)), c => heatOf(value(r, c))));
+  rows.forEach((r, k) => line(table.rows[r].label, k, c => table.cell ? long(table.cell[r * table.columns.length + c]) : scoreText(value(r, c)), c => heatOf(value(r, c))));
   table.steps.forEach((s, k) => line(s.name, rows.length + k, c => stepText(s, c), () => NaN));
   return out;
 }
@@ -769,7 +774,7 @@ function printed() {
     for (const r of rows) {
       const line = el('tr', {}, el('th', {scope: 'row'}, `${r} ${table.rows[r].label}`));
       for (const c of some) {
-        const v = value(r, c), node = el('td', {}, table.cell ? table.cell[r * table.columns.length + c] : rounded(v));
+        const v = value(r, c), node = el('td', {}, table.cell ? table.cell[r * table.columns.length + c] : scoreText(v));
         setHeat(node, v);
         line.append(node);
       }
@@ -791,7 +796,7 @@ let order = texts.map((_, i) => i), items = [];
 function drawList() {
   items = texts.map((t, i) => {
     const other = index.texts.length && t.chapter !== (texts[i - 1] || {chapter: -1}).chapter ? index.chapters[t.chapter].title : null;
-    const words = t.input || (t.sequences.length ? t.generated : 'text ' + t.key);
+    const words = t.input || t.generated || t.name;
     return el('div', {role: 'option', tabindex: '-1', 'aria-selected': 'false', 'data-text': i, class: 'text'}, other ? el('b', {}, other) : null,
       el('span', {class: 'line'}, (t.number ? t.number + ' ' : '') + words), el('small', {}, ''));
   });
@@ -847,7 +852,7 @@ list.addEventListener('keydown', e => {
 
 function drawStory() {
   const t = texts[state.text], chapter = index.chapters[t.chapter], d = table.data;
-  title.textContent = chapter.title || (t.number ? t.number + ' instance' : '') + (d.method || d.model ? (t.number ? ', ' : '') + [d.model, d.method].filter(Boolean).join(', ') : '');
+  title.textContent = chapter.title || t.name || (t.number ? t.number + ' instance' : '') + (d.method || d.model ? (t.number ? ', ' : '') + [d.model, d.method].filter(Boolean).join(', ') : '');
   title.hidden = !title.textContent;
   story.replaceChildren(...(chapter.text ? [el('p', {}, chapter.text)] : []), ...(chapter.commands || []).map(c => el('p', {class: 'code'}, c)));
   if (!table.panels.length && t.input) story.append(el('p', {}, t.input));
