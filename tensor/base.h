@@ -292,6 +292,8 @@ typedef enum { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_INT, OPT_SIZE, OPT_JSON } Optio
 
 // One command-line option: a row of a table. `later` names what is accepted in principle but not done yet: giving it is
 // an error that says so.
+// Of an option's commands: an abbreviation that fits others too means them. For options that came after Inseq's own.
+#define OPTION_YIELDS (1u << 31)
 typedef struct Option {
     const char *name, *alias[2]; // "save_path" (hyphens work too), "-o"
     OptionKind kind;

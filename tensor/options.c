@@ -38,7 +38,7 @@ static int find(const Parse *p, const char *word, size_t n, Err *e)
 {
     char name[80];
     const char *names[256], *near = NULL;
-    int found = -1, matches = 0;
+    int found = -1, matches = 0, yielding = -1, n_yielding = 0;
     size_t count = 0;
     bool dashes = n > 2 && word[0] == '-' && word[1] == '-';
     snprintf(name, sizeof name, "%.*s", dashes ? (int)(n - 2) : 0, word + 2 * dashes);
@@ -50,8 +50,11 @@ static int find(const Parse *p, const char *word, size_t n, Err *e)
             if (p->table[i].alias[k] && str_eq(str_of(p->table[i].alias[k]), (Str){word, n})) return i;
         if (!dashes) continue;
         if (!strcmp(p->table[i].name, name)) return i;
-        if (!strncmp(p->table[i].name, name, strlen(name))) found = i, matches++;
+        if (strncmp(p->table[i].name, name, strlen(name)) != 0) continue;
+        if (p->table[i].commands & OPTION_YIELDS) yielding = i, n_yielding++;
+        else found = i, matches++;
     }
+    if (!matches) found = yielding, matches = n_yielding;
     if (matches == 1) return found;
     if (!dashes && (n < 2 || word[0] != '-' || !((word[1] | 32) >= 'a' && (word[1] | 32) <= 'z'))) return -1;
     if (dashes) near = str_nearest(str_of(name), names, count);

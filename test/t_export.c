@@ -391,8 +391,9 @@ TEST(export_small_faults)
     check_refused("flat", RUN("show", flat), 1, "save one with 'inseq attribute -o FILE'");
     check_refused("folder", RUN("attribute", "-m", folder, "-i", TEXT), 1,
                   "a model is a folder with config.json");
-    check_refused("misplaced", RUN("show", flat, "--step_scores", "x"), 2,
-                  "unknown option --step_scores for show: it is one of attribute, compare");
+    check_refused(
+        "misplaced", RUN("show", flat, "--step_scores", "x"), 2,
+        "unknown option --step_scores for show: it is one of attribute, attribute-dataset, compare");
     check_refused("misplaced", RUN("info", "demo/en-nl", "-i", "x"), 2,
                   "unknown option -i for info: it is one of attribute");
     check_refused("nowhere", RUN("info", "--frobnicate"), 2, "unknown option --frobnicate");
