@@ -253,7 +253,7 @@ bool attr_kwargs(Arena *a, const Json *kwargs, AttrOptions *o, AttrRequest *r, E
 // ------------------------------------------------------------------------------------------ speed
 
 typedef struct BenchOptions {
-    int64_t source_tokens, target_tokens; // S, T
+    int64_t source_tokens, target_tokens; // S, or a prompt's P; T
     int decode_tokens, runs;
     size_t max_memory;
 } BenchOptions;
@@ -265,6 +265,7 @@ typedef struct BenchProduct {
 } BenchProduct;
 
 typedef struct BenchResult {
+    bool decoder_only;
     double loading;         // seconds to open model and tokenizer: the caller's to fill in
     double peak, bandwidth; // of the machine with the pool's threads: FLOP/s, bytes/s
     double flops, done;     // that the attribution needs (attr_flops); those that its products were

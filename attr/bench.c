@@ -203,7 +203,7 @@ static bool time_decoding(Arena *a, const Model *m, const BenchOptions *o, Bench
 bool attr_bench(Arena *a, const Model *m, const BenchOptions *o, BenchResult *r, Err *e)
 {
     Machine machine = {0};
-    *r = (BenchResult){0};
+    *r = (BenchResult){.decoder_only = !nn_info(m)->encoder_decoder};
     time_products(a, m, o, &machine, r);
     look_at(&machine);
     if (!time_attribution(a, m, o, r, e)) return false;
@@ -240,8 +240,15 @@ void attr_bench_text(const BenchOptions *o, const BenchResult *r, Buf *out)
                    "the bandwidth\n",
                    o->decode_tokens, i ? 4 : 1, r->decoding[i], rate / 1e9, 100 * rate / r->bandwidth);
     }
-    buf_printf(out, "              the first of them after %.3f s: %.0f %% of the peak\n", r->first_token,
-               100 * r->first_flops / r->first_token / r->peak);
+    const char *name = r->decoder_only ? "prefill" : "first token";
+    limit = r->first_flops / r->peak;
+    buf_printf(out, "%-13s S %" PRId64 ": limit %.4f s (%.1f GFLOP), ours %.4f s, ratio %.2f\n", name,
+               o->source_tokens, limit, r->first_flops / 1e9, r->first_token, r->first_token / limit);
+    limit = r->decode_bytes / r->bandwidth;
+    buf_printf(out,
+               "a step        limit %.2f ms (%.1f MB read), ours %.2f ms, ratio %.2f: %.1f tokens a second\n",
+               1e3 * limit, r->decode_bytes / 1e6, 1e3 * r->decode_step[0], r->decode_step[0] / limit,
+               1 / r->decode_step[0]);
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++) total += r->ops[i].forward + r->ops[i].backward;
     for (int i = 0; i < PROFILE_OPS && r->ops[i].name; i++)
         buf_printf(out, "  %-11s forward %7.2f ms   backward %7.2f ms   %3.0f %%   %5.1f GFLOP\n",

@@ -5,6 +5,7 @@
 #include "models/decoder.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define FAMILY(name) extern const Family family_##name;
@@ -165,6 +166,24 @@ static bool quantize(Model *m, const NnQuantize *how, const Place *p, const Quan
     return true;
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const char *x = (*(const Stored *const *)a)->data, *y = (*(const Stored *const *)b)->data;
+    return (x > y) - (x < y);
+}
+
+// Names that share their numbers, as a pickle's may, are counted once.
+static int64_t count_parameters(Arena *a, const Checkpoint *c)
+{
+    const Stored **s = arena_new(a, const Stored *, c->n);
+    int64_t sum = 0;
+    for (size_t i = 0; i < c->n; i++) s[i] = &c->tensor[i];
+    if (c->n) qsort(s, c->n, sizeof *s, by_place);
+    for (size_t i = 0; i < c->n; i++)
+        if (!i || !s[i]->data || s[i]->data != s[i - 1]->data) sum += stored_count(s[i]);
+    return sum;
+}
+
 static Model *open_at(Arena *a, const char *name, Place p, const NnQuantize *how, const char **note, Err *e)
 {
     Model *m = arena_new(a, Model, 1);
@@ -201,7 +220,7 @@ static Model *open_at(Arena *a, const char *name, Place p, const NnQuantize *how
                           .encoder_decoder = m->family->encode != NULL,
                           .bytes = c->bytes,
                           .tensors = c->n};
-    for (size_t i = 0; i < c->n; i++) m->info.parameters += stored_count(&c->tensor[i]);
+    m->info.parameters = count_parameters(a, c);
     if (!quantize(m, how, &p, quant, e)) return NULL;
     if (p.adapter && !merge_adapter(m, p.adapter, e)) return NULL;
     if (!m->family->open(m, e) || (e && e->set)) return NULL;

@@ -20,6 +20,7 @@ typedef struct Op {
     // Takes backward's place while tape_lrp is on; may change n->out's gradient. NULL: backward serves.
     void (*lrp)(Node *n, Tape *t);
     int64_t (*scratch)(const Node *n); // floats of tape_scratch that backward takes; NULL: none
+    bool parts;                        // runs other operations, which are timed instead of it
     bool sets; // backward writes the first input's gradient, instead of adding, where Node.first is on
 } Op;
 

@@ -90,7 +90,8 @@ const Op op_again = {.name = "again",
                      .forward = forward,
                      .reach = reach,
                      .backward = backward,
-                     .scratch = scratch};
+                     .scratch = scratch,
+                     .parts = true};
 
 Tensor *tn_again(Tape *t, Tensor *x, TapePart *make, void *context)
 {

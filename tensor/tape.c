@@ -102,6 +102,7 @@ Tape *tape_inner(Tape *t)
     tape_reset(t->inner);
     tape_dry(t->inner, false);
     t->inner->lrp = t->lrp, t->inner->light = false, t->inner->recording = true;
+    t->inner->profile = t->profile, t->inner->flops = 0;
     return t->inner;
 }
 
@@ -175,7 +176,7 @@ Tensor *tape_run(Tape *t, Node n)
     for (int i = 0; i < INPUTS; i++) n.out->wanted |= n.in[i] && n.in[i]->wanted;
     double start = clock_now(t);
     if (!t->dry) n.op->forward(&n, t);
-    if (t->profile) profile_of(t, n.op)->forward += clock_now(t) - start;
+    if (t->profile && !n.op->parts) profile_of(t, n.op)->forward += clock_now(t) - start;
     bool leaf = t->tap && n.in[1] == t->tap;
     if (leaf) {
         if (t->edit) t->edit(n.out, t->edit_context);
@@ -573,7 +574,7 @@ static void go_back(Tape *t, Tensor *out)
         } else {
             double start = clock_now(t);
             (t->lrp && n->op->lrp ? n->op->lrp : n->op->backward)(n, t);
-            if (t->profile) profile_of(t, n->op)->backward += clock_now(t) - start;
+            if (t->profile && !n->op->parts) profile_of(t, n->op)->backward += clock_now(t) - start;
             note_peak(t);
             arena_reset(t->scratch);
         }
