@@ -27,7 +27,7 @@ static void forward(Node *n, Tape *t)
     tape_reset(inner);
 }
 
-enum { ROWS_BACK = 768 };
+enum { ROWS_BACK = 384 };
 
 // Where the part of l ends that begins with cotangent k.
 static int64_t part_end(const Layout *l, int64_t k)
