@@ -42,25 +42,6 @@ const RowsKind *rows_kind_of(const char *path)
     return NULL;
 }
 
-void rows_add(RowsFile *f, size_t line, const Json *field, const char *wrong)
-{
-    if (f->n == f->room) {
-        size_t room = f->room ? 2 * f->room : 64;
-        Row *more = arena_new(f->a, Row, room);
-        if (f->n) memcpy(more, f->row, f->n * sizeof *more);
-        f->row = more, f->room = room;
-    }
-    f->row[f->n] = (Row){.number = f->n + 1, .line = line, .path = f->path, .field = field, .wrong = wrong};
-    f->n++;
-}
-
-Json *rows_member(Arena *a, Str name, Str text)
-{
-    Json *j = arena_new(a, Json, 1);
-    *j = (Json){.kind = J_STRING, .key = name, .text = text};
-    return j;
-}
-
 static const RowsKind *kind_named(const char *name, Err *e)
 {
     const char *names[N_KINDS];
