@@ -217,8 +217,8 @@ void attr_describe(Arena *a, Attribution *t, const Model *m, const AttrOptions *
 void attr_append(Arena *a, Attribution *t, const Attribution *more);
 void attr_note_methods(
     Arena *a, Attribution *t); // of a comparison: the info then says which method each sequence is of
-// What is said of a row, as results have it: keys sorted, on one line.
-Str attr_row(Arena *a, Str json);
+// What is said of a row, as results have it: keys sorted, on one line. NULL: nothing is.
+Str attr_row(Arena *a, const Json *row);
 // Notes the rows of data files that sequences have, a list under this key of info; nothing where none has one.
 #define ATTR_ROWS "sequence_rows"
 void attr_note_rows(Arena *a, Attribution *t);

@@ -248,12 +248,6 @@ uint32_t gzip_crc(uint32_t crc, const char *s, size_t n); // of RFC 1952; of not
 // The bytes of a gzip file (one or more members), appended to out; at most `limit` of them. path and at (where the data
 // stands in the file) are for the message only.
 bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e);
-// The same in parts, with memory that does not grow. more: the next packed bytes, none at the end; they must stay until it
-// is called again. gunzip_next gives the next bytes that were packed, which stay until the next call; none: the end.
-typedef struct Gunzip Gunzip;
-Gunzip *gunzip_begin(Arena *a, bool (*more)(void *context, Str *bytes, Err *e), void *context,
-                     const char *path);
-bool gunzip_next(Gunzip *g, Str *out, Err *e);
 
 // ---------------------------------------------------------------------------------------------------- threads
 

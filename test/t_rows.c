@@ -137,26 +137,35 @@ TEST(rows_slices)
     }
 }
 
-// Every fault of memory while a file of each kind is read ends in an error, and nothing else.
+static bool read_file(Arena *A, void *context, Err *e)
+{
+    RowsFile f = {.a = A};
+    return rows_read(&f, context, e);
+}
+
+// Every fault of memory and of the disk while a file of each kind is read ends in an error; and a file cut anywhere in rows
+// or an error, never in both.
 TEST(rows_faults)
 {
+    static const char *const bytes[][2] = {{"a.csv", "en,nl\n\"a\"\"\",b\n1,2,3\n"},
+                                           {"a.tsv", "en\tnl\na\tb\n"},
+                                           {"a.jsonl", "{\"en\":\"a\"}\n{\"en\n"},
+                                           {"a.json", "[{\"en\":\"a\"},3]"},
+                                           {"a.txt", "one\n\ntwo"}};
     const char *folder = kit_folder(A);
-    const char *path[] = {put(A, folder, "a.csv", STR_LIT("en,nl\n\"a\"\"\",b\n1,2,3\n")),
-                          put(A, folder, "a.jsonl", STR_LIT("{\"en\":\"a\"}\n{\"en\n")),
-                          put(A, folder, "a.json", STR_LIT("[{\"en\":\"a\"},3]"))};
-    for (size_t i = 0; i < sizeof path / sizeof *path; i++)
-        for (size_t n = 0; n < 30 + strlen(path[i]); n++) { // and cut anywhere
-            Str all;
+    for (size_t i = 0; i < sizeof bytes / sizeof *bytes; i++) {
+        const char *path = put(A, folder, bytes[i][0], str_of(bytes[i][1]));
+        test_every_fault(A, FAULT_ALLOC, read_file, str_zero(A, str_of(path)));
+        test_every_fault(A, FAULT_IO, read_file, str_zero(A, str_of(path)));
+        test_every_fault(A, FAULT_SHORT, read_file, str_zero(A, str_of(path)));
+        for (size_t n = 0; n < strlen(bytes[i][1]); n++) {
+            RowsFile f = {.a = A};
             Err e = {0};
-            if (!file_read(A, path[i], SIZE_MAX, &all, &e)) return FAIL("%s", e.text);
-            if (n > all.n) break;
-            put(A, folder, str_zero(A, STR_LIT("cut.csv")), (Str){all.s, n});
-            rows_of(A, arena_printf(A, "%s/cut.csv", folder),
-                    (RowsOptions){.kind = i == 0   ? "csv"
-                                          : i == 1 ? "jsonl"
-                                                   : "json"});
-            test_count(1);
+            bool ok = rows_read(&f, put(A, folder, bytes[i][0], (Str){bytes[i][1], n}), &e);
+            CHECK(ok != e.set && (ok || !f.n));
+            for (size_t k = 0; k < f.n; k++) CHECK(!f.row[k].field == (f.row[k].wrong != NULL));
         }
+    }
 }
 
 static const char *ran(Arena *A, int code, const char *const *words)
@@ -218,6 +227,11 @@ TEST(rows_commands)
               str_of(RAN(0, "attribute", "-m", EN_NL, "-i", "The man reads.", "-g", "De man leest.",
                          "--contrast_targets", "De vrouw leest.", "-fn", "contrast_prob_diff", "--plain")));
     CHECK_HAS(RAN(0, "generate", "-m", EN_NL, "-i", at, "-in", "en"), "De man");
+    CHECK_HAS(RAN(0, "generate", "-m", EN_NL, "-i", at, "-in", "en", "--id_field", "nl", "--json"),
+              "{\"row\":{\"fields\": {\"foil\": \"De vrouw leest.\"},\"id\": \"De man leest.\",\"number\": "
+              "1},\"sequences\":[");
+    CHECK_STR(str_of(RAN(0, "tokenize", "-m", EN_NL, "-i", at, "-in", "en")),
+              str_of(RAN(0, "tokenize", "-m", EN_NL, "-i", "The man reads.")));
     const char *hub =
         RAN(0, "attribute-dataset", "-m", EN_NL, "-d", folder, "-in", "text", "--format", "csv");
     CHECK(strstr(hub, "boy") && strstr(strstr(hub, "man"), "boy") && !strstr(hub, "nurse"));

@@ -76,6 +76,7 @@ attr/reports/reports.def attr/reports/report_%s.c report
 nn/models/models.def nn/models/%s.c family
 tok/kinds.def tok/%s.c tokkind
 attr/commands/commands.def attr/commands/cmd_%s.c command
+attr/texts/rows.def attr/texts/rows_%s.c rows
 EOF
     return $wrong
 }

@@ -74,7 +74,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     }
     bool several = args_get(a, "model_name_or_path")->n > 1;
     bool foils = n && job[n - 1].number == job[0].number; // of one text: then they are what is counted
-    for (size_t i = 0, k = 0; (n > 1 || (n && job[0].about.n)) && i < n && k < own.n;
+    for (size_t i = 0, k = 0; (n > 1 || (n && job[0].about)) && i < n && k < own.n;
          i++) { // whatever failed has no sequence
         if (!job[i].made) continue;
         if (several) own.sequence[k].title = name;

@@ -2,6 +2,14 @@
 // cmd_generate.c — what the model writes: a line for each answer, or JSON.
 #include "commands.h"
 
+// An object up to its sequences: which row of a data file it is of.
+static void begin_line(const Work *w, const Job *j, Buf *out)
+{
+    buf_char(out, '{');
+    if (j->about) buf_printf(out, "\"row\":%s,", str_zero(w->a, attr_row(w->a, j->about)));
+    buf_str(out, STR_LIT("\"sequences\":["));
+}
+
 // One source's answers: a line of text for each, or one line of JSON for all.
 static void write_answers(const Args *a, const Work *w, Job *j, const Generated *made, size_t n, Buf *out)
 {
@@ -18,7 +26,8 @@ static void write_answers(const Args *a, const Work *w, Job *j, const Generated 
             buf_harmless(out, words[r], false), buf_char(out, '\n');
             continue;
         }
-        buf_str(out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"sequences\":[{\"ids\":["));
+        if (!r) begin_line(w, j, out);
+        buf_str(out, r ? STR_LIT(",{\"ids\":[") : STR_LIT("{\"ids\":["));
         for (int64_t k = 0; k < made[r].n; k++) buf_printf(out, "%s%d", k ? "," : "", made[r].ids[k]);
         buf_str(out, STR_LIT("],\"text\":"));
         buf_json(out, words[r]);
@@ -29,10 +38,10 @@ static void write_answers(const Args *a, const Work *w, Job *j, const Generated 
 }
 
 // Where a text failed, so that the lines of the others keep their numbers.
-static void write_failure(const Args *a, const Job *j, size_t returns, Buf *out)
+static void write_failure(const Args *a, const Work *w, const Job *j, size_t returns, Buf *out)
 {
     if (args_on(a, "json")) {
-        buf_str(out, STR_LIT("{\"sequences\":[],\"error\":"));
+        begin_line(w, j, out), buf_str(out, STR_LIT("],\"error\":"));
         buf_json(out, str_of(j->err->text)), buf_str(out, STR_LIT("}\n"));
     } else
         for (size_t r = 0; r < returns; r++) buf_char(out, '\n');
@@ -73,7 +82,7 @@ static int run(Args *a)
                 write_answers(a, &w, j, own, returns, &out);
             else if (why.set) texts_settle(a->a, j, &why);
             if (stop_asked() && !j->made) break;
-            if (!j->made && n > 1) write_failure(a, j, returns, &out);
+            if (!j->made && n > 1) write_failure(a, &w, j, returns, &out);
         }
         printed = cmd_print(buf_view(&out));
         out.n = 0;

@@ -66,10 +66,19 @@ static int run(Args *a)
     if (!args_get(a, "input_texts")->given)
         return cmd_complain("which texts? give them with -i TEXT ..., or use --jsonl as a filter"),
                EXIT_USAGE;
-    if (!option_texts(a->a, args_get(a, "input_texts"), &texts, &n, &e)) return cmd_fail(&e, EXIT_INPUT);
+    Texts rows = {0};
+    if (args_have_rows(a) ? !args_texts(a, &rows, &e)
+                          : !option_texts(a->a, args_get(a, "input_texts"), &texts, &n, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    if (rows.n) texts = rows.source, n = rows.n;
+    int failed = 0;
     Buf out = {.arena = a->a};
     for (size_t i = 0; i < n; i++) {
         Encoding enc;
+        if (rows.wrong && rows.wrong[i]) {
+            cmd_say("text %zu: %s", rows.number[i], rows.wrong[i]), failed = EXIT_SOME;
+            continue;
+        }
         if (args_on(a, "json")) {
             Buf line = {.arena = a->a};
             buf_str(&line, STR_LIT("{\"text\":")), buf_json(&line, texts[i]), buf_char(&line, '}');
@@ -85,7 +94,8 @@ static int run(Args *a)
             buf_printf(&out, "%s%d:%.*s", k ? " " : "", enc.ids[k], (int)enc.token[k].n, enc.token[k].s);
         buf_char(&out, '\n');
     }
-    return args_on(a, "json") ? cmd_print(buf_view(&out)) : cmd_print_text(a, buf_view(&out));
+    int printed = args_on(a, "json") ? cmd_print(buf_view(&out)) : cmd_print_text(a, buf_view(&out));
+    return printed ? printed : failed;
 }
 
 const Command command_tokenize = {

@@ -28,8 +28,8 @@ enum {
     CONTEXT = 4096,
     LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE,
     MODEL = LOADED | TOKENIZE,
-    ROWS = ATTRIBUTE | GENERATE | LENS,        // what reads data files
-    VIEWED = ATTRIBUTE | CONTEXT | SHOW | LENS // what draws
+    ROWS = ATTRIBUTE | GENERATE | LENS | TOKENIZE, // what reads data files
+    VIEWED = ATTRIBUTE | CONTEXT | SHOW | LENS     // what draws
 };
 
 // The command line of one command, parsed.
@@ -68,6 +68,7 @@ bool args_start_machine(const Args *a, Err *e);         // kernels and threads
 bool args_load(Args *a, const char *name, Loaded *l, Err *e);
 bool args_loading(Args *a, NnOptions *o, Err *e); // what --model_kwargs and the like say
 bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e); // --src_lang, --tgt_lang
+bool args_have_rows(const Args *a);                                         // of data files are the texts
 bool args_texts(const Args *a, Texts *t, Err *e); // reading.c: words, lines, rows of data files
 bool args_chat(const Args *a, Work *w,
                Err *e); // --chat and its kin; other commands' and options' combinations refused

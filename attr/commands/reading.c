@@ -34,7 +34,7 @@ static void leave_blank_out(const Args *a, Texts *t, const bool *line)
 static bool is_file(const char *word) { return word[0] == '@' && word[1] && word[1] != '@'; }
 
 // A dataset, or a single -i that is a data file by its name or by --input_format.
-static bool has_rows(const Args *a)
+bool args_have_rows(const Args *a)
 {
     const OptionValue *texts = args_get(a, "input_texts");
     if (args_text(a, "dataset_name") || args_get(a, "dataset_files")->n || args_text(a, "dataset_dir"))
@@ -249,7 +249,7 @@ static bool read_rows(const Args *a, Texts *t, Err *e)
     if (foil) t->foil_target = column(a, &f, foil, wrong);
     if (other) t->foil_source = column(a, &f, other, wrong);
     const char *used[] = {input, target, foil, other, id ? id : "id"};
-    t->about = arena_new(a->a, Str, f.n);
+    t->about = arena_new(a->a, const Json *, f.n);
     for (size_t i = 0; i < f.n; i++) t->about[i] = rows_about(a->a, &f.row[i], used, 4, used[4]);
     if (t->n_targets && t->n_targets != t->n)
         return err_usage(e, "%zu generated texts for %zu rows; there must be one for each", t->n_targets,
@@ -262,7 +262,7 @@ bool args_texts(const Args *a, Texts *t, Err *e)
     const bool *line;
     *t = (Texts){.beginnings = args_on(a, "generate_from_target_prefix"),
                  .keep_blank = args_on(a, "keep_blank")};
-    if (has_rows(a)) return read_rows(a, t, e);
+    if (args_have_rows(a)) return read_rows(a, t, e);
     if (!args_get(a, "input_texts")->given) return err_usage(e, "which texts? give them with -i TEXT ...");
     if (!option_lines(a->a, args_get(a, "input_texts"), &t->source, &line, &t->n, e) ||
         !option_texts(a->a, args_get(a, "generated_texts"), &t->target, &t->n_targets, e))

@@ -444,17 +444,11 @@ static bool read_info(const File *f, const Json *j, Attribution *out)
     return true;
 }
 
-static Str row_text(Arena *a, const Json *j)
+Str attr_row(Arena *a, const Json *row)
 {
     Buf b = {.arena = a};
-    json_pretty(a, &b, j, COMPACT, true);
+    if (row) json_pretty(a, &b, row, COMPACT, true);
     return buf_view(&b);
-}
-
-Str attr_row(Arena *a, Str json)
-{
-    const Json *j = json.n ? json_parse(a, json, "row", NULL) : NULL;
-    return j ? row_text(a, j) : (Str){0};
 }
 
 // Gives each sequence the row that attr_note_rows noted.
@@ -465,7 +459,7 @@ static void take_rows(Arena *a, Attribution *t, Str json)
     for (size_t k = 0; k < t->n; k++, c = c->next) {
         const Json *number = json_get(c, "number");
         if (c->kind != J_OBJECT || !number || !number->is_int || number->i < 1) continue;
-        t->sequence[k].row = row_text(a, c), t->sequence[k].text = number->i;
+        t->sequence[k].row = attr_row(a, c), t->sequence[k].text = number->i;
     }
 }
 

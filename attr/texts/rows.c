@@ -14,8 +14,6 @@ static const RowsKind *const kinds[] = {
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
-const RowsKind *const *rows_kinds(size_t *n) { return *n = N_KINDS, kinds; }
-
 static bool ends_in(Str name, const char *extension)
 {
     size_t n = strlen(extension);
@@ -171,41 +169,31 @@ const char *rows_names(const RowsFile *f)
     return b.n ? b.s : "none";
 }
 
-// One line, strings in ASCII or not as they were, numbers as they were written.
-static void put_value(Buf *b, const Json *j)
+// Adds a member to an object, of which *last is where the next one goes.
+static void with(Json *object, const Json ***last, Arena *a, const Json *value, Str key)
 {
-    if (j->kind == J_STRING) buf_json(b, j->text);
-    else if (j->kind == J_NUMBER) buf_put(b, j->text.s, j->text.n);
-    else if (j->kind == J_ARRAY || j->kind == J_OBJECT) {
-        buf_char(b, j->kind == J_ARRAY ? '[' : '{');
-        for (const Json *c = j->child; c; c = c->next) {
-            if (c != j->child) buf_str(b, STR_LIT(", "));
-            if (j->kind == J_OBJECT) buf_json(b, c->key), buf_str(b, STR_LIT(": "));
-            put_value(b, c);
-        }
-        buf_char(b, j->kind == J_ARRAY ? ']' : '}');
-    } else
-        buf_str(b, j->kind == J_TRUE    ? STR_LIT("true")
-                   : j->kind == J_FALSE ? STR_LIT("false")
-                                        : STR_LIT("null"));
+    Json *own = arena_new(a, Json, 1);
+    *own = *value;
+    own->key = key, own->next = NULL;
+    **last = own, *last = &own->next, object->count++;
 }
 
-Str rows_about(Arena *a, const Row *r, const char *const *used, size_t n, const char *id)
+const Json *rows_about(Arena *a, const Row *r, const char *const *used, size_t n, const char *id)
 {
-    Buf b = {.arena = a};
-    const Json *own = json_get(r->field, id);
-    bool first = true;
-    buf_printf(&b, "{\"number\": %zu", r->number);
-    if (own && (own->kind == J_STRING || own->kind == J_NUMBER))
-        buf_str(&b, STR_LIT(", \"id\": ")), put_value(&b, own);
+    Json *about = arena_new(a, Json, 1), *fields = arena_new(a, Json, 1);
+    const Json **last = &about->child, **last_field = &fields->child, *own = json_get(r->field, id);
+    *about = *fields = (Json){.kind = J_OBJECT};
+    const Json number = {.kind = J_NUMBER,
+                         .is_int = true,
+                         .i = (int64_t)r->number,
+                         .text = str_of(arena_printf(a, "%zu", r->number))};
+    with(about, &last, a, &number, STR_LIT("number"));
+    if (own && (own->kind == J_STRING || own->kind == J_NUMBER)) with(about, &last, a, own, STR_LIT("id"));
     for (const Json *j = r->field ? r->field->child : NULL; j; j = j->next) {
         bool known = j == own || json_get(r->field, str_zero(a, j->key)) != j; // of equal names the last
         for (size_t i = 0; i < n; i++) known |= used[i] && str_is(j->key, used[i]);
-        if (known) continue;
-        buf_str(&b, first ? STR_LIT(", \"fields\": {") : STR_LIT(", "));
-        buf_json(&b, j->key), buf_str(&b, STR_LIT(": ")), put_value(&b, j);
-        first = false;
+        if (!known) with(fields, &last_field, a, j, j->key);
     }
-    buf_str(&b, first ? STR_LIT("}") : STR_LIT("}}"));
-    return buf_view(&b);
+    if (fields->count) with(about, &last, a, fields, STR_LIT("fields"));
+    return about;
 }

@@ -30,12 +30,11 @@ typedef struct RowsFile {
 } RowsFile;
 
 typedef struct RowsKind {
-    const char *name, *extensions[3], *summary;
+    const char *name, *extensions[3];
     // Adds the rows of a whole file, UTF-8 without a mark. False: nothing of it can be read.
     bool (*read)(RowsFile *f, Str bytes, Err *e);
 } RowsKind;
 extern const RowsKind rows_text, rows_jsonl;
-const RowsKind *const *rows_kinds(size_t *n);
 
 // The kind of a file by the end of its name, .gz left away; NULL: none. "text" has none of its own: .txt says it.
 const RowsKind *rows_kind_of(const char *path);
@@ -45,6 +44,8 @@ bool rows_read(RowsFile *f, const char *path, Err *e);
 // For the kinds: a row that begins on this line; field, or what is wrong with it.
 void rows_add(RowsFile *f, size_t line, const Json *field, const char *wrong);
 Json *rows_member(Arena *a, Str name, Str text); // a member
+// Of csv and tsv, whose fields this character separates if f->o has no other.
+bool rows_delimited(RowsFile *f, Str all, char delimiter, Err *e);
 // The rows of a slice as datasets writes it: [:20], [-1:], [10%:50%]; percents round to the nearest row, halves to even.
 bool rows_slice(RowsFile *f, Str slice, Err *e);
 
@@ -52,7 +53,7 @@ bool rows_slice(RowsFile *f, Str slice, Err *e);
 typedef enum { ROW_TEXT, ROW_ABSENT, ROW_OTHER } RowText;
 RowText rows_field(const Row *r, const char *name, Str *out, const Json **found);
 // What a result says of a row: {"number": 1, "id": "a", "fields": {...}}, its number, its id (a text or a number; none: left
-// out) and the columns that are not among the n used ones (NULL: none).
-Str rows_about(Arena *a, const Row *r, const char *const *used, size_t n, const char *id);
+// out) and the columns that are not among the n used ones (NULL: none), if there are any.
+const Json *rows_about(Arena *a, const Row *r, const char *const *used, size_t n, const char *id);
 bool rows_have(const RowsFile *f, const char *name); // any of them
 const char *rows_names(const RowsFile *f);           // of the columns, for messages: "en, nl"

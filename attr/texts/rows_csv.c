@@ -88,7 +88,7 @@ static const Json *named(Arena *a, const Json *columns, const Json *row)
     return out;
 }
 
-static bool read_delimited(RowsFile *f, Str all, char delimiter, Err *e)
+bool rows_delimited(RowsFile *f, Str all, char delimiter, Err *e)
 {
     Csv c = {all, 0, 1, f->o.delimiter ? f->o.delimiter : delimiter};
     const Json *columns = f->o.columns;
@@ -117,18 +117,10 @@ static bool read_delimited(RowsFile *f, Str all, char delimiter, Err *e)
     return true;
 }
 
-static bool read_csv(RowsFile *f, Str all, Err *e) { return read_delimited(f, all, ',', e); }
-static bool read_tsv(RowsFile *f, Str all, Err *e) { return read_delimited(f, all, '\t', e); }
+static bool read_csv(RowsFile *f, Str all, Err *e) { return rows_delimited(f, all, ',', e); }
 
 const RowsKind rows_csv = {
     .name = "csv",
     .extensions = {".csv"},
-    .summary = "comma-separated values, the first row naming the columns",
     .read = read_csv,
-};
-const RowsKind rows_tsv = {
-    .name = "tsv",
-    .extensions = {".tsv", ".tab"},
-    .summary = "the same between TABs",
-    .read = read_tsv,
 };

@@ -57,6 +57,5 @@ static bool read(RowsFile *f, Str all, Err *e)
 const RowsKind rows_json = {
     .name = "json",
     .extensions = {".json"},
-    .summary = "a JSON array of objects",
     .read = read,
 };

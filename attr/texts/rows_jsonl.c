@@ -28,6 +28,5 @@ static bool read(RowsFile *f, Str bytes, Err *e)
 const RowsKind rows_jsonl = {
     .name = "jsonl",
     .extensions = {".jsonl", ".ndjson"},
-    .summary = "a JSON object a line",
     .read = read,
 };

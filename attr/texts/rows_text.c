@@ -17,6 +17,5 @@ static bool read(RowsFile *f, Str bytes, Err *e)
 const RowsKind rows_text = {
     .name = "text",
     .extensions = {".txt"},
-    .summary = "a text a line (column: text)",
     .read = read,
 };

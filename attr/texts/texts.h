@@ -55,7 +55,7 @@ typedef struct Texts {
     // of rows of data files, each [n] or NULL: why a text can't be used (or NULL), its foil, what rows_about says of it
     const char *const *wrong;
     const Str *foil_source, *foil_target;
-    Str *about;
+    const Json **about;
 } Texts;
 
 // One text on its way: encoded, generated, attributed. What goes wrong with it stands in err and concerns no other.
@@ -74,7 +74,7 @@ typedef struct Job {
     bool *of_template; // [source_ids.n] tokens that came out of no message; NULL: no template
     bool bare;         // the prompt was empty: the start token stands for it
     bool made;         // it has a sequence
-    Str about;         // the row of a data file that it was; empty: none
+    const Json *about; // the row of a data file that it was; NULL: none
     Err *err;          // NULL: nothing went wrong so far; while a step runs, where it would be said
 } Job;
 
