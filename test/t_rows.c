@@ -230,6 +230,12 @@ TEST(rows_commands)
     CHECK_HAS(RAN(0, "generate", "-m", EN_NL, "-i", at, "-in", "en", "--id_field", "nl", "--json"),
               "{\"row\":{\"fields\": {\"foil\": \"De vrouw leest.\"},\"id\": \"De man leest.\",\"number\": "
               "1},\"sequences\":[");
+    const char *compared =
+        RAN(0, "compare", "-m", EN_NL, "-i", at, "-in", "en", "-a", "saliency", "-a", "occlusion", "--json");
+    const char *row =
+        "\"row\": {\"fields\": {\"foil\": \"De vrouw leest.\",\"nl\": \"De man leest.\"},\"number\": 1}";
+    CHECK_HAS(compared, row);
+    CHECK_HAS(strstr(compared, row) + 1, row); // of each method
     CHECK_STR(str_of(RAN(0, "tokenize", "-m", EN_NL, "-i", at, "-in", "en")),
               str_of(RAN(0, "tokenize", "-m", EN_NL, "-i", "The man reads.")));
     const char *hub =

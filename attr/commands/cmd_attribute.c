@@ -78,7 +78,6 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
          i++) { // whatever failed has no sequence
         if (!job[i].made) continue;
         if (several) own.sequence[k].title = name;
-        own.sequence[k].row = attr_row(a->a, job[i].about);
         own.sequence[k++].text = (int64_t)(foils ? i + 1 : job[i].number);
     }
     if (several && n == 1 && own.n) own.sequence[0].title = name, own.sequence[0].text = 1;

@@ -84,7 +84,7 @@ static void gather_methods(Args *a, const Methods *m, Attribution *t)
     AttrOptions o = m->o[0];
     o.method = str_zero(a->a, buf_view(&names));
     cmd_describe(a, &m->w, &o, all, n, t);
-    attr_note_methods(a->a, t);
+    attr_note_methods(a->a, t), attr_note_rows(a->a, t);
 }
 
 static int run(Args *a)

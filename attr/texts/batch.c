@@ -89,6 +89,8 @@ static size_t attribute_batch(const Work *w, const AttrOptions *o, Job **job, si
 size_t texts_attribute(const Work *w, const AttrOptions *o, bool clean, Job **job, size_t n, Sequence *out)
 {
     size_t done = attribute_batch(w, o, job, n, out);
+    for (size_t i = 0, k = 0; i < n && k < done; i++)
+        if (job[i]->made) out[k++].row = attr_row(w->a, job[i]->about);
     for (size_t i = 0; i < done && clean; i++) {
         clean_tokens(w, out[i].source, out[i].n_source);
         clean_tokens(w, out[i].target, out[i].n_target);
