@@ -23,6 +23,7 @@ static const Other others[] = {
     {"longt5", "T5 with an encoder that attends in windows", "t5 is read"},
     {"switch_transformers", "T5 as a mixture of experts", "t5 is read"},
     {"t5gemma*", "Gemma's layers as encoder and decoder", "t5, and gemma2 as a decoder, are read"},
+    {"blenderbot", "a dialogue model, of BART's layers with norms before them", "bart, and decoders with --chat, are read"},
     {"blenderbot-small", "a dialogue model with a tokenizer of its own", "bart, and decoders with --chat, are read"},
     {"plbart", "BART for programs, with a tokenizer of its own", "bart, and decoders such as starcoder2, are read"},
     {"mvp", "BART with prompts before each layer", "bart is read"},

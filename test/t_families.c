@@ -281,6 +281,7 @@ TEST(families_other_kin)
                                             {"switch_transformers", "mixture of experts", "t5 is read"},
                                             {"t5gemma", "Gemma's layers", "t5"},
                                             {"t5gemma2", "Gemma's layers", "t5"},
+                                            {"blenderbot", "norms before them", "bart"},
                                             {"blenderbot-small", "dialogue", "bart"},
                                             {"plbart", "for programs", "starcoder2"},
                                             {"mvp", "prompts before each layer", "bart is read"},
