@@ -126,9 +126,9 @@ static int64_t above(uint8_t *d_out, uint8_t *n, const float *x, int most)
     float low = x[0], high = x[0];
     for (int i = 1; i < BLOCK; i++) low = x[i] < low ? x[i] : low, high = x[i] > high ? x[i] : high;
     const float d = (high - low) / (float)most, id = inverse(d);
+    if (!put_half(d_out, d) || !put_half(d_out + 2, low)) return largest(x); // d may be infinite
     for (int i = 0; i < BLOCK; i++) n[i] = whole((x[i] - low) * id + 0.5F, most);
-    const bool fits = put_half(d_out, d), low_fits = put_half(d_out + 2, low);
-    return fits && low_fits ? -1 : largest(x);
+    return -1;
 }
 
 static int64_t narrow_Q4_0(uint8_t *out, const float *x)

@@ -251,6 +251,9 @@ TEST(quantize_numbers_without_a_place)
             x[40] = wrong[k];
             CHECK_INT(num_narrow(room, x, blocks[i], 64), 40);
         }
+        x[40] = 3e38F, x[41] = -3e38F; // their difference has no place among floats either
+        CHECK_INT(num_narrow(room, x, blocks[i], 64), 40);
+        x[41] = 0;
         x[40] = 1e-44F; // 1 / d would be infinite
         CHECK_INT(num_narrow(room, x, blocks[i], 64), -1);
         float back[64];
