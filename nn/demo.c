@@ -4,18 +4,7 @@
 // them.
 #include "../tensor/base.h"
 
-// Each file's bytes stand at an address that safetensors' numbers may like, and a NUL follows them.
-#define DEMO(id, name)                                                                                       \
-    __asm__(".pushsection .rodata\n"                                                                         \
-            ".balign 64\n"                                                                                   \
-            ".globl demo_" #id "\n.hidden demo_" #id "\n"                                                    \
-            "demo_" #id ":\n"                                                                                \
-            ".incbin \"nn/" name "\"\n"                                                                      \
-            ".globl demo_" #id "_end\n.hidden demo_" #id "_end\n"                                            \
-            "demo_" #id "_end:\n"                                                                            \
-            ".byte 0\n"                                                                                      \
-            ".popsection\n");                                                                                \
-    extern const char demo_##id[], demo_##id##_end[];
+#define DEMO(id, name) EMBED_FILE(demo_##id, "nn/" name)
 #include "demo.def"
 #undef DEMO
 

@@ -226,6 +226,13 @@ bool out_write(int fd, Str bytes); // to a descriptor, all of it; false on error
 typedef struct BuiltinFile {
     const char *path, *from, *to; // "demo/en-nl/config.json" and its bytes
 } BuiltinFile;
+// A file's bytes as they are, taken in by the assembler from its path in the source: `symbol` begins at an address that numbers
+// may like, at symbol_end stands a NUL.
+#define EMBED_FILE(symbol, path)                                                                             \
+    __asm__(".pushsection .rodata\n.balign 64\n.globl " #symbol "\n.hidden " #symbol "\n" #symbol ":\n"      \
+            ".incbin \"" path "\"\n.globl " #symbol "_end\n.hidden " #symbol "_end\n" #symbol "_end:\n"      \
+            ".byte 0\n.popsection\n");                                                                       \
+    extern const char symbol[], symbol##_end[];
 extern const BuiltinFile file_builtins[] __attribute__((weak));
 // One more, of this path, as long as a lives; of equal paths the latest. The bytes and the path must live as long.
 void file_put(Arena *a, const char *path, Str bytes);

@@ -104,7 +104,7 @@ static const Option options[] = {
     {"export", {0}, OPT_TEXT, VIEWED, "FILE", "write a file in the format that its name ends in: html, svg, csv, tsv, md, tex, json, jsonl, npz; may be given several times", NULL},
     {"format", {0}, OPT_TEXT, VIEWED, "NAME", "what to print: terminal, one of these formats ('inseq list formats'), or as data: json, jsonl, csv, tsv", NULL},
     {"percent", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "scores are shown in percent", NULL},
-    {"digits", {0}, OPT_INT, VIEWED, "N", "decimals of the numbers that are shown (terminal 2, figures 3); data has all", NULL},
+    {"digits", {0}, OPT_INT, VIEWED & ~CONTEXT, "N", "decimals of the numbers that are shown (terminal 2, figures 3); data has all", NULL},
     {"common_scale", {0}, OPT_FLAG, ATTRIBUTE | SHOW, NULL, "one scale of colours for all texts, not one for each", NULL},
     {"width", {0}, OPT_INT, VIEWED, "N", "characters after which tables go on below, in the terminal and in svg, md and tex (the terminal's own; files: as wide as it gets)", NULL},
     {"json", {0}, OPT_FLAG, ATTRIBUTE | GENERATE | TOKENIZE | INFO | BENCH | LIST | VIEWED | QUANTIZE | DEMO, NULL, "print JSON", NULL},

@@ -61,6 +61,7 @@ int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
     static const char *const option[] = {"save_path", "viz_path", "csv"}, *const name[] = {"json", "html",
                                                                                            "csv"};
     ReportOptions o = args_report_options(a);
+    if (args_get(a, "width")->given) o.width = (int)args_get(a, "width")->number;
     const OptionValue *export = args_get(a, "export");
     const char *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
     int code = 0, own;

@@ -20,20 +20,8 @@
 #include <math.h>
 #include <string.h>
 
-// Each file's bytes as they are, taken in by the assembler.
-#define ASSET(id, name)                                                                                      \
-    __asm__(".pushsection .rodata\n"                                                                         \
-            ".globl page_" #id "\n.hidden page_" #id "\n"                                                    \
-            "page_" #id ":\n"                                                                                \
-            ".incbin \"attr/reports/" name "\"\n"                                                            \
-            ".globl page_" #id "_end\n.hidden page_" #id "_end\n"                                            \
-            "page_" #id "_end:\n"                                                                            \
-            ".byte 0\n"                                                                                      \
-            ".popsection\n");                                                                                \
-    extern const char page_##id[], page_##id##_end[];
-ASSET(script_bytes, "page.js")
-ASSET(style_bytes, "page.css")
-#undef ASSET
+EMBED_FILE(page_script_bytes, "attr/reports/page.js")
+EMBED_FILE(page_style_bytes, "attr/reports/page.css")
 
 Str page_script(void)
 {

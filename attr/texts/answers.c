@@ -102,27 +102,34 @@ bool texts_generation(Work *w, const Json *arguments, Err *e)
 
 typedef struct Writing {
     const Work *w;
+    const GenConfig *generation;
     const Ids *source, *prefix;
-    int64_t n;
+    size_t n;
     Generated *out;
     Err *e;
     bool ok;
 } Writing;
 
-static void write_texts(void *context)
+static void write_ids(void *context)
 {
     Writing *t = context;
-    t->ok = nn_generate(t->w->a, t->w->l->model, t->w->generation, t->n, t->source, t->prefix, t->out, NULL,
-                        NULL, t->e);
+    t->ok = nn_generate(t->w->a, t->w->l->model, t->generation, (int64_t)t->n, t->source, t->prefix, t->out,
+                        NULL, NULL, t->e);
+}
+
+bool texts_write(const Work *w, const GenConfig *g, const Ids *source, const Ids *prefix, size_t n,
+                 Generated **out, Err *e)
+{
+    *out = arena_new(w->a, Generated, n * (size_t)nn_generation_returns(g));
+    Writing t = {w, g, source, prefix, n, *out, e, false};
+    return stop_run(write_ids, &t) && t.ok;
 }
 
 bool texts_generate(const Work *w, Job **job, size_t n, Generated **out, Err *e)
 {
     Ids *source = arena_new(w->a, Ids, n), *prefix = arena_new(w->a, Ids, n);
     for (size_t i = 0; i < n; i++) source[i] = job[i]->source_ids, prefix[i] = job[i]->prefix;
-    *out = arena_new(w->a, Generated, n * (size_t)nn_generation_returns(w->generation));
-    Writing t = {w, source, prefix, (int64_t)n, *out, e, false};
-    return stop_run(write_texts, &t) && t.ok;
+    return texts_write(w, w->generation, source, prefix, n, out, e);
 }
 
 bool texts_decode(const Work *w, const Generated *g, Str *out, Err *e)

@@ -242,23 +242,6 @@ static bool short_generation(const Work *w, const ContextTexts *t, int n, const 
     return nn_generation(w->a, w->l->model, own, out, e);
 }
 
-typedef struct Writing {
-    const Work *w;
-    const GenConfig *generation;
-    const Ids *source, *prefix;
-    int64_t n;
-    Generated *out;
-    Err *e;
-    bool ok;
-} Writing;
-
-static void write_words(void *context)
-{
-    Writing *x = context;
-    x->ok = nn_generate(x->w->a, x->w->l->model, x->generation, x->n, x->source, x->prefix, x->out, NULL,
-                        NULL, x->e);
-}
-
 // The model's own next token behind each prefix, all at once. asked [n]: only of those that have no word yet.
 static bool own_words(const Work *w, const ContextTexts *t, const ContextDoc *d, const Ids *prefix, size_t n,
                       int32_t *word, Err *e)
@@ -273,13 +256,14 @@ static bool own_words(const Work *w, const ContextTexts *t, const ContextDoc *d,
         of[count++] = k;
     }
     if (!count) return true;
-    Writing x = {.w = w, .source = source, .prefix = begun, .n = (int64_t)count, .e = e};
-    if (!short_generation(w, t, prompt ? 1 : 2, &x.generation, e)) return false;
-    size_t returns = (size_t)nn_generation_returns(x.generation);
-    x.out = arena_new(w->a, Generated, count * returns);
-    if (!stop_run(write_words, &x) || !x.ok) return false;
+    const GenConfig *one;
+    Generated *out;
+    if (!short_generation(w, t, prompt ? 1 : 2, &one, e) ||
+        !texts_write(w, one, source, begun, count, &out, e))
+        return false;
+    size_t returns = (size_t)nn_generation_returns(one);
     for (size_t i = 0; i < count; i++) {
-        const Generated *g = &x.out[i * returns];
+        const Generated *g = &out[i * returns];
         if (g->n <= prefix[of[i]].n)
             return err_set(
                 e, "the model writes nothing behind the contextless output; give the word to compare with: "

@@ -14,6 +14,9 @@ bool texts_encoding(const Work *w, const Job *j, Str s, TokSide side, Encoding *
 // The same for a whole text of a decoder-only model. own: how many tokens lie wholly inside its first `prompt` bytes.
 bool texts_encode_whole(const Work *w, Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e);
 bool texts_add_start(const Work *w, Ids *ids, Err *e); // the decoder's start token before them
+// Generation that a stop may leave (false without an error): out [n * nn_generation_returns(g)].
+bool texts_write(const Work *w, const GenConfig *g, const Ids *source, const Ids *prefix, size_t n,
+                 Generated **out, Err *e);
 bool texts_decode_ids(const Work *w, Ids ids, bool skip_special, Str *out,
                       Err *e); // rows without a name are left out
 
