@@ -50,7 +50,8 @@ static bool read_sizes(Quant *q, const Stored *s, const Stored *scales, Str stem
     if (q->e->set) return false;
     const int64_t out = scales->dim[1], groups = scales->dim[0];
     w->bits = bits;
-    if (!bound && zeros && zeros->rank == 2) w->bits = zeros->dim[1] * 32 / out;
+    if (!bound && zeros && zeros->rank == 2 && zeros->dim[0] > 0) // an empty one may be of any width
+        w->bits = zeros->dim[1] * 32 / out;
     if (w->bits != 2 && w->bits != 3 && w->bits != 4 && w->bits != 8)
         return err_set(q->e, "%s: bits is %" PRId64 "; codes of 2, 3, 4 and 8 bits are read", c->path,
                        w->bits);
