@@ -328,7 +328,7 @@ void report_rounded(Buf *b, float v, int digits)
     buf_printf(b, "%s%" PRIu64 ".%.*s", signbit(v) ? "-" : "", n / one, at ? at : 1, at ? text : "0");
 }
 
-// Any number of decimals, without zeros at the end; the C library rounds the exact value half to even, as Python does.
+// Any number of decimals, without zeros at the end but for one behind the point; the C library rounds the exact value half to even, as Python does.
 static void put_decimals(Buf *b, double v, int decimals)
 {
     char text[80];
