@@ -99,7 +99,7 @@ static const Option options[] = {
     {"viz_path", {"--html"}, OPT_TEXT, VIEWED, "FILE", "write the heatmaps as one HTML page", NULL},
     {"html", {0}, OPT_TEXT, DEMO, "FILE", "write the whole story as one HTML page", NULL},
     {"short", {0}, OPT_FLAG, DEMO, NULL, "print only the first chapter", NULL},
-    {"svg", {0}, OPT_TEXT, VIEWED, "FILE", "write the heatmaps as a vector figure", NULL},
+    {"svg", {0}, OPT_TEXT, VIEWED & ~CONTEXT, "FILE", "write the heatmaps as a vector figure", NULL},
     {"csv", {0}, OPT_TEXT, VIEWED, "FILE", "write a table with a row for each score; README names its columns", NULL},
     {"export", {0}, OPT_TEXT, VIEWED, "FILE", "write a file in the format that its name ends in: html, svg, csv, tsv, md, tex, json, jsonl, npz; may be given several times", NULL},
     {"format", {0}, OPT_TEXT, VIEWED, "NAME", "what to print: terminal, one of these formats ('inseq list formats'), or as data: json, jsonl, csv, tsv", NULL},
