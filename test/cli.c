@@ -111,3 +111,40 @@ void check_ran(const char *what, Run r)
     if (r.code != 0 || *r.err) FAIL("%s: exit code %d, signal %d: %s", what, r.code, r.signal, r.err);
     else test_count(1);
 }
+
+// ------------------------------------------------------------------------------------------ README's commands
+
+size_t readme_commands(Arena *A, const char *heading, const char **out, size_t most)
+{
+    Str readme = test_read(A, "README"), last = {0};
+    bool inside = false, open = false;
+    size_t n = 0;
+    Buf command = {.arena = A};
+    while (readme.n) {
+        Str line = str_line(&readme);
+        bool underline = str_starts(line, STR_LIT("----"));
+        if (underline && inside) break;
+        if (underline) inside = str_is(last, heading);
+        last = line;
+        const char *const begins[] = {"    ./inseq ", "    $ ./inseq "};
+        size_t skip = open ? 4 : 0;
+        for (int k = 0; k < 2 && !open; k++)
+            if (str_starts(line, str_of(begins[k]))) skip = strlen(begins[k]), command = (Buf){.arena = A};
+        if (!inside || !skip || line.n < skip) continue;
+        open = line.s[line.n - 1] == '\\';
+        buf_str(&command, (Str){line.s + skip, line.n - skip - open});
+        if (!open && n++ < most) out[n - 1] = command.s;
+    }
+    return n;
+}
+
+const char *run_in(Arena *A, const char *folder, const char *command)
+{
+    const char *binary = getenv("INSEQ");
+    char *program = realpath(binary && *binary ? binary : "./inseq", NULL);
+    int code = system(arena_printf(A, "cd %s && '%s' %s >out.txt 2>&1", folder, program, command));
+    free(program);
+    const char *said = slurp(A, arena_printf(A, "%s/out.txt", folder), NULL);
+    if (code) FAIL("status %d of %s: %s", code, command, said);
+    return said;
+}

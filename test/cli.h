@@ -48,3 +48,9 @@ size_t lines(const char *text);
 void check_refused(const char *what, Run r, int code,
                    const char *says);    // one clear sentence on standard error, nothing on standard output
 void check_ran(const char *what, Run r); // exit code 0 and nothing on standard error
+
+// README's commands: the lines of a section that are indented by four and begin with ./inseq or $ ./inseq, those that end in
+// a backslash joined with the next; without "./inseq ". How many there are.
+size_t readme_commands(Arena *A, const char *heading, const char **out, size_t most);
+// Such a command as a shell runs it in a folder, with exit code 0: what it printed, warnings too.
+const char *run_in(Arena *A, const char *folder, const char *command);

@@ -233,6 +233,17 @@ TEST(context_views)
     CHECK_HAS(html, policy.s);
 }
 
+// README's command: the tokens it names, and that it is what these options print.
+TEST(context_as_readme_says)
+{
+    const char *folder = kit_folder(A), *command[2];
+    CHECK_INT(readme_commands(A, "Which words of the context did it?", command, 2), 1);
+    Run r = RUN("attribute-context", "-m", "demo/en-nl", "-a", "occlusion", "--evaluate", SHE);
+    check_ran("README", r);
+    CHECK(!strcmp(run_in(A, folder, command[0]), r.out));
+    CHECK_HAS(r.out, "Faithful?"), CHECK_HAS(r.out, "#1. \"De\"");
+}
+
 // Parameters that are not saved still decide what is marked.
 TEST(context_without_info)
 {

@@ -5,7 +5,7 @@
 // commands; nothing is listed here a second time. test/golden/cases/notebook has what the Python library made of each.
 // test/golden/notebook has what it printed on the real models, whose tokens are checked with T5's own vocabulary.
 #include "../tok/tok.h"
-#include "kit.h"
+#include "cli.h"
 #include "same.h"
 
 #include <sys/wait.h>
@@ -23,27 +23,6 @@ static bool next_line(Str *text, Str *line)
     return true;
 }
 
-// The commands of the notebook's section as the shell gets them, lines ended by a backslash joined with the next.
-static size_t commands_of(Arena *A, Str readme, const char *out[MOST])
-{
-    Str line, last = {0};
-    bool inside = false, open = false;
-    size_t n = 0;
-    Buf command = {.arena = A};
-    while (next_line(&readme, &line)) {
-        bool underline = line.n && str_starts(line, STR_LIT("----"));
-        if (underline && inside) break;
-        if (underline) inside = str_is(last, "The notebook, cell by cell");
-        last = line;
-        if (!inside || (!open && !str_starts(line, STR_LIT("    ./inseq ")))) continue;
-        if (!open) command = (Buf){.arena = A};
-        open = line.s[line.n - 1] == '\\';
-        buf_str(&command, (Str){line.s + 4, line.n - 4 - open});
-        if (!open && n < MOST) out[n++] = command.s;
-    }
-    return n;
-}
-
 typedef struct Ran {
     Str printed;
     Attribution saved;
@@ -55,10 +34,9 @@ static bool run(Arena *A, const char *command, Ran *out)
     const char *folder = kit_folder(A), *binary = getenv("INSEQ");
     const char *text = arena_printf(A, "%s/out", folder), *saved = arena_printf(A, "%s/saved.json", folder);
     Err e = {0};
-    if (strncmp(command, "./inseq ", 8)) return FAIL("not a command: %s", command), false;
     int code = system(
         arena_printf(A, "COLUMNS=200 LC_ALL=C.UTF-8 '%s' %s --color never --save_aggregated -o %s > %s",
-                     binary && *binary ? binary : "./inseq", command + 8, saved, text));
+                     binary && *binary ? binary : "./inseq", command, saved, text));
     if (code) return FAIL("status %d: %s", code, command), false;
     out->printed = test_read(A, text);
     if (attr_from_json(A, test_read(A, saved), saved, &out->saved, &e)) return true;
@@ -89,7 +67,7 @@ TEST(notebook_walk)
         {"cell2"}, {"cell3"}, {"cell4"}, {"cell6-large"}, {"cell6-small", "cell6-base", "cell6-large"}};
     enum { N = sizeof cells / sizeof *cells };
     const char *command[MOST] = {0};
-    size_t n = commands_of(A, test_read(A, "README"), command);
+    size_t n = readme_commands(A, "The notebook, cell by cell", command, MOST);
     CHECK_INT(n, N);
     for (size_t i = 0; i < N && i < n; i++) {
         Ran r;

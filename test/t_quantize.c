@@ -623,20 +623,17 @@ TEST(quantize_numbers_too_large)
 TEST(quantize_as_readme_says)
 {
     static const char *const left[] = {"SmolLM2.Q8_0.gguf", "FOLDER/model.safetensors"};
-    const char *folder = kit_folder(A), *binary = getenv("INSEQ"), *line = test_read(A, "README").s;
-    char here[4096], *program = realpath(binary && *binary ? binary : "./inseq", NULL);
+    const char *folder = kit_folder(A), *line = test_read(A, "README").s;
+    char here[4096];
     size_t n = 0;
     CHECK(getcwd(here, sizeof here) && !symlink(arena_printf(A, "%s/%s", here, MODEL_OF_LLAMA),
                                                 arena_printf(A, "%s/SmolLM2-135M-Instruct", folder)));
     while ((line = strstr(line, "\n    inseq quantize SmolLM2"))) {
         const char *end = strchr(line + 1, '\n');
-        const char *words = str_zero(A, (Str){line + 11, (size_t)(end - line) - 11});
-        if (system(arena_printf(A, "cd %s && '%s' %s >out.txt 2>&1", folder, program, words)))
-            FAIL("%s: %s", words, test_read(A, arena_printf(A, "%s/out.txt", folder)).s);
+        run_in(A, folder, str_zero(A, (Str){line + 11, (size_t)(end - line) - 11}));
         if (n < 2) CHECK(file_exists(arena_printf(A, "%s/%s", folder, left[n])));
         n++, line = end;
     }
-    free(program);
     CHECK_INT(n, 2);
 }
 

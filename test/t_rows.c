@@ -268,32 +268,14 @@ TEST(rows_commands)
 // README's commands on files as it speaks of: two texts, one with its target.
 TEST(rows_as_readme_says)
 {
-    const char *folder = kit_folder(A), *readme = test_read(A, "README").s,
-               *at = strstr(readme, "\nData files\n----");
+    static const char *const says[] = {"\xe2\x96\x81"
+                                       "man",
+                                       "\xe2\x96\x81"
+                                       "boy"};
+    const char *folder = kit_folder(A), *command[4];
     put(A, folder, "pairs.csv", STR_LIT("source,target\nThe man reads.,De man leest.\n"));
     put(A, folder, "pairs.jsonl", STR_LIT("{\"source\": \"The boy reads.\"}\n"));
-    int n = 0;
-    for (; at && (at = strstr(at, "\n    ./inseq ")) && n < 2; n++, at++) {
-        const char *words[32];
-        size_t k = 0;
-        Str rest = str_of(at + strlen("\n    ./inseq "));
-        for (bool open = true; open;) {
-            Str line = str_line(&rest);
-            open = line.n && line.s[line.n - 1] == '\\';
-            for (char *word = strtok(arena_printf(A, "%.*s", (int)(line.n - open), line.s), " ");
-                 word && k < 30; word = strtok(NULL, " ")) {
-                char *file = strstr(word, "pairs.");
-                if (!file && !strcmp(word, "result.json")) file = word;
-                words[k++] =
-                    file ? arena_printf(A, "%.*s%s/%s", (int)(file - word), word, folder, file) : word;
-            }
-        }
-        words[k] = NULL;
-        CHECK_HAS(ran(A, 0, words), n ? "\xe2\x96\x81"
-                                        "boy"
-                                      : "\xe2\x96\x81"
-                                        "man");
-    }
-    CHECK_INT(n, 2);
+    CHECK_INT(readme_commands(A, "Data files", command, 4), 2);
+    for (size_t i = 0; i < 2; i++) CHECK_HAS(run_in(A, folder, command[i]), says[i]);
     CHECK(file_exists(arena_printf(A, "%s/result.json", folder)));
 }
