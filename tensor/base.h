@@ -250,6 +250,8 @@ typedef struct Gzip {
 } Gzip;
 void gzip_part(Gzip *g, Str bytes);
 void gzip_end(Gzip *g);
+// A whole file of it (a member). Members one behind the other are a gzip file too, of all their bytes.
+Str gzip_member(Arena *a, Str bytes);
 uint32_t gzip_crc(uint32_t crc, const char *s, size_t n); // of RFC 1952; of nothing: 0
 
 // The bytes of a gzip file (one or more members), appended to out; at most `limit` of them. path and at (where the data

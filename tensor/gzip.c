@@ -2,8 +2,9 @@
 // gzip.c — write gzip: RFC 1952 around RFC 1951 (gunzip.c has what deflate is).
 //
 // A part becomes blocks of at most 64 kB, each with Huffman codes of its own, or stored where that is shorter. A string
-// that stood before, in the same block, is named by its length and distance: the longest of those that a chain of places
-// with the same three bytes leads to, taken at once. Nothing but the bytes decides, so the same parts give the same file.
+// that stood before, in the same part, is named by its length and distance: the longest of those that a chain of places
+// with the same three bytes leads to; a short one waits for what the next byte finds. Nothing but the bytes decides, so the
+// same parts give the same file.
 //
 // A Huffman code that is longer than deflate allows is made again from counts half as large, until it fits: that costs
 // some bits in blocks that have them to spare, and no bookkeeping.
@@ -12,7 +13,8 @@
 #include <string.h>
 
 enum {
-    BLOCK = 1 << 16,
+    BLOCK = (1 << 16) - 1, // what a stored block can hold
+    PIECE = 1 << 30,       // of a part: places in it are numbers of 32 bits
     SYMBOLS = 286,
     DISTANCES = 30,
     END = 256,
@@ -20,23 +22,31 @@ enum {
     MOST = 258,
     WINDOW = 1 << 15,
     HASHES = 1 << 15,
-    CHAIN = 48,
+    CHAIN = 64,
+    PATIENT =
+        24, // a string shorter than this waits; as gzip, on tables of numbers a few percent less than without
+    TOO_FAR = 4096, // three bytes from farther are as short as they are
+    NICE = 128,     // and for one of this length no longer one is looked for
     LONGEST = 15,
     LENGTHS = 64 // bytes that say the codes, about
 };
 
 // ------------------------------------------------------------------------------------------ bits
 
-static void put(Gzip *g, uint32_t v, int n) // least significant first
+static void put(Gzip *g, uint32_t v, int n) // least significant first; four bytes at a time leave
 {
     g->held |= (uint64_t)v << g->n_held;
-    for (g->n_held += n; g->n_held >= 8; g->n_held -= 8, g->held >>= 8)
-        buf_char(g->out, (char)(g->held & 255));
+    if ((g->n_held += n) < 32) return;
+    const uint8_t ready[4] = {(uint8_t)g->held, (uint8_t)(g->held >> 8), (uint8_t)(g->held >> 16),
+                              (uint8_t)(g->held >> 24)};
+    buf_put(g->out, ready, 4);
+    g->held >>= 32, g->n_held -= 32;
 }
 
 static void flush(Gzip *g)
 {
-    if (g->n_held) put(g, 0, 8 - g->n_held);
+    for (; g->n_held > 0; g->n_held -= 8, g->held >>= 8) buf_char(g->out, (char)(g->held & 255));
+    g->n_held = 0;
 }
 
 uint32_t gzip_crc(uint32_t crc, const char *s, size_t n)
@@ -58,29 +68,32 @@ typedef struct Code {
     uint16_t bits[SYMBOLS]; // as they are put: first bit lowest
 } Code;
 
-// Lengths of an optimal code: the two rarest trees become one, until one is left. Of equals the lower number comes first.
+// Lengths of an optimal code: the two rarest trees become one, until one is left. Trees are made by rising weight, so the
+// rarest is at the front of the symbols, sorted, or of the trees. Of equals symbols come first, and lower numbers.
 static int tree_lengths(const uint32_t *count, int n, uint8_t *length)
 {
     uint32_t weight[2 * SYMBOLS];
-    int parent[2 * SYMBOLS], nodes = n, deepest = 0;
-    bool whole[2 * SYMBOLS]; // a tree, not yet part of another
-    for (int i = 0; i < n; i++) weight[i] = count[i], whole[i] = count[i] > 0, parent[i] = -1;
-    for (;;) {
-        int a = -1, b = -1;
-        for (int i = 0; i < nodes; i++) {
-            if (!whole[i]) continue;
-            if (a < 0 || weight[i] < weight[a]) b = a, a = i;
-            else if (b < 0 || weight[i] < weight[b]) b = i;
-        }
-        if (b < 0) break;
-        weight[nodes] = weight[a] + weight[b], whole[nodes] = true, parent[nodes] = -1;
-        whole[a] = whole[b] = false, parent[a] = parent[b] = nodes++;
-    }
+    int symbol[SYMBOLS], parent[2 * SYMBOLS], depth[2 * SYMBOLS] = {0}, used = 0, deepest = 0;
     for (int i = 0; i < n; i++) {
-        int depth = 0;
-        for (int p = i; parent[p] >= 0; p = parent[p]) depth++;
-        length[i] = (uint8_t)(count[i] && !depth ? 1 : depth > 200 ? 200 : depth);
-        if (length[i] > deepest) deepest = length[i];
+        int k = used;
+        length[i] = 0;
+        if (!count[i]) continue;
+        for (; k && count[symbol[k - 1]] > count[i]; k--) symbol[k] = symbol[k - 1];
+        symbol[k] = i, used++;
+    }
+    for (int i = 0; i < used; i++) weight[i] = count[symbol[i]];
+    int nodes = used;
+    for (int leaf = 0, tree = used; nodes < 2 * used - 1; nodes++) {
+        weight[nodes] = 0;
+        for (int k = 0; k < 2; k++) {
+            int least = leaf < used && (tree >= nodes || weight[leaf] <= weight[tree]) ? leaf++ : tree++;
+            weight[nodes] += weight[least], parent[least] = nodes;
+        }
+    }
+    for (int i = nodes - 2; i >= 0; i--) depth[i] = depth[parent[i]] + 1;
+    for (int i = 0; i < used; i++) {
+        length[symbol[i]] = (uint8_t)(depth[i] ? depth[i] : 1);
+        if (length[symbol[i]] > deepest) deepest = length[symbol[i]];
     }
     return deepest;
 }
@@ -111,10 +124,10 @@ typedef struct Step {
     uint16_t length, distance;
 } Step;
 
+// The last place of three bytes, and the one before each of the last places; -1: none. Places count from the piece's begin.
 typedef struct Search {
     Step step[BLOCK];
-    int32_t head[HASHES],
-        before[BLOCK]; // the last place of three bytes, and the one before each place; -1: none
+    int32_t head[HASHES], before[WINDOW];
 } Search;
 
 typedef struct Number { // a symbol and the bits that follow it
@@ -145,30 +158,55 @@ static uint32_t hash3(const uint8_t *p)
     return v * 2654435761u >> 17;
 }
 
-static int64_t find_steps(const uint8_t *s, int64_t n, Search *f)
+static void enter(Search *f, const uint8_t *s, int64_t i)
 {
-    int32_t *head = f->head, *before = f->before;
+    uint32_t h = hash3(s + i);
+    f->before[i % WINDOW] = f->head[h], f->head[h] = (int32_t)i;
+}
+
+static int64_t same_bytes(const uint8_t *x, const uint8_t *y, int64_t most)
+{
+    int64_t n = 0;
+    for (; n + 8 <= most; n += 8) {
+        uint64_t u, v;
+        memcpy(&u, x + n, 8), memcpy(&v, y + n, 8);
+        if (u != v) break;
+    }
+    while (n < most && x[n] == y[n]) n++;
+    return n;
+}
+
+// What s[i..end) begins with and stood before, if it is longer than `than`.
+static Step longest(const Search *f, const uint8_t *s, int64_t i, int64_t end, int64_t than, int chain)
+{
+    int64_t best = than, at = 0, most = end - i < MOST ? end - i : MOST;
+    if (most < LEAST || most <= best) return (Step){0, 0};
+    int32_t p = f->head[hash3(s + i)];
+    for (int k = 0; k < chain && p >= 0 && i - p <= WINDOW; k++, p = f->before[p % WINDOW]) {
+        if (s[p + best] != s[i + best]) continue;
+        int64_t l = same_bytes(s + p, s + i, most);
+        if (l > best) best = l, at = p;
+        if (l >= NICE || l == most) break;
+    }
+    if (best <= than || (best == LEAST && i - at > TOO_FAR)) return (Step){0, 0};
+    return (Step){(uint16_t)best, (uint16_t)(i - at)};
+}
+
+// The steps of a block: s[from..end) of a piece that ends at n.
+static int64_t find_steps(const uint8_t *s, int64_t from, int64_t end, int64_t n, Search *f)
+{
     int64_t count = 0;
-    memset(f->head, -1, sizeof f->head);
-    for (int64_t i = 0; i < n;) {
-        int64_t best = 0, at = 0;
-        if (i + LEAST <= n) {
-            int64_t most = n - i < MOST ? n - i : MOST;
-            int32_t p = head[hash3(s + i)];
-            for (int k = 0; k < CHAIN && p >= 0 && i - p <= WINDOW && best < most; k++, p = before[p]) {
-                int64_t l = 0;
-                while (l < most && s[p + l] == s[i + l]) l++;
-                if (l > best) best = l, at = p;
-            }
-        }
-        Step step = {1, 0};
-        if (best >= LEAST) step = (Step){(uint16_t)best, (uint16_t)(i - at)};
+    Step ready = {0, 0}; // what was found here while the byte before was looked at
+    for (int64_t i = from; i < end;) {
+        Step step = ready.length ? ready : longest(f, s, i, end, LEAST - 1, CHAIN);
+        ready = (Step){0, 0};
+        if (i + LEAST <= n) enter(f, s, i);
+        if (step.length && step.length < PATIENT)
+            ready = longest(f, s, i + 1, end, step.length, step.length < 8 ? CHAIN : CHAIN / 4);
+        if (!step.length || ready.length) step = (Step){1, 0};
         f->step[count++] = step;
-        for (int64_t end = i + step.length; i < end; i++) {
-            if (i + LEAST > n) continue;
-            uint32_t h = hash3(s + i);
-            before[i] = head[h], head[h] = (int32_t)i;
-        }
+        for (int64_t past = i++ + step.length; i < past; i++)
+            if (i + LEAST <= n) enter(f, s, i);
     }
     return count;
 }
@@ -214,17 +252,24 @@ static void put_stored(Gzip *g, const uint8_t *s, size_t n)
     buf_put(g->out, s, n);
 }
 
-static void put_block(Gzip *g, const uint8_t *s, size_t n, Search *f)
+static void put_block(Gzip *g, const uint8_t *piece, int64_t from, int64_t end, int64_t whole, Search *f)
 {
     uint32_t symbols[SYMBOLS] = {0}, distances[DISTANCES] = {0};
     const Step *step = f->step;
-    int64_t steps = find_steps(s, (int64_t)n, f), at = 0;
+    const uint8_t *s = piece + from;
+    const size_t n = (size_t)(end - from);
+    int64_t steps = find_steps(piece, from, end, whole, f), at = 0;
     int n_symbols = SYMBOLS, n_distances = DISTANCES;
     uint64_t bits = 0;
     Code by_symbol, by_distance;
     for (int64_t i = 0; i < steps; at += step[i++].length) {
-        symbols[step[i].distance ? length_number(step[i].length).symbol : s[at]]++;
-        if (step[i].distance) distances[distance_number(step[i].distance).symbol]++;
+        if (!step[i].distance) {
+            symbols[s[at]]++;
+            continue;
+        }
+        Number l = length_number(step[i].length), d = distance_number(step[i].distance);
+        symbols[l.symbol]++, distances[d.symbol]++;
+        bits += (uint64_t)(l.extra + d.extra);
     }
     symbols[END]++;
     make_code(&by_symbol, symbols, SYMBOLS, LONGEST), make_code(&by_distance, distances, DISTANCES, LONGEST);
@@ -264,9 +309,11 @@ void gzip_part(Gzip *g, Str bytes)
     Arena *a = arena_create(g->out->arena);
     Search *f = arena_new_raw(a, Search, 1);
     begin(g);
-    for (size_t i = 0; i < bytes.n; i += BLOCK - 1) {
-        size_t n = bytes.n - i < BLOCK - 1 ? bytes.n - i : BLOCK - 1;
-        put_block(g, (const uint8_t *)bytes.s + i, n, f);
+    for (size_t at = 0; at < bytes.n; at += PIECE) {
+        const int64_t n = (int64_t)(bytes.n - at < PIECE ? bytes.n - at : PIECE);
+        memset(f->head, -1, sizeof f->head);
+        for (int64_t i = 0; i < n; i += BLOCK)
+            put_block(g, (const uint8_t *)bytes.s + at, i, i + BLOCK < n ? i + BLOCK : n, n, f);
     }
     g->crc = gzip_crc(g->crc, bytes.s, bytes.n), g->n += (uint32_t)bytes.n;
     arena_free(a);
@@ -278,4 +325,12 @@ void gzip_end(Gzip *g)
     put(g, 1 | 1 << 1, 3), put(g, 0, 7); // the last one: fixed codes, and its end is all that is in it
     flush(g);
     put(g, g->crc & 0xFFFF, 16), put(g, g->crc >> 16, 16), put(g, g->n & 0xFFFF, 16), put(g, g->n >> 16, 16);
+}
+
+Str gzip_member(Arena *a, Str bytes)
+{
+    Buf out = {.arena = a};
+    Gzip g = {.out = &out};
+    gzip_part(&g, bytes), gzip_end(&g);
+    return buf_view(&out);
 }

@@ -223,6 +223,14 @@ TEST(context_views)
     const char *zipped = temporary(A, "context.json.gz");
     check_ran("gz", RUN("show", file, "-o", zipped, "--hide"));
     CHECK(!strcmp(RUN("show", zipped).out, r.out));
+    const char *packed = temporary(A, "context.html.gz");
+    check_ran("page gz", RUN("show", file, "--export", packed, "--hide"));
+    size_t n_packed;
+    const char *bytes = slurp(A, packed, &n_packed);
+    Buf unpacked = {.arena = A};
+    Err e = {0};
+    CHECK(gunzip(&unpacked, (Str){bytes, n_packed}, 1 << 24, packed, 0, &e) &&
+          str_is(buf_view(&unpacked), html));
     // the script that the policy names is the one that is there
     const char *from = strstr(html, "<script>"), *to = strstr(html, "</script>");
     CHECK(from && to && strstr(to + 1, "</script>") == NULL && strstr(from + 1, "<script>") == NULL);

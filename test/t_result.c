@@ -654,3 +654,23 @@ TEST(result_gzip)
             if (kind != 1 && kind != 5 && n > 10000) CHECK(packed[0].n < n * 3 / 5);
         }
 }
+
+// Members one behind the other are one file; a string is found again beyond its block of 64 kB, and at the farthest distance.
+// (Checked by hand as well: `gzip -t` and Python's gzip take what -o FILE.json.gz and --export FILE.csv.gz leave.)
+TEST(result_gzip_members)
+{
+    enum { FAR = 32768 };
+    Err e = {0};
+    uint32_t x = 7;
+    Buf noise = {.arena = A}, both = {.arena = A}, again = {.arena = A};
+    for (int i = 0; i < FAR; i++) x = x * 1664525u + 1013904223u, buf_char(&noise, (char)(x >> 24));
+    Str once = str_copy(A, buf_view(&noise));
+    for (int i = 1; i < 8; i++) buf_str(&noise, once);
+    Str whole = gzip_member(A, buf_view(&noise)), empty = gzip_member(A, (Str){"", 0});
+    CHECK(whole.n > FAR && whole.n < FAR + FAR / 16);
+    CHECK(empty.n == 10 + 2 + 8);
+    buf_str(&both, empty), buf_str(&both, whole), buf_str(&both, empty), buf_str(&both, whole);
+    CHECK(gunzip(&again, buf_view(&both), 2 * noise.n, "it", 0, &e));
+    CHECK(again.n == 2 * noise.n && !memcmp(again.s, noise.s, noise.n) &&
+          !memcmp(again.s + noise.n, noise.s, noise.n));
+}

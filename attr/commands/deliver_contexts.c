@@ -20,10 +20,14 @@ static ContextView *view_named(const char *name)
     return NULL;
 }
 
-static const char *ending(const char *path)
+// What a file's name says of its format, in small letters, whether .gz stands behind it or not: "html".
+static const char *ending(Arena *a, const char *path)
 {
-    const char *dot = strrchr(path, '.');
-    return dot ? dot + 1 : "";
+    Str name = str_of(path);
+    if (str_ends(name, STR_LIT(".gz"))) name.n -= 3;
+    char *text = str_zero(a, name), *dot = strrchr(text, '.');
+    for (char *c = text; *c; c++) *c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 32) : *c;
+    return !dot ? "" : !strcmp(dot, ".htm") ? "html" : dot + 1;
 }
 
 // --no_add_output_info: data without the parameters, which the other views look at.
@@ -40,9 +44,9 @@ static void draw(Args *a, ContextView *view, const ContextResult *r, size_t n, c
 }
 
 // -o FILE.jsonl has a line for each.
-static ContextView *view_of(const char *path, const char *name)
+static ContextView *view_of(Arena *a, const char *path, const char *name)
 {
-    return view_named(!strcmp(name, "json") && !strcmp(ending(path), "jsonl") ? "jsonl" : name);
+    return view_named(!strcmp(name, "json") && !strcmp(ending(a, path), "jsonl") ? "jsonl" : name);
 }
 
 static int write_view(Args *a, const char *path, ContextView *view, const ContextResult *r, size_t n,
@@ -65,12 +69,13 @@ int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
     const OptionValue *export = args_get(a, "export");
     const char *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
     int code = 0, own;
-    for (int k = 0; k < 3; k++)
-        if (args_text(a, option[k]) && (own = write_view(a, args_text(a, option[k]),
-                                                         view_of(args_text(a, option[k]), name[k]), r, n, o)))
-            code = own;
+    for (int k = 0; k < 3; k++) {
+        const char *path = args_text(a, option[k]);
+        if (path && (own = write_view(a, path, view_of(a->a, path, name[k]), r, n, o))) code = own;
+    }
     for (size_t i = 0; i < export->n; i++)
-        if ((own = write_view(a, export->list[i], view_named(ending(export->list[i])), r, n, o))) code = own;
+        if ((own = write_view(a, export->list[i], view_named(ending(a->a, export->list[i])), r, n, o)))
+            code = own;
     if (!format && (args_on(a, "no_show_viz") || args_on(a, "hide_attributions"))) return code;
     Buf b = {.arena = a->a};
     ContextView *view = view_named(format ? format : "terminal");
@@ -87,7 +92,7 @@ bool cmd_check_contexts(Args *a, Err *e)
     if (!cmd_check_delivery(a, e)) return false;
     if (format && !view_named(format)) wrong = format;
     for (size_t i = 0; i < export->n; i++)
-        if (!view_named(ending(export->list[i])) || !strcmp(ending(export->list[i]), "terminal"))
+        if (!view_named(ending(a->a, export->list[i])) || !strcmp(ending(a->a, export->list[i]), "terminal"))
             wrong = export->list[i];
     return !wrong || err_usage(e,
                                "a context attribution has the formats terminal, html, csv, json and jsonl; "

@@ -371,10 +371,7 @@ bool attr_save(Arena *a, const Attribution *t, const char *path, Err *e)
 bool attr_write(Arena *a, const char *path, Str bytes, Err *e)
 {
     if (!str_ends(str_of(path), STR_LIT(".gz"))) return file_write(path, bytes, e);
-    Buf packed = {.arena = a};
-    Gzip z = {.out = &packed};
-    gzip_part(&z, bytes), gzip_end(&z);
-    return file_write(path, buf_view(&packed), e);
+    return file_write(path, gzip_member(a, bytes), e);
 }
 
 const char *attr_info(Arena *a, const Attribution *t, const char *name)
