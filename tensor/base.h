@@ -258,6 +258,21 @@ uint32_t gzip_crc(uint32_t crc, const char *s, size_t n); // of RFC 1952; of not
 // stands in the file) are for the message only.
 bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e);
 
+// ---------------------------------------------------------------------------------------------------- known bytes
+
+// FIPS 180-4's SHA-256, whole or part by part: what names a page's script, and what files of a model are known by.
+typedef struct Sha256 {
+    uint32_t h[8], k[64]; // k: the constants
+    uint64_t n;           // bytes so far; of the last n % 64 no block was made yet
+    uint8_t held[64];
+} Sha256;
+void sha256_begin(Sha256 *x);
+void sha256_part(Sha256 *x, Str bytes);
+void sha256_end(Sha256 *x, uint8_t out[32]);
+void sha256_end_hex(Sha256 *x, char out[65]); // small letters, as sha256sum prints
+void sha256(Str bytes, uint8_t out[32]);
+void sha256_hex(Str bytes, char out[65]);
+
 // ---------------------------------------------------------------------------------------------------- threads
 
 // Runs work(i, context) for every i in [0, n) on the pool's threads and returns when all are done. Which thread

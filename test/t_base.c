@@ -639,3 +639,35 @@ TEST(base_killed_while_writing)
         CHECK(holds(A, t.path, t.old) || holds(A, t.path, t.new));
     }
 }
+
+// FIPS 180-4's own examples; and parts of any length give what the whole gives.
+TEST(base_sha256)
+{
+    static const char letters[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    Buf million = {.arena = A};
+    buf_reserve(&million, 1000000);
+    for (int i = 0; i < 1000000; i++) buf_char(&million, 'a');
+    const struct {
+        Str bytes;
+        const char *hash;
+    } known[] = {{STR_LIT(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+                 {STR_LIT("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+                 {STR_LIT(letters), "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+                 {buf_view(&million), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        char hex[65];
+        sha256_hex(known[i].bytes, hex);
+        CHECK_STR(str_of(hex), str_of(known[i].hash));
+    }
+    for (size_t n = 0; n <= 260; n++)
+        for (size_t step = 1; step < 70; step += 7) {
+            char whole[65], parts[65];
+            Sha256 x;
+            sha256_hex((Str){million.s, n}, whole);
+            sha256_begin(&x);
+            for (size_t at = 0; at < n; at += step)
+                sha256_part(&x, (Str){million.s + at, n - at < step ? n - at : step});
+            sha256_end_hex(&x, parts);
+            if (strcmp(whole, parts)) FAIL("%zu bytes by %zu: %s, whole %s", n, step, parts, whole);
+        }
+}

@@ -2,7 +2,6 @@
 // t_context.c — attribute-context against Inseq (tools/oracle/context.py), and what is ours: tokens by where they stand,
 // views of equal content, bad input, sizes, several contexts, faithfulness.
 #include "../attr/context.h"
-#include "../attr/reports/sha256.h"
 #include "cli.h"
 
 #include <math.h>

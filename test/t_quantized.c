@@ -4,7 +4,6 @@
 // the same bytes as from a folder of those; folders that contradict themselves. Data: test/golden/quantized.
 #include "../nn/files/quantized.h"
 #include "../tensor/kern.h"
-#include "../attr/reports/sha256.h"
 #include "cli.h"
 #include "worth.h"
 

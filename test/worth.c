@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "../tensor/kern.h"
-#include "../attr/reports/sha256.h"
 #include "cli.h"
 
 const Json *worth_index(Arena *A) { return test_json(A, WORTH "index.json"); }

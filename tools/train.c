@@ -13,7 +13,6 @@
 #include "../nn/train.h"
 #include "../tok/tok.h"
 #include "grammar.h"
-#include "../attr/reports/sha256.h"
 #include "vocabulary.h"
 
 #include <stdio.h>

@@ -15,7 +15,6 @@
 // granularity.c. Scores by layers and heads are there as far as all of a page are not more than MOST_LAYER_NUMBERS.
 #include "report.h"
 #include "../results/granularity.h"
-#include "sha256.h"
 
 #include <math.h>
 #include <string.h>
