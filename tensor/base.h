@@ -196,6 +196,14 @@ bool file_genuine(const char *path, Str bytes, Err *e);
 // The path of the file that is mapped there, or NULL. For the handler of SIGBUS, which a file that is cut short or whose
 // disk fails while it is read sends: this function only looks.
 const char *file_mapped_at(const void *address);
+// Which files were read: from file_watch(w) on, until that of another or of NULL, file_map and file_read note in w the paths
+// of what they gave, from any thread; not of what file_put made. file_forget: nor of this one. file_watched: the paths,
+// sorted, each once; NULL if they were too many to note.
+typedef struct FileWatch FileWatch;
+FileWatch *file_watch_new(Arena *a);
+void file_watch(FileWatch *w);
+void file_forget(const char *path);
+const char *const *file_watched(Arena *a, const FileWatch *w, size_t *n);
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
 const char *const *dir_names(Arena *a, const char *path,

@@ -287,6 +287,79 @@ static bool builtin(const char *path, bool folder, Str *out)
     return false;
 }
 
+struct FileWatch {
+    size_t n;
+    bool lost;           // more than there is room for
+    char paths[1 << 18]; // each with its NUL
+};
+
+static FileWatch *watching; // under `changing`, as what it points to
+
+static void end_watch(void *w)
+{
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    if (watching == w) watching = NULL;
+    atomic_flag_clear(&changing);
+}
+
+FileWatch *file_watch_new(Arena *a)
+{
+    FileWatch *w = arena_new_raw(a, FileWatch, 1);
+    w->n = 0, w->lost = false;
+    arena_on_free(a, end_watch, w);
+    return w;
+}
+
+void file_watch(FileWatch *w)
+{
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    watching = w;
+    atomic_flag_clear(&changing);
+}
+
+static bool note_read(const char *path) // true
+{
+    const size_t n = strlen(path) + 1;
+    if (put_there(path, false, NULL)) return true;
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    FileWatch *w = watching;
+    if (w && n > sizeof w->paths - w->n) w->lost = true;
+    else if (w) memcpy(w->paths + w->n, path, n), w->n += n;
+    atomic_flag_clear(&changing);
+    return true;
+}
+
+void file_forget(const char *path)
+{
+    while (atomic_flag_test_and_set(&changing)) cpu_pause();
+    FileWatch *w = watching;
+    for (size_t at = 0, n; w && at < w->n; at += n) {
+        n = strlen(w->paths + at) + 1;
+        if (strcmp(w->paths + at, path) != 0) continue;
+        memmove(w->paths + at, w->paths + at + n, w->n - at - n);
+        w->n -= n, n = 0;
+    }
+    atomic_flag_clear(&changing);
+}
+
+static int by_path(const void *x, const void *y)
+{
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+const char *const *file_watched(Arena *a, const FileWatch *w, size_t *n)
+{
+    size_t all = 0, kept = 0;
+    for (size_t at = 0; at < w->n; at += strlen(w->paths + at) + 1) all++;
+    const char **path = arena_new(a, const char *, all + 1);
+    for (size_t at = 0, i = 0; i < all; at += strlen(w->paths + at) + 1) path[i++] = w->paths + at;
+    qsort(path, all, sizeof *path, by_path);
+    for (size_t i = 0; i < all; i++)
+        if (!kept || strcmp(path[i], path[kept - 1]) != 0) path[kept++] = str_zero(a, str_of(path[i]));
+    *n = kept;
+    return w->lost ? NULL : path;
+}
+
 // A copy, since what is read is NUL-terminated.
 static bool read_builtin(Arena *a, const char *path, size_t limit, Str *out, Err *e)
 {
@@ -313,7 +386,7 @@ static bool read_whole(Arena *a, const char *path, bool any, size_t limit, Str *
 
 bool file_read(Arena *a, const char *path, size_t limit, Str *out, Err *e)
 {
-    return read_whole(a, path, false, limit, out, e);
+    return read_whole(a, path, false, limit, out, e) && note_read(path);
 }
 
 bool file_stream(Arena *a, const char *path, size_t limit, Str *out, Err *e)
@@ -343,11 +416,11 @@ static bool map_or_read(Arena *a, Hold *h, const char *path, Str *out, Err *e)
 
 bool file_map(Arena *a, const char *path, Str *out, Err *e)
 {
-    if (builtin(path, false, out)) return true;
+    if (builtin(path, false, out)) return note_read(path);
     Hold *h = hold(a);
     bool ok = map_or_read(a, h, path, out, e);
     if (h->fd >= 0) done_with_fd(h);
-    return ok;
+    return ok && note_read(path);
 }
 
 bool file_exists(const char *path)

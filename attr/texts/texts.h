@@ -12,17 +12,32 @@ typedef struct Talk {
     void (*note)(void *context, const char *sentence); // what the user should know, though it is no error
 } Talk;
 
+typedef struct TextFiles TextFiles;
 typedef struct Loaded {
     const char *name; // as it was asked for
     Model *model;
     Tokenizer *tok;
     const ModelInfo *info;
+    TextFiles *files; // that all this was read from
 } Loaded;
 
 // Opens a folder, or a name in the Hub's cache, with its tokenizer, or that of another folder or name (NULL: its own).
 // On the arena.
 bool texts_load(Arena *a, const char *name, const char *tokenizer, NnOptions o, const Talk *talk, Loaded *l,
                 Err *e);
+
+// A file that model, tokenizer, settings or chat template were read from.
+typedef struct TextFile {
+    const char *path, *name; // name: within the model's folder, else without its folder
+    uint64_t bytes;
+    char sha256[65]; // as sha256sum prints it
+} TextFile;
+// All of them so far, sorted by path; they live as long as the model. The first call reads them whole, each on a thread of
+// the pool; later ones read what is new. False if one can't be read any more.
+bool texts_files(const Loaded *l, const TextFile **out, size_t *n, Err *e);
+// One SHA-256 over the program's version and these files' hashes, whatever their names and folders: where it is the same,
+// the same options on the same texts give the same bytes. To be asked for once the settings and a chat template were read.
+bool texts_fingerprint(const Loaded *l, char out[65], Err *e);
 
 // The token that stands for padding in Inseq: config.json's, else the tokenizer's, else the end token. -1: none.
 int32_t texts_pad(const Loaded *l);

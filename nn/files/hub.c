@@ -207,6 +207,7 @@ const char *hub_snapshot(Arena *a, const char *repo, const char *revision, const
     if (file_exists(ref) && !dir_exists(ref)) {
         Str text;
         if (!file_read(a, ref, 4096, &text, e)) return NULL;
+        file_forget(ref); // it says which files are the model's, and is none of them
         while (text.n &&
                (text.s[text.n - 1] == '\n' || text.s[text.n - 1] == '\r' || text.s[text.n - 1] == ' '))
             text.n--;
