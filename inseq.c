@@ -170,6 +170,8 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
         if (help) return command_help(arena, command[i]);
         Args a = {.a = arena,
                   .value = arena_new(arena, OptionValue, n_options),
+                  .argc = argc,
+                  .argv = argv,
                   .shown = shown,
                   .program = argv[0],
                   .catch_interrupts = catch_interrupts,

@@ -222,6 +222,9 @@ Str attr_row(Arena *a, const Json *row);
 // Notes the rows of data files that sequences have, a list under this key of info; nothing where none has one.
 #define ATTR_ROWS "sequence_rows"
 void attr_note_rows(Arena *a, Attribution *t);
+// How a result was made, a JSON object: another key of its info.
+#define ATTR_PROVENANCE "inseq_provenance"
+void attr_note_provenance(Arena *a, Attribution *t, Str json);
 void attr_take_titles(Arena *a,
                       Attribution *t); // of a file just read: Sequence.title where several models ran
 

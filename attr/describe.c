@@ -121,6 +121,8 @@ void attr_note_rows(Arena *a, Attribution *t)
     if (any) field(a, t, ATTR_ROWS, buf_view(&b));
 }
 
+void attr_note_provenance(Arena *a, Attribution *t, Str json) { field(a, t, ATTR_PROVENANCE, json); }
+
 // Gives each sequence the title that attr_append noted, or the method, where a file has them.
 void attr_take_titles(Arena *a, Attribution *t)
 {

@@ -19,6 +19,8 @@
 TAKE_IN(license, "LICENSE")
 TAKE_IN(notice, "NOTICE")
 
+const char *cmd_commit(void) { return COMMIT; }
+
 // All that decides which bits come out, and what a report of a fault should say. Nothing of the moment or the folder of
 // the build is in it: the same source gives the same program.
 int cmd_version(void)

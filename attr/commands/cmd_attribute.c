@@ -153,6 +153,7 @@ int cmd_attribute(Args *a)
     if (!t.n) return interrupted ? interrupted : code;
     if (code) code = EXIT_SOME;
     attr_note_rows(a->a, &t);
+    if (!cmd_add_provenance(a, &t, &e)) code = cmd_fail(&e, EXIT_SOME);
     if (t.n > 1) attr_faithfulness(a->a, &t);
     if (attr_all_layers(&o) && add_pictures(a, &t)) code = EXIT_SOME;
     if (!cmd_shown_form(a, &t, &shown, &e) || !cmd_saved_form(a, &t, &shown, &saved, &e))

@@ -115,6 +115,7 @@ static int run(Args *a)
     Attribution t = {0};
     gather_methods(a, &m, &t);
     if (!t.n) return EXIT_INPUT;
+    if (!cmd_add_provenance(a, &t, &e)) code = cmd_fail(&e, EXIT_SOME);
     if (!cmd_granular_form(a, &t, &e)) return cmd_fail(&e, EXIT_INPUT);
     attr_agreement(a->a, &t, m.name, m.n, args_get(a, "top")->given ? args_get(a, "top")->number : 3);
     attr_faithfulness(a->a, &t);

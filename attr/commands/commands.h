@@ -38,6 +38,10 @@ typedef struct Args {
     OptionValue *value; // runs parallel to args_options
     const char **rest;  // words that belong to no option
     size_t n_rest;
+    int argc;
+    char **argv;          // as they were given: the program, the command, its words
+    const Loaded *loaded; // [n_loaded] the models that were opened, where --provenance tells of them
+    size_t n_loaded;
     Attribution *shown;                                               // gets what is drawn (NULL: not wanted)
     const char *program;                                              // as it was called: "./inseq"
     bool no_heatmaps;                                                 // on the terminal
@@ -114,6 +118,13 @@ bool cmd_read_bytes(Args *a, const char *path, Str *bytes, Err *e);
 bool cmd_parse_result(Args *a, Str bytes, const char *path, Attribution *t, Err *e);
 bool cmd_read_result(Args *a, const char *path, Attribution *t, Err *e);
 
+// ------------------------------------------------------------------------------------------ provenance (provenance.c)
+
+bool cmd_note_model(Args *a, const Loaded *l,
+                    Err *e);                    // one was opened: hashes its files, if --provenance is given
+bool cmd_provenance(Args *a, Str *out, Err *e); // of what was opened so far, as a JSON object on one line
+bool cmd_add_provenance(Args *a, Attribution *t, Err *e); // to its info, if it is asked for
+
 // ------------------------------------------------------------------------------------------ context attributions
 
 struct ContextResult;
@@ -137,5 +148,6 @@ void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, 
 
 // ------------------------------------------------------------------------------------------ the program (about.c)
 
-int cmd_version(void); // --version: of what was it built, and how does it run here
-int cmd_license(void); // --license: LICENSE and NOTICE
+const char *cmd_commit(void); // that it was built from: "2026-01-31 0123456789ab"
+int cmd_version(void);        // --version: of what was it built, and how does it run here
+int cmd_license(void);        // --license: LICENSE and NOTICE

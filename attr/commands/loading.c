@@ -166,7 +166,7 @@ bool args_load(Args *a, const char *name, Loaded *l, Err *e)
     if (!args_loading(a, &o, e)) return false;
     o.adapter = args_text(a, "adapter");
     if (!texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e) ||
-        !args_languages(a, name, l->tok, e))
+        !args_languages(a, name, l->tok, e) || !cmd_note_model(a, l, e))
         return false;
     if (args_on(a, "verbose") || args_on(a, "very_verbose"))
         cmd_say("%s: %s, %s, %zu tensors, %.1f M parameters, %d threads, %s", l->info->folder,

@@ -101,6 +101,11 @@ void report_fixed2(Buf *b, float v);                       // as Python's f"{v:.
 bool report_step(Buf *b, const NamedScores *x, int64_t c); // with 3 digits; true from 0.5 on: shown bold
 void report_ordinal(Buf *b, size_t i);                     // 0th, 1st, 2nd, 3rd, 4th, ... 11th
 
+// How a result was made, as --provenance had it noted: the JSON object, and lines for a person, none of which can do anything
+// (report_visible). Empty, and none: it is not known.
+Str report_provenance(const Attribution *t);
+size_t report_made_by(Arena *a, const Attribution *t, const Str **line);
+
 // What report_csv.c and report_json.c write, for their kin: rows whose fields a character separates; the i-th sequence (or,
 // counted on, picture) on one line.
 bool report_long_form(Arena *a, const Attribution *t, char separator, Buf *out, Err *e);

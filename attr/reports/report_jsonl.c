@@ -2,12 +2,16 @@
 // report_jsonl.c — a line for each sequence: the objects that stand in "sequences" of report_json.c, with the keys "sequence"
 // (its number, from 0) and "attribution_method" before them. For pandas' read_json(lines=True), jq and pipes.
 //
+// With --provenance the first line is an object with the one key "inseq_provenance".
+//
 // What has nothing but pictures (a lens) is a line for each of them.
 #include "report.h"
 
 static bool write_jsonl(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     (void)o, (void)e;
+    Str made = report_provenance(t);
+    if (made.n) buf_printf(out, "{\"" ATTR_PROVENANCE "\": %.*s}\n", (int)made.n, made.s);
     for (size_t i = 0; i < t->n + (t->n ? 0 : t->n_pictures); i++) report_json_line(a, t, i, out);
     return true;
 }

@@ -131,6 +131,10 @@ static bool write_md(Arena *a, const Attribution *t, const ReportOptions *o, Buf
         else put_table(work, out, &sheet[i], o);
     }
     for (size_t i = 0; i < t->n_figures; i++) put_figures(work, out, &t->figures[i]);
+    const Str *line;
+    const size_t n_lines = report_made_by(work, t, &line);
+    if (n_lines) buf_str(out, STR_LIT("\nHow this was made:\n\n"));
+    for (size_t i = 0; i < n_lines; i++) buf_printf(out, "    %.*s\n", (int)line[i].n, line[i].s);
     arena_free(work);
     return true;
 }

@@ -193,6 +193,8 @@ static bool write_npz(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     for (size_t i = 0; i < t->n; i++) put_sequence(&z, &t->sequence[i], i);
     for (size_t i = 0; i < t->n_pictures; i++) put_picture(&z, &t->pictures[i], i);
     for (size_t i = 0; i < t->n_figures; i++) put_figures(&z, &t->figures[i], i);
+    Str made = report_provenance(t);
+    if (made.n) put_texts(&z, "provenance", &made, 1);
     if (!z.full && z.n <= UINT16_MAX) end_archive(&z);
     arena_free(z.a);
     return (!z.full && z.n <= UINT16_MAX) ||

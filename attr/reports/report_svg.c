@@ -419,6 +419,11 @@ static bool write_svg(Arena *a, const Attribution *t, const ReportOptions *o, Bu
                width, height, width, height);
     report_escape(out, visible(f.a, str_of(o->title ? o->title : "Feature attributions")));
     buf_str(out, STR_LIT("</title>\n"));
+    const Str *line;
+    size_t n_lines = report_made_by(f.a, t, &line);
+    if (n_lines) buf_str(out, STR_LIT("<metadata>\n"));
+    for (size_t i = 0; i < n_lines; i++) report_escape(out, line[i]), buf_char(out, '\n');
+    if (n_lines) buf_str(out, STR_LIT("</metadata>\n"));
     buf_printf(out, "<rect width=\"%" PRId64 "\" height=\"%" PRId64 "\" fill=\"#fff\"/>\n", width, height);
     buf_str(out, buf_view(&f.body));
     buf_str(out, STR_LIT("</svg>\n"));

@@ -202,6 +202,9 @@ static bool write_tex(Arena *a, const Attribution *t, const ReportOptions *o, Bu
     }
     for (size_t i = 0; i < t->n_figures; i++) put_figures(work, out, &t->figures[i]);
     buf_str(out, STR_LIT("\\inseqend\n"));
+    const Str *line;
+    const size_t n_lines = report_made_by(work, t, &line);
+    for (size_t i = 0; i < n_lines; i++) buf_printf(out, "%% %.*s\n", (int)line[i].n, line[i].s);
     arena_free(work);
     return true;
 }
