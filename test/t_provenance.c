@@ -73,6 +73,15 @@ TEST(provenance_fingerprint)
         else kit_write(moved, file[i].name, str_of(arena_printf(A, "%.*s ", (int)bytes.n, bytes.s)));
         if (opened(A, moved, &other) && !strcmp(fingerprint(A, &other), own))
             FAIL("another %s, and the same fingerprint", file[i].name);
+        char model[2][65], tokenizer[2][65];
+        if (texts_hashes(&here, model[0], tokenizer[0], &e) &&
+            texts_hashes(&other, model[1], tokenizer[1], &e) &&
+            (strcmp(model[0], model[1]) != 0) != file[i].model)
+            FAIL("another %s, and the model's hash does not show it", file[i].name);
+        if ((strcmp(tokenizer[0], tokenizer[1]) != 0) != file[i].tokenizer)
+            FAIL("another %s, and the tokenizer's hash does not show it", file[i].name);
+        const bool words = strstr(file[i].name, "token") || strstr(file[i].name, "vocab");
+        CHECK(file[i].model != words && (file[i].tokenizer || !words));
         *last = kept;
         kit_write(moved, file[i].name, bytes);
     }

@@ -9,9 +9,9 @@ bool texts_chat(Work *w, ChatOptions o, Err *e)
     if (w->l->info->encoder_decoder)
         return err_set(e, "--chat: %s has an encoder; chat templates are of decoder-only models",
                        w->l->info->name);
-    texts_watch(w->l);
+    texts_watch(w->l, true);
     if (!tok_chat_template(w->a, w->l->info->folder, t, e)) return false;
-    texts_watch(NULL);
+    texts_watch(NULL, false);
     o.add_generation_prompt = true;
     return w->chat = t, w->chat_options = o, true;
 }

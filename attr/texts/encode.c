@@ -20,15 +20,16 @@ bool texts_load(Arena *a, const char *name, const char *tokenizer, NnOptions o, 
     const char *note = NULL;
     o.note = &note;
     *l = (Loaded){.name = name, .files = texts_no_files(a)};
-    texts_watch(l);
+    texts_watch(l, false);
     if (!(l->model = nn_open(a, name, o, e))) return false;
     if (note) talk->note(talk->context, note);
     l->info = nn_info(l->model);
     o.revision = o.adapter = note = NULL;
     const char *folder = tokenizer ? nn_folder(a, tokenizer, o, e) : l->info->tokenizer;
     if (note) talk->note(talk->context, note);
+    texts_watch(l, true);
     if (!folder || !(l->tok = tok_open(a, folder, e))) return false;
-    texts_watch(NULL);
+    texts_watch(NULL, false);
     if ((int64_t)tok_size(l->tok) > nn_words(l->model, false))
         talk->note(talk->context,
                    "the tokenizer knows more tokens than the model has rows; such tokens will be refused");

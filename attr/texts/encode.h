@@ -4,7 +4,8 @@
 #include "texts.h"
 
 TextFiles *texts_no_files(Arena *a); // none so far
-void texts_watch(const Loaded *l);   // what is read from now on are l's files; NULL: nobody's (files.c)
+// What is read from now on are l's files, of the tokenizer or of the model; NULL: nobody's (files.c).
+void texts_watch(const Loaded *l, bool tokenizer);
 void texts_note(const Work *w, const char *sentence);
 Token *texts_tokens(Arena *a, const Tokenizer *t, Ids ids, TokSide side); // as they are shown
 Str texts_without_special(Arena *a, const Tokenizer *t, Str s); // words that are special tokens taken out

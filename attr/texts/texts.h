@@ -29,12 +29,15 @@ bool texts_load(Arena *a, const char *name, const char *tokenizer, NnOptions o, 
 // A file that model, tokenizer, settings or chat template were read from.
 typedef struct TextFile {
     const char *path, *name; // name: within the model's folder, else without its folder
+    bool model, tokenizer;   // whose it is: weights and settings, or how texts become ids; or both
     uint64_t bytes;
     char sha256[65]; // as sha256sum prints it
 } TextFile;
 // All of them so far, sorted by path; they live as long as the model. The first call reads them whole, each on a thread of
 // the pool; later ones read what is new. False if one can't be read any more.
 bool texts_files(const Loaded *l, const TextFile **out, size_t *n, Err *e);
+// One SHA-256 over those of the model's files, and one over those of the tokenizer's (with the chat template).
+bool texts_hashes(const Loaded *l, char model[65], char tokenizer[65], Err *e);
 // One SHA-256 over the program's version and these files' hashes, whatever their names and folders: where it is the same,
 // the same options on the same texts give the same bytes. To be asked for once the settings and a chat template were read.
 bool texts_fingerprint(const Loaded *l, char out[65], Err *e);
