@@ -100,7 +100,7 @@ typedef struct Attribution {
     InfoField *info; // sorted by key when written
     size_t n_info;
     Sequence *sequence;
-    size_t n;
+    size_t n, first;  // first: how many stand before them, where they are a part of a larger result
     Figures *figures; // shown after the sequences. Not saved
     size_t n_figures;
     Picture *pictures; // the same

@@ -329,6 +329,7 @@ typedef struct Option {
 
 typedef struct OptionValue {
     bool given, flag;
+    bool literal;      // texts are what they are: "-" and "@FILE" stand for nothing else
     const char **list; // of texts and lists, all that were given in order
     size_t n;
     int64_t number;   // of whole numbers and sizes

@@ -266,6 +266,10 @@ bool option_lines(Arena *a, const OptionValue *v, const Str **out, const bool **
     for (size_t i = 0; i < v->n; i++) {
         const char *word = v->list[i];
         bool literal = word[0] == '@' && word[1] == '@', file = word[0] == '@' && word[1] && !literal;
+        if (v->literal) {
+            add_text(a, &t, str_of(word), false);
+            continue;
+        }
         Str all;
         Err own = {0};
         if (!file && strcmp(word, "-")) add_text(a, &t, str_of(word + literal), false);

@@ -338,7 +338,7 @@ static void no_note(void *context, const char *sentence) { (void)context, (void)
 static bool make_prompts(Arena *A, const Lab *l, const Case *c, Pair *pair, Err *e)
 {
     static const Talk talk = {.note = no_note};
-    Loaded loaded = {"", l->m, l->t, l->f, NULL};
+    Loaded loaded = {.name = "", .model = l->m, .tok = l->t, .info = l->f};
     Work w = {.a = A, .l = &loaded, .plain = c->plain, .talk = &talk};
     Texts t = {c->input, c->target, c->n, c->target ? c->n : 0, .beginnings = c->prefix};
     AttrRequest x = {.contrast_targets = &c->contrast_target,
@@ -383,7 +383,7 @@ bool lab_attribute(Arena *A, const Lab *l, const Case *c, Attribution *out, Err 
     }
     *out = (Attribution){.sequence = arena_new(A, Sequence, c->n), .n = c->n};
     AttrOptions o = c->o;
-    Loaded loaded = {"", l->m, l->t, l->f, NULL};
+    Loaded loaded = {.name = "", .model = l->m, .tok = l->t, .info = l->f};
     texts_special(&loaded, &o);
     if (!attr_run(A, l->m, &o, pair, c->n, out->sequence, e)) return false;
     for (size_t i = 0; c->clean && i < c->n; i++) {

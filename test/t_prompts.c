@@ -20,7 +20,8 @@ static Job one_job(Arena *A, const Lab *l, const char *prompt, const char *text,
     Talk *talk = arena_new(A, Talk, 1);
     Loaded *loaded = arena_new(A, Loaded, 1);
     Err e = {0};
-    *talk = (Talk){notes, take_note}, *loaded = (Loaded){"", l->m, l->t, l->f, NULL};
+    *talk = (Talk){notes, take_note},
+    *loaded = (Loaded){.name = "", .model = l->m, .tok = l->t, .info = l->f};
     *notes = (Notes){.b = {.arena = A}};
     Work w = {.a = A, .l = loaded, .talk = talk};
     Str in = str_of(prompt), target = str_of(text ? text : ""), other = str_of(foil ? foil : "");

@@ -104,6 +104,7 @@ bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOption
                      "--attribution_kwargs '{\"baselines\": \"FILE\"}', a text a line",
                      o->method));
     if (!x->baselines.n) return true;
+    if (a->kept) return err_usage(e, "attribution_kwargs: baselines names a file, and a request opens none");
     const char *word = arena_printf(a->a, "@%.*s", (int)x->baselines.n, x->baselines.s);
     const Str *line;
     size_t n;

@@ -42,6 +42,48 @@ static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, si
     return printed ? printed : interrupted ? interrupted : failed;
 }
 
+// What tells the sequences of the jobs [from, to) apart: whatever failed has none.
+static void name_sequences(const Args *a, const char *name, const Job *job, size_t n, size_t from, size_t to,
+                           Sequence *made)
+{
+    bool several = args_get(a, "model_name_or_path")->n > 1;
+    bool foils = job[n - 1].number == job[0].number; // of one text: then they are what is counted
+    for (size_t i = from; i < to; i++) {
+        if (!job[i].made) continue;
+        if (several) made->title = name;
+        if (several && n == 1) made->text = 1;
+        else if (n > 1 || job[i].about) made->text = (int64_t)(foils ? i + 1 : job[i].number);
+        made++;
+    }
+}
+
+// Prints a line for each of the jobs [from, to), of which own's last sequences are: what was made of it, or why nothing was.
+// False: nobody reads.
+static bool print_lines(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t from, size_t to,
+                        const Attribution *own, size_t before)
+{
+    Attribution shown = *own;
+    Arena *scratch = arena_create(a->a);
+    Buf out = {.arena = scratch};
+    Err e = {0};
+    cmd_describe(a, w, o, job + from, to - from, &shown);
+    for (size_t i = from; i < to; i++) {
+        Attribution one = shown, line;
+        one.sequence += before, one.n = 1, one.first = before;
+        if (job[i].made) before++;
+        if (job[i].made && cmd_shown_form(a, &one, &line, &e) &&
+            attr_report("jsonl")->write(scratch, &line, &(ReportOptions){0}, &out, &e))
+            continue;
+        if (!e.set && !job[i].err) continue;
+        buf_printf(&out, "{\"text\": %zu, \"error\": ", job[i].number);
+        buf_json(&out, str_of(e.set ? e.text : job[i].err->text)), buf_str(&out, STR_LIT("}\n"));
+        e = (Err){0};
+    }
+    int code = cmd_print(buf_view(&out));
+    arena_free(scratch);
+    return !code;
+}
+
 // All texts with one model; adds its sequences to t. The exit code.
 static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrRequest *x, Attribution *t)
 {
@@ -51,6 +93,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     Job *job;
     size_t n = 0, most = 8;
     if (!args_batch_size(a, &most, &e)) return cmd_fail(&e, EXIT_USAGE);
+    if (a->stream && !args_get(a, "batch_size")->given) most = 1;
     double start = wall_clock();
     if (!cmd_load_texts(a, name, x, &l, &w, &job, &n, &e) || !cmd_read_baselines(a, &w, x, &o, &e))
         return cmd_fail(&e, EXIT_INPUT);
@@ -68,19 +111,15 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     cmd_start_bar(a, &o, job, n, &bar);
     Job **batch = arena_new(a->a, Job *, most);
     Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
-    for (size_t at = 0, count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch));) {
+    size_t from = 0, at = 0;
+    for (size_t count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch)); from = at) {
         texts_make_targets(&w, batch, count);
+        size_t before = own.n;
         own.n += cmd_batch_scores(a, &w, &o, x, batch, count, &bar, &own.sequence[own.n]);
+        name_sequences(a, name, job, n, from, at, &own.sequence[before]);
+        if (a->stream && !print_lines(a, &w, &o, job, from, at, &own, before)) return EXIT_NO_READER;
     }
-    bool several = args_get(a, "model_name_or_path")->n > 1;
-    bool foils = n && job[n - 1].number == job[0].number; // of one text: then they are what is counted
-    for (size_t i = 0, k = 0; (n > 1 || (n && job[0].about)) && i < n && k < own.n;
-         i++) { // whatever failed has no sequence
-        if (!job[i].made) continue;
-        if (several) own.sequence[k].title = name;
-        own.sequence[k++].text = (int64_t)(foils ? i + 1 : job[i].number);
-    }
-    if (several && n == 1 && own.n) own.sequence[0].title = name, own.sequence[0].text = 1;
+    if (a->stream && !print_lines(a, &w, &o, job, from, at, &own, own.n)) return EXIT_NO_READER;
     cmd_describe(a, &w, &o, job, n, &own);
     attr_append(a->a, t, &own);
     return cmd_report_failures(job, n);
@@ -149,6 +188,7 @@ int cmd_attribute(Args *a)
         int own = attribute_model(a, models->list[i], o, &x, &t);
         code = own > code ? own : code;
     }
+    if (a->stream) return code;
     int interrupted = t.n ? 0 : cmd_interrupted(false);
     if (!t.n) return interrupted ? interrupted : code;
     if (code) code = EXIT_SOME;

@@ -26,7 +26,9 @@ enum {
     LIST = 512,
     QUANTIZE = 1024,
     CONTEXT = 4096,
-    LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE,
+    SERVE = 8192,
+    REQUEST = 16384, // no command: what a request to serve may say
+    LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE | SERVE,
     MODEL = LOADED | TOKENIZE,
     ROWS = ATTRIBUTE | GENERATE | LENS | TOKENIZE, // what reads data files
     VIEWED = ATTRIBUTE | CONTEXT | SHOW | LENS     // what draws
@@ -42,12 +44,15 @@ typedef struct Args {
     char **argv;          // as they were given: the program, the command, its words
     const Loaded *loaded; // [n_loaded] the models that were opened, where --provenance tells of them
     size_t n_loaded;
-    Attribution *shown;                                               // gets what is drawn (NULL: not wanted)
-    const char *program;                                              // as it was called: "./inseq"
-    bool no_heatmaps;                                                 // on the terminal
-    Talk talk;                                                        // cmd_talk
-    bool told_device;                                                 // that there is only the processor
-    const char *closing;                                              // a note to end with; NULL: none
+    Attribution *shown;  // gets what is drawn (NULL: not wanted)
+    const char *program; // as it was called: "./inseq"
+    bool no_heatmaps;    // on the terminal
+    const Loaded *kept;  // models that are loaded already; the machine is started, and no file is opened
+    size_t n_kept;
+    bool stream;         // a line of JSON is printed for each text as soon as it is done, and nothing else
+    Talk talk;           // cmd_talk
+    bool told_device;    // that there is only the processor
+    const char *closing; // a note to end with; NULL: none
     void (*catch_interrupts)(void);                                   // from now on an interrupt is answered
     int (*call)(Arena *a, int argc, char **argv, Attribution *shown); // another command line; its exit code
 } Args;

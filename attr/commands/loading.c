@@ -151,6 +151,7 @@ bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e)
 
 bool args_start_machine(const Args *a, Err *e)
 {
+    if (a->kept) return true;
     const OptionValue *threads = args_get(a, "threads");
     if (threads->given && (threads->number < 1 || threads->number > 1024))
         return err_usage(e, "--threads %" PRId64 ": it must be from 1 to 1024", threads->number);
@@ -159,10 +160,21 @@ bool args_start_machine(const Args *a, Err *e)
     return true;
 }
 
+static bool kept(Args *a, const char *name, Loaded *l, Err *e)
+{
+    Buf names = {.arena = a->a};
+    for (size_t i = 0; i < a->n_kept; i++) {
+        if (!strcmp(a->kept[i].name, name)) return *l = a->kept[i], args_languages(a, name, l->tok, e);
+        buf_printf(&names, "%s%s", i ? ", " : "", a->kept[i].name);
+    }
+    return err_set(e, "model %s is none of those that are loaded: %s", name, names.s);
+}
+
 bool args_load(Args *a, const char *name, Loaded *l, Err *e)
 {
     NnOptions o;
     if (!name) return err_usage(e, NO_MODEL);
+    if (a->kept) return kept(a, name, l, e);
     if (!args_loading(a, &o, e)) return false;
     o.adapter = args_text(a, "adapter");
     if (!texts_load(a->a, name, args_text(a, "tokenizer"), o, &a->talk, l, e) ||

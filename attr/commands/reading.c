@@ -39,7 +39,7 @@ bool args_have_rows(const Args *a)
     const OptionValue *texts = args_get(a, "input_texts");
     if (args_text(a, "dataset_name") || args_get(a, "dataset_files")->n || args_text(a, "dataset_dir"))
         return true;
-    if (texts->n != 1) return false;
+    if (texts->n != 1 || texts->literal) return false;
     const char *word = texts->list[0], *kind = args_text(a, "input_format");
     const RowsKind *own = is_file(word) ? rows_kind_of(word + 1) : NULL;
     if (!is_file(word) && strcmp(word, "-")) return false;

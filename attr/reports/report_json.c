@@ -194,7 +194,7 @@ void report_json_line(Arena *a, const Attribution *t, size_t i, Buf *out)
     if (i >= t->n) put_picture(&b, &t->pictures[i - t->n]);
     else {
         put_sequence(&b, &t->sequence[i], report_model(work, t, &t->sequence[i]));
-        buf_printf(out, "{\"sequence\": %zu, \"attribution_method\": ", i);
+        buf_printf(out, "{\"sequence\": %zu, \"attribution_method\": ", t->first + i);
         if (method) buf_json(out, str_of(method));
         else buf_str(out, STR_LIT("null"));
         buf_str(out, STR_LIT(", "));

@@ -9,11 +9,13 @@ bool texts_chat(Work *w, ChatOptions o, Err *e)
     if (w->l->info->encoder_decoder)
         return err_set(e, "--chat: %s has an encoder; chat templates are of decoder-only models",
                        w->l->info->name);
-    texts_watch(w->l, true);
-    if (!tok_chat_template(w->a, w->l->info->folder, t, e)) return false;
-    texts_watch(NULL, false);
+    if (!w->l->chat) {
+        texts_watch(w->l, true);
+        if (!tok_chat_template(w->a, w->l->info->folder, t, e)) return false;
+        texts_watch(NULL, false);
+    }
     o.add_generation_prompt = true;
-    return w->chat = t, w->chat_options = o, true;
+    return w->chat = w->l->chat ? w->l->chat : t, w->chat_options = o, true;
 }
 
 // The source becomes the conversation's text, and what follows it in a forced text or a foil is the answer.

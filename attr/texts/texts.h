@@ -19,6 +19,8 @@ typedef struct Loaded {
     Tokenizer *tok;
     const ModelInfo *info;
     TextFiles *files; // that all this was read from
+    const ChatTemplate
+        *chat; // read beforehand, for runs that may open no file; NULL: read when it is asked for
 } Loaded;
 
 // Opens a folder, or a name in the Hub's cache, with its tokenizer, or that of another folder or name (NULL: its own).

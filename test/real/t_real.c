@@ -151,7 +151,7 @@ TEST(real_attribute)
             names[o.n_step_scores++] = str_zero(A, s->text);
         o.method = str_zero(A, json_get(c, "method")->text), o.step_scores = names, o.method_args = args;
         if (fn) o.attributed_fn = str_zero(A, fn->text);
-        Loaded loaded = {"", l.m, l.t, l.f};
+        Loaded loaded = {.name = "", .model = l.m, .tok = l.t, .info = l.f};
         texts_special(&loaded, &o);
         Sequence raw, s;
         Stage stage[4];
