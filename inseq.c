@@ -191,7 +191,7 @@ static int run(Arena *arena, int argc, char **argv, Attribution *shown)
                                     word, a.rest[command[i]->words], texts ? "a text needs -i; " : "", word)),
                    EXIT_USAGE;
         size_t models = args_get(&a, "model_name_or_path")->n;
-        if (models > 1 && !(command[i]->options & (ALONE | SERVE)))
+        if (models > 1 && !(command[i]->options & (ALONE | SERVE | VERIFY)))
             return cmd_complain(arena_printf(
                        arena, "%s takes one -m, and %zu are given; 'inseq attribute' compares several", word,
                        models)),

@@ -10,7 +10,7 @@
 // Names are Inseq's own, so that its command lines keep working.
 // clang-format off
 static const Option options[] = {
-    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL | REQUEST, "MODEL",
+    {"model_name_or_path", {"-m"}, OPT_TEXT, MODEL | REQUEST | VERIFY, "MODEL",
      "a checkpoint folder, a name in the local Hub cache, or demo/en-nl (built in); given several times, attribute shows them side by side", NULL},
     {"input_texts", {"-i"}, OPT_LIST, (ATTRIBUTE & ~DATASET) | GENERATE | TOKENIZE | LENS | QUANTIZE | REQUEST, "TEXT", "source texts; - reads lines from standard input, @FILE from a file, or the rows of a .jsonl, .json, .csv or .tsv (@@ begins a text with @)", NULL},
     {"generated_texts", {"-g"}, OPT_LIST, ATTRIBUTE | GENERATE | LENS | REQUEST, "TEXT", "forced targets, one for each source (with --generate-from-target-prefix, and in generate: beginnings)", NULL},
@@ -89,7 +89,7 @@ static const Option options[] = {
     {"tokenizer_kwargs", {0}, OPT_JSON, MODEL, "JSON", "arguments of tokenizer loading (src_lang, tgt_lang)", NULL},
     {"src_lang", {0}, OPT_TEXT, MODEL | REQUEST, "LANG", "of multilingual models: the language of sources, by code or name: nl, nld_Latn, Dutch", NULL},
     {"tgt_lang", {0}, OPT_TEXT, MODEL | REQUEST, "LANG", "the language to translate into; 'inseq info' lists a model's", NULL},
-    {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE | CONTEXT | REQUEST, "N", "texts at once (8); the numbers do not depend on it", NULL},
+    {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE | CONTEXT | REQUEST | VERIFY, "N", "texts at once (8); the numbers do not depend on it", NULL},
     {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW | CONTEXT, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
     {"to", {0}, OPT_TEXT, QUANTIZE, "TYPE", "the type of the weights: q8_0, q5_1, q5_0, q4_1, q4_0, f16, bf16 (a GGUF file), int8, nf4 (a folder as bitsandbytes has it), or f32 (a folder: what they are worth)", NULL},
     {"output", {"-o"}, OPT_TEXT, QUANTIZE, "PATH", "the file to be written, FILE.gguf, or the folder, which must be new or empty", NULL},
@@ -122,7 +122,7 @@ static const Option options[] = {
     {"target_tokens", {0}, OPT_INT, BENCH, "T", "tokens of the target (22; 24 after a prompt)", NULL},
     {"runs", {0}, OPT_INT, BENCH, "N", "runs; the median is shown (5)", NULL},
     {"device", {"--dev"}, OPT_TEXT, MODEL, "NAME", "accepted: everything runs on the processor", NULL},
-    {"threads", {"-t"}, OPT_INT, LOADED, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
+    {"threads", {"-t"}, OPT_INT, LOADED | VERIFY, "N", "threads (all this process may use; INSEQ_THREADS)", NULL},
     {"max_memory", {0}, OPT_SIZE, ATTRIBUTE | BENCH | LENS | CONTEXT | SERVE, "SIZE", "for gradients, such as 512M (64M); the numbers do not depend on it", NULL},
     {"color", {0}, OPT_TEXT, VIEWED, "WHEN", "auto, always or never", NULL},
     {"no_color", {0}, OPT_FLAG, VIEWED, NULL, "the same as --color never", NULL},
@@ -130,7 +130,7 @@ static const Option options[] = {
     {"progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "show the progress bar even if standard error is no terminal", NULL},
     {"no_progress", {0}, OPT_FLAG, ATTRIBUTE, NULL, "never show it", NULL},
     {"revision", {0}, OPT_TEXT, MODEL & ~DATASET, "NAME", "branch, tag or commit in the Hub cache (main)", NULL},
-    {"cache_dir", {0}, OPT_TEXT, MODEL, "DIR", "where the Hub cache is", NULL},
+    {"cache_dir", {0}, OPT_TEXT, MODEL | VERIFY, "DIR", "where the Hub cache is", NULL},
     {"tokenizer", {0}, OPT_TEXT, MODEL, "FOLDER", "where the tokenizer is, if not in the model's folder: a folder or a name, as with -m", NULL},
     {"adapter", {0}, OPT_TEXT, LOADED, "FOLDER", "a LoRA or DoRA adapter (PEFT) to merge into the model: a folder or a name; one in the model's own folder is merged always", NULL},
     {"port", {0}, OPT_INT, SERVE, "N", "the port to listen on (one that is free)", NULL},
@@ -140,7 +140,7 @@ static const Option options[] = {
     {"time_limit", {0}, OPT_INT, SERVE, "SECONDS", "that a request may be computed for (600)", NULL},
     {"verbose", {"-v"}, OPT_FLAG, LOADED, NULL, "say what was loaded", NULL},
     {"very_verbose", {"-vv"}, OPT_FLAG, LOADED, NULL, "the same", NULL},
-    {"quiet", {"-q"}, OPT_FLAG, MODEL | SHOW, NULL, "no warnings, no progress", NULL},
+    {"quiet", {"-q"}, OPT_FLAG, MODEL | SHOW | VERIFY, NULL, "no warnings, no progress", NULL},
 };
 // clang-format on
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -28,7 +28,7 @@ bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRe
     o->has_start = start->given, o->start = start->number;
     o->has_end = end->given, o->end = end->number;
     if (args_get(a, "max_memory")->given) o->max_memory = (size_t)args_get(a, "max_memory")->number;
-    o->aggregated = !args_text(a, "save_path") && !args_get(a, "attribution_aggregators")->n &&
+    o->aggregated = !args_saves(a) && !args_get(a, "attribution_aggregators")->n &&
                     !args_get(a, "layer")->given && !args_get(a, "head")->given; // else more is wanted
     int64_t seed = args_get(a, "random_seed")->number;
     if (seed < 0 || seed > UINT32_MAX)

@@ -28,6 +28,7 @@ enum {
     CONTEXT = 4096,
     SERVE = 8192,
     REQUEST = 16384, // no command: what a request to serve may say
+    VERIFY = 32768,
     LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE | SERVE,
     MODEL = LOADED | TOKENIZE,
     ROWS = ATTRIBUTE | GENERATE | LENS | TOKENIZE, // what reads data files
@@ -40,6 +41,8 @@ typedef struct Args {
     OptionValue *value; // runs parallel to args_options
     const char **rest;  // words that belong to no option
     size_t n_rest;
+    Attribution *saved_form; // gets what -o would save (NULL: -o does)
+    bool silent;             // nothing is printed or written: a result only goes to these two
     int argc;
     char **argv;          // as they were given: the program, the command, its words
     const Loaded *loaded; // [n_loaded] the models that were opened, where --provenance tells of them
@@ -99,6 +102,7 @@ int cmd_print_text(Args *a, Str text);             // the same of text that may 
 int cmd_report_failures(const Job *job, size_t n);
 int cmd_interrupted(bool kept); // 0, or the exit code after a word about it; kept: what was finished is there
 Talk cmd_talk(Args *a);
+void cmd_no_note(void *context, const char *sentence); // for a Talk that says nothing
 void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar *bar);
 void cmd_bar_batch(Bar *b, Job *const *batch, size_t n); // the next ones
 void cmd_bar_done(Bar *b, size_t n);                     // so many more texts are done
@@ -112,6 +116,7 @@ bool cmd_keeps_layers(Args *a,
 bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators and their arguments
 bool cmd_check_granularity(const Args *a, Err *e);
 bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?
+bool args_saves(const Args *a);           // does -o, or whoever has it kept, get a result?
 bool cmd_check_folders(Args *a, Err *e);
 bool cmd_refuse_files(Args *a, const char *why, Err *e); // where nothing would be written to them
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e);
@@ -129,6 +134,16 @@ bool cmd_note_model(Args *a, const Loaded *l,
                     Err *e);                    // one was opened: hashes its files, if --provenance is given
 bool cmd_provenance(Args *a, Str *out, Err *e); // of what was opened so far, as a JSON object on one line
 bool cmd_add_provenance(Args *a, Attribution *t, Err *e); // to its info, if it is asked for
+
+// What was found to differ (differences.c). {.out = ...} is nothing yet.
+typedef struct Differences {
+    Buf *out;               // gets a line for each of the first places
+    const char *skip[4];    // keys that are not looked at
+    size_t numbers, others; // values looked at, and those that differ
+    size_t places;          // arrays and the like that they are in
+} Differences;
+// The members of an object that was saved, against those of another one; what: what it is of ("text 3").
+void cmd_differences(Differences *d, const char *what, const Json *saved, const Json *now);
 
 // ------------------------------------------------------------------------------------------ context attributions
 

@@ -11,6 +11,8 @@ static bool bar_open; // the progress bar's line has no end yet
 
 static void talk_note(void *context, const char *sentence) { cmd_note(context, sentence); }
 
+void cmd_no_note(void *context, const char *sentence) { (void)context, (void)sentence; }
+
 Talk cmd_talk(Args *a) { return (Talk){.context = a, .note = talk_note}; }
 
 // Every message leaves the program here. It may quote a file, so what could act on a terminal is shown and not sent; and

@@ -39,6 +39,8 @@ static bool outputs(Args *a, Output **out, size_t *n, Err *e)
     return true;
 }
 
+bool args_saves(const Args *a) { return args_text(a, "save_path") || a->saved_form; }
+
 bool cmd_keeps_layers(Args *a, size_t texts)
 {
     Output *out;
@@ -147,6 +149,8 @@ int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
     size_t n;
     Err wrong = {0};
     if (a->shown) *a->shown = *t;
+    if (a->saved_form) *a->saved_form = *saved;
+    if (a->silent) return 0;
     if (!outputs(a, &out, &n, &wrong)) return cmd_fail(&wrong, EXIT_USAGE);
     for (size_t i = 0; i < n; i++) {
         Err e = {0};

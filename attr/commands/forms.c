@@ -227,7 +227,7 @@ bool cmd_granular_form(Args *a, Attribution *t, Err *e)
 bool cmd_saved_form(Args *a, const Attribution *t, const Attribution *shown, Attribution *out, Err *e)
 {
     *out = *t;
-    if (!args_text(a, "save_path")) return true; // nothing is saved
+    if (!args_saves(a)) return true; // nothing is saved
     if (args_get(a, "attribution_aggregators")->n) return aggregated(a, t, out, e);
     if (args_on(a, "save_aggregated") || args_text(a, "weight_attributions")) *out = *shown;
     return true;

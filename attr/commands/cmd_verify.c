@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+// cmd_verify.c — a saved result made again by what --provenance noted, and compared number by number.
+//
+// The command line in the file is a stranger's: only attribute, attribute-dataset and compare are run, and whatever they
+// would write or print is kept here instead.
+#include "../reports/report.h"
+#include "commands.h"
+
+#include <string.h>
+
+// What a file holds: Inseq's own JSON, or a line for each sequence.
+typedef struct Saved {
+    Attribution t; // lines NULL: this
+    const Json **line;
+    size_t n;
+    const Json *made; // the provenance
+} Saved;
+
+// ------------------------------------------------------------------------------------------ the file
+
+enum { MOST_BYTES = 1 << 30 };
+
+static bool read_plain(Args *a, const char *path, Str *out, Err *e)
+{
+    Str bytes;
+    Buf text = {.arena = a->a};
+    if (!cmd_read_bytes(a, path, &bytes, e)) return false;
+    if (!str_starts(bytes, STR_LIT("\x1f\x8b"))) return *out = bytes, true;
+    return gunzip(&text, bytes, MOST_BYTES, path, 0, e) && (*out = buf_view(&text), true);
+}
+
+static bool is_lines(Arena *a, Str text)
+{
+    Str first = str_line(&text);
+    const Json *j = first.n > 1 ? json_parse(a, first, "", NULL) : NULL;
+    return j && j->kind == J_OBJECT && !json_get(j, "attributes") && !json_get(j, "sequence_attributions");
+}
+
+static bool read_lines(Args *a, Str text, const char *path, Saved *s, Err *e)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < text.n; i++) most += text.s[i] == '\n';
+    s->line = arena_new(a->a, const Json *, most);
+    while (text.n) {
+        Str own = str_line(&text);
+        if (str_blank(own)) continue;
+        const Json *j = json_parse(a->a, own, path, e);
+        if (!j) return false;
+        if (j->kind != J_OBJECT)
+            return err_set(e, "%s: line %zu is %s; a result has an object a line", path, s->n + 1,
+                           json_kind_name(j));
+        if (json_get(j, ATTR_PROVENANCE)) s->made = json_get(j, ATTR_PROVENANCE);
+        else s->line[s->n++] = j;
+    }
+    return true;
+}
+
+static bool read_saved(Args *a, const char *path, Saved *s, Err *e)
+{
+    Str text;
+    if (!read_plain(a, path, &text, e)) return false;
+    if (is_lines(a->a, text)) return read_lines(a, text, path, s, e);
+    if (!cmd_parse_result(a, text, path, &s->t, e)) return false;
+    Str made = report_provenance(&s->t);
+    s->n = s->t.n;
+    s->made = made.n ? json_parse(a->a, made, path, e) : NULL;
+    return !made.n || s->made;
+}
+
+// ------------------------------------------------------------------------------------------ the command
+
+static const Command *command_named(Str name)
+{
+    size_t n;
+    const Command *const *all = cmd_all(&n);
+    for (size_t i = 0; i < n; i++)
+        if ((all[i]->options & ATTRIBUTE) && str_is(name, all[i]->name)) return all[i];
+    return NULL;
+}
+
+static OptionValue *value_of(Args *a, const char *name) { return &a->value[args_get(a, name) - a->value]; }
+
+// What a run writes and prints, and how fast it is, does not change its numbers: verify's own words count there.
+static bool prepare(Args *a, Args *again, Attribution *kept, Err *e)
+{
+    static const char *const outputs[] = {"save_path",      "viz_path",   "svg",      "csv",
+                                          "export",         "format",     "json",     "hide_attributions",
+                                          "show_alignment", "provenance", "progress", "color",
+                                          "no_color",       "plain",      "verbose",  "very_verbose"},
+                             *const own[] = {"threads", "batch_size", "cache_dir", "quiet"};
+    const OptionValue *model = args_get(a, "model_name_or_path");
+    if (args_text(again, "save_path")) again->saved_form = kept;
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        *value_of(again, outputs[i]) = (OptionValue){0};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (args_get(a, own[i])->given) *value_of(again, own[i]) = *args_get(a, own[i]);
+    if (args_on(again, "plan")) return err_set(e, "its command made a plan and no result");
+    if (!model->n) return true;
+    if (model->n != args_get(again, "model_name_or_path")->n)
+        return err_usage(e, "-m: %zu are given, and the result is of %zu", model->n,
+                         args_get(again, "model_name_or_path")->n);
+    *value_of(again, "model_name_or_path") = *model;
+    return true;
+}
+
+static const Command *parse_command(Args *a, const Json *made, Args *again, Err *e)
+{
+    size_t n_options;
+    const Option *options = args_options(&n_options);
+    const Json *words = json_get(made, "command");
+    if (!words || words->kind != J_ARRAY || !words->count)
+        return err_set(e, "its provenance has no command"), NULL;
+    char **argv = arena_new(a->a, char *, words->count + 2);
+    int argc = 0;
+    argv[argc++] = (char *)(uintptr_t) "inseq";
+    for (const Json *w = words->child; w; w = w->next) {
+        if (w->kind != J_STRING)
+            return err_set(e, "its provenance has a command that is no list of words"), NULL;
+        argv[argc++] = str_zero(a->a, w->text);
+    }
+    const Command *c = command_named(words->child->text);
+    if (!c)
+        return err_set(e, "it was made by 'inseq %s'; attribute, attribute-dataset and compare are run again",
+                       argv[1]),
+               NULL;
+    *again = (Args){.a = a->a,
+                    .value = arena_new(a->a, OptionValue, n_options),
+                    .argc = argc,
+                    .argv = argv,
+                    .program = a->program,
+                    .silent = true,
+                    .catch_interrupts = a->catch_interrupts,
+                    .call = a->call};
+    if (!options_parse(a->a, options, n_options, c->options, argc - 2, argv + 2, again->value, &again->rest,
+                       &again->n_rest, NULL, e))
+        return NULL;
+    return c;
+}
+
+// ------------------------------------------------------------------------------------------ files
+
+// What a file is now. Some are read only when texts are (a chat template): those are looked for.
+static const char *hash_now(Arena *a, const Loaded *l, const TextFile *file, size_t n, const char *name)
+{
+    char *hex = arena_new(a, char, 65);
+    const char *path = arena_printf(a, "%s/%s", l->info->folder, name);
+    Str bytes;
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(name, file[i].name)) return file[i].sha256;
+    if (!file_exists(path) || !file_map(a, path, &bytes, NULL)) return NULL;
+    sha256_hex(bytes, hex);
+    return hex;
+}
+
+// Says which files are others than when the result was saved; how many.
+static size_t other_files(Arena *a, const Json *model, const Loaded *l, const TextFile *file, size_t n,
+                          Buf *out)
+{
+    size_t others = 0;
+    const Json *files = json_get(model, "files");
+    for (const Json *f = files && files->kind == J_ARRAY ? files->child : NULL; f; f = f->next) {
+        const Json *hash = json_get(f, "sha256"), *name = json_get(f, "name");
+        if (!hash || hash->kind != J_STRING || !name || name->kind != J_STRING) continue;
+        const char *own = str_zero(a, name->text), *now = hash_now(a, l, file, n, own);
+        if (now && str_is(hash->text, now)) continue;
+        others++;
+        if (!now) buf_printf(out, "%s: %s is not there\n", l->name, own);
+        else
+            buf_printf(out, "%s: %s is another file: SHA-256 %.*s was saved, now %s\n", l->name, own,
+                       (int)hash->text.n, hash->text.s, now);
+    }
+    return others;
+}
+
+static bool check_files(Args *again, const Json *made, Buf *out, size_t *others, Err *e)
+{
+    const OptionValue *models = args_get(again, "model_name_or_path");
+    size_t n_options;
+    args_options(&n_options);
+    const Json *list = json_get(made, "models"), *model = list && list->kind == J_ARRAY ? list->child : NULL;
+    for (size_t i = 0; i < models->n && model; i++, model = model->next) {
+        Args look = *again;
+        Loaded l;
+        const TextFile *file;
+        size_t n;
+        look.a = arena_create(again->a);
+        look.talk = (Talk){.note = cmd_no_note};
+        look.value = arena_new(look.a, OptionValue, n_options); // notes come when it is run
+        memcpy(look.value, again->value, n_options * sizeof *look.value);
+        value_of(&look, "quiet")->flag = true;
+        bool ok = args_load(&look, models->list[i], &l, e) && texts_files(&l, &file, &n, e);
+        if (ok) *others += other_files(look.a, model, &l, file, n, out);
+        arena_free(look.a);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------ the verdict
+
+static bool compare_lines(Args *a, const Saved *s, const Attribution *now, bool numbered, Differences *d,
+                          Err *e)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        Buf saved = {.arena = a->a}, own = {.arena = a->a};
+        const char *what = arena_printf(a->a, "text %zu", i + 1);
+        if (i >= now->n) break;
+        report_json_line(a->a, now, i, &own);
+        if (!s->line) report_json_line(a->a, &s->t, i, &saved);
+        const Json *x = s->line ? s->line[i] : json_parse(a->a, buf_view(&saved), "", e),
+                   *y = json_parse(a->a, buf_view(&own), "", e);
+        if (!x || !y) return false;
+        if (numbered && now->sequence[i].text > 0)
+            what = arena_printf(a->a, "text %" PRId64, now->sequence[i].text);
+        cmd_differences(d, what, x, y);
+    }
+    return true;
+}
+
+static bool compare_info(Args *a, const Saved *s, const Attribution *now, Differences *d, Err *e)
+{
+    for (size_t i = 0; !s->line && i < s->t.n_info; i++) {
+        const InfoField *f = &s->t.info[i];
+        const Json *y = NULL, *x = json_parse(a->a, f->json, "info", e);
+        for (size_t k = 0; k < now->n_info; k++)
+            if (str_eq(now->info[k].key, f->key) && !(y = json_parse(a->a, now->info[k].json, "info", e)))
+                return false;
+        if (!x) return false;
+        if (str_is(f->key, ATTR_PROVENANCE) || str_is(f->key, "exec_time")) continue;
+        Json saved = *x, empty = {.kind = J_OBJECT}, other = y ? *y : empty;
+        saved.next = other.next = NULL, saved.key = other.key = f->key;
+        cmd_differences(d, "info", &(Json){.kind = J_OBJECT, .child = &saved, .count = 1},
+                        &(Json){.kind = J_OBJECT, .child = y ? &other : NULL, .count = y != NULL});
+    }
+    return true;
+}
+
+static Str text_in(const Json *j, const char *key)
+{
+    const Json *v = json_get(j, key);
+    return v && v->kind == J_STRING ? v->text : STR_LIT("?");
+}
+
+static void put_program(const Json *made, Buf *out)
+{
+    Str program = text_in(made, "program"), commit = text_in(made, "commit");
+    if (str_is(program, "inseq " VERSION) && str_is(commit, cmd_commit())) return;
+    buf_printf(out, "made by %.*s, commit %.*s; this is inseq " VERSION ", commit %s\n", (int)program.n,
+               program.s, (int)commit.n, commit.s, cmd_commit());
+}
+
+static int run(Args *a)
+{
+    Err e = {0};
+    Saved s = {0};
+    Args again;
+    Attribution shown = {0}, kept = {0};
+    Buf out = {.arena = a->a};
+    size_t others = 0;
+    if (a->n_rest != 1)
+        return cmd_complain("verify needs one FILE that was saved with --provenance"), EXIT_USAGE;
+    const char *path = a->rest[0];
+    if (!read_saved(a, path, &s, &e)) return cmd_fail(&e, EXIT_INPUT);
+    if (!s.made || s.made->kind != J_OBJECT)
+        return cmd_say("%s does not say how it was made: it has no " ATTR_PROVENANCE
+                       "; 'inseq attribute ... --provenance -o FILE' saves a result that can be verified",
+                       path),
+               EXIT_INPUT;
+    const Command *c = parse_command(a, s.made, &again, &e);
+    if (!c || !prepare(a, &again, &kept, &e))
+        return cmd_say("%s: %s", path, e.text), e.usage ? EXIT_USAGE : EXIT_INPUT;
+    again.talk = cmd_talk(&again), again.shown = &shown;
+    if (!args_start_machine(&again, &e) || !check_files(&again, s.made, &out, &others, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    put_program(s.made, &out);
+    int printed = cmd_print_text(a, buf_view(&out));
+    if (printed) return printed;
+    out.n = 0;
+    int code = c->run(&again);
+    if (code && code != EXIT_SOME) return code;
+    const Attribution *now = s.line ? &shown : again.saved_form ? &kept : NULL;
+    if (!now) return cmd_say("%s: its command has no -o, which this is the file of", path), EXIT_INPUT;
+    const bool elsewhere = args_get(a, "model_name_or_path")->given; // then it has another name, too
+    Differences d = {.out = &out, .skip = {"crc32"}};
+    if (elsewhere) d.skip[1] = "model", d.skip[2] = "model_name", d.skip[3] = "sequence_models";
+    if (now->n != s.n) buf_printf(&out, "%zu texts were saved, now there are %zu\n", s.n, now->n), d.places++;
+    if (!compare_info(a, &s, now, &d, &e) || !compare_lines(a, &s, now, true, &d, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    if (!d.places)
+        buf_printf(&out, "identical: %zu %s, %zu values%s\n", s.n, s.n == 1 ? "text" : "texts", d.numbers,
+                   others ? ", though files are others" : "");
+    else
+        buf_printf(&out, "different: %zu of %zu values, in %zu %s\n", d.others, d.numbers, d.places,
+                   d.places == 1 ? "place" : "places");
+    printed = cmd_print_text(a, buf_view(&out));
+    return printed ? printed : d.places ? EXIT_SOME : 0;
+}
+
+const Command command_verify = {
+    .name = "verify",
+    .options = VERIFY,
+    .words = 1,
+    .run = run,
+    .usage = "FILE [options]",
+    .summary = "a saved result made again, and compared number by number",
+    .example = "result.json",
+};
