@@ -93,7 +93,10 @@ typedef struct Sequence {
 } Sequence;
 
 typedef struct InfoField {
-    Str key, json; // the value as JSON text, written back as it is
+    Str key, json;   // the value as JSON text, written back as it is
+    const Str *list; // or, for saving only: a list of texts, or of JSON values; NULL: json
+    size_t n_list;
+    bool values; // the list is of JSON values; an empty one is null
 } InfoField;
 
 typedef struct Attribution {
@@ -220,11 +223,15 @@ void attr_note_methods(
 // What is said of a row, as results have it: keys sorted, on one line. NULL: nothing is.
 Str attr_row(Arena *a, const Json *row);
 // Notes the rows of data files that sequences have, a list under this key of info; nothing where none has one.
-#define ATTR_ROWS "sequence_rows"
+#define ATTR_ROWS  "sequence_rows"
+#define ATTR_SHARD "shard" // of a part of a run: the first line of its journal (journal.h)
 void attr_note_rows(Arena *a, Attribution *t);
 // How a result was made, a JSON object: another key of its info.
 #define ATTR_PROVENANCE "inseq_provenance"
 void attr_note_provenance(Arena *a, Attribution *t, Str json);
+// What texts a result is of, in the place of what attr_describe said; row: of data files, as JSON (NULL: none). They must
+// live as long as t.
+void attr_list_texts(Attribution *t, const Str *sources, const Str *targets, const Str *row, size_t n);
 void attr_take_titles(Arena *a,
                       Attribution *t); // of a file just read: Sequence.title where several models ran
 
@@ -416,6 +423,15 @@ void attr_to_json(Arena *a, const Attribution *t, Buf *out);
 // A file of these bytes; gzipped if its name ends in .gz, as attr_save does.
 bool attr_write(Arena *a, const char *path, Str bytes, Err *e);
 bool attr_save(Arena *a, const Attribution *t, const char *path, Err *e);
+// The same file from sequences that lie elsewhere: next gives one after another as attr_sequence_line wrote them, parsed; NULL
+// and no error: no more. t has the info.
+typedef const Json *AttrNext(void *context, Arena *a, Err *e);
+bool attr_save_rows(Arena *a, const Attribution *t, AttrNext *give, void *context, const char *path, Err *e);
+void attr_sequence_line(Arena *a, const Sequence *s, Buf *out); // on one line, without its end
+bool attr_read_sequence(Arena *a, const Json *line, const char *path, Sequence *out, Err *e);
+// A sequence as a row of report_jsonl.c: the members of its object, without braces. t: of one sequence, two-dimensional.
+void attr_flat_members(Arena *a, const Attribution *t, Buf *out);
+bool attr_read_flat(Arena *a, const Json *row, const char *path, Sequence *out, Err *e);
 // Files of Inseq 0.6 and 0.7, gzipped or not. Tokens are views into text, which must live as long as out does.
 bool attr_from_json(Arena *a, Str text, const char *path, Attribution *out, Err *e);
 

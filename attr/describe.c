@@ -123,6 +123,19 @@ void attr_note_rows(Arena *a, Attribution *t)
 
 void attr_note_provenance(Arena *a, Attribution *t, Str json) { field(a, t, ATTR_PROVENANCE, json); }
 
+void attr_list_texts(Attribution *t, const Str *sources, const Str *targets, const Str *row, size_t n)
+{
+    for (size_t i = 0; i < t->n_info; i++) {
+        InfoField *f = &t->info[i];
+        bool source = str_is(f->key, "input_texts");
+        if (!source && !str_is(f->key, "generated_texts")) continue;
+        f->list = source ? sources : targets, f->n_list = n;
+    }
+    if (row)
+        t->info[t->n_info++] =
+            (InfoField){.key = str_of(ATTR_ROWS), .list = row, .n_list = n, .values = true};
+}
+
 // Gives each sequence the title that attr_append noted, or the method, where a file has them.
 void attr_take_titles(Arena *a, Attribution *t)
 {

@@ -219,6 +219,22 @@ bool file_same(Arena *a, const char *x, const char *y);
 bool file_part(FileOut *f, Str bytes, Err *e);
 bool file_end(FileOut *f, Err *e);
 const char *file_begun(const FileOut *f); // the path of what is written so far; NULL: none but the last one
+bool file_remove(const char *path, Err *e); // what is not there is no error
+bool file_rename(const char *from, const char *to, Err *e);
+bool file_is_plain(const char *path); // a regular file, or nothing there yet: no pipe or device, and not "-"
+// A file that grows by whole lines, one call a line, written to disk at most a second later. log_open: the file is there, or
+// new and empty, *found bytes long; a second one that writes it is refused. What a failing log_add wrote is taken back.
+typedef struct FileLog FileLog;
+FileLog *log_open(Arena *a, const char *path, uint64_t *found, Err *e);
+bool log_cut(FileLog *f, uint64_t n, Err *e); // only the first n bytes stay
+bool log_add(FileLog *f, Str line, Err *e);
+bool log_sync(FileLog *f, Err *e);
+bool log_end(FileLog *f, Err *e);
+// Its lines, one after another, each with its \n and where it ends in the file; it lives until the next call. Of a gzip file
+// members, which are lines. Memory is that of the longest. False, and no error: there is no other whole line.
+typedef struct FileLines FileLines;
+FileLines *lines_open(Arena *a, const char *path, Err *e);
+bool lines_next(FileLines *f, Str *line, uint64_t *end, Err *e);
 // A folder of files, written whole or not at all: a new one beside path, which gets its name at the end. path must be a new
 // folder, or an empty one. What was begun and not ended is taken back when a goes.
 typedef struct FolderOut FolderOut;
@@ -265,6 +281,8 @@ uint32_t gzip_crc(uint32_t crc, const char *s, size_t n); // of RFC 1952; of not
 // The bytes of a gzip file (one or more members), appended to out; at most `limit` of them. path and at (where the data
 // stands in the file) are for the message only.
 bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e);
+// The first member of `in` alone, and how many bytes of `in` it took. False: it is broken or not whole.
+bool gunzip_member(Buf *out, Str in, size_t limit, size_t *used);
 
 // ---------------------------------------------------------------------------------------------------- known bytes
 

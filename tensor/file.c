@@ -10,6 +10,8 @@
 //
 // Descriptors 0 to 2 are always open (files_ready), so that no file of ours gets one of these numbers.
 //
+// A file that grows (FileLog) is written in place, a call a line; what a failing call wrote of a line is cut off again.
+//
 // All system calls go through the few wrappers below. They are where interrupted calls are repeated, and
 // where builds with -DFAULTS make the n-th call fail (FAULT_IO) or move one byte or be interrupted
 // (FAULT_SHORT).
@@ -24,6 +26,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -441,6 +445,7 @@ bool dir_exists(const char *path)
 // for standard output would go there. Whatever is read from or written to what is opened here fails, so that it is told.
 void files_ready(void)
 {
+    signal(SIGXFSZ, SIG_IGN); // a limit of file sizes is an error of the write, not the end of the program
     for (int fd = 0; fd < 3; fd++)
         if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd)
             _exit(3);
@@ -656,6 +661,163 @@ bool file_write(const char *path, Str bytes, Err *e)
     bool ok = begin(&f, path, e) && file_part(&f, bytes, e) && file_end(&f, e);
     take_back(&f);
     return ok;
+}
+
+// ------------------------------------------------------------------------------------- files that grow by lines
+
+struct FileLog {
+    const char *path;
+    int fd;
+    uint64_t n; // whole lines
+    double synced;
+    bool dirty;
+};
+
+static void let_log_go(void *object)
+{
+    FileLog *f = object;
+    if (f->fd >= 0) close(f->fd);
+    f->fd = -1;
+}
+
+FileLog *log_open(Arena *a, const char *path, uint64_t *found, Err *e)
+{
+    FileLog *f = arena_new(a, FileLog, 1);
+    struct stat st;
+    *f = (FileLog){.path = arena_printf(a, "%s", path), .fd = -1, .synced = wall_clock()};
+    arena_on_free(a, let_log_go, f);
+    bool is_new = stat(path, &st) != 0;
+    f->fd = sys_open(path, O_RDWR | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK, 0666);
+    if (f->fd < 0) return said(e, path, "cannot open to write"), NULL;
+    if (!sys_stat(f->fd, &st)) return said(e, path, "cannot ask for its size"), NULL;
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, "%.500s: rows are added to a file as they are done, and this is none", path), NULL;
+    if (flock(f->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+        return err_set(e, "%.500s: another run is writing it", path), NULL;
+    char *folder = arena_printf(a, "%s", path);
+    if (is_new && !sync_folder(folder, e)) return NULL;
+    *found = f->n = (uint64_t)st.st_size;
+    return f;
+}
+
+static bool cut_to(const FileLog *f, uint64_t n)
+{
+    int r;
+    if (fails()) return false;
+    do r = ftruncate(f->fd, (off_t)n);
+    while (r < 0 && errno == EINTR);
+    return r == 0;
+}
+
+bool log_cut(FileLog *f, uint64_t n, Err *e)
+{
+    if (!cut_to(f, n)) return said(e, f->path, "cannot cut off what is no whole line");
+    return f->n = n, f->dirty = true;
+}
+
+bool log_sync(FileLog *f, Err *e)
+{
+    if (f->dirty && !sys_sync(f->fd)) return said(e, f->path, "cannot write to disk");
+    f->dirty = false, f->synced = wall_clock();
+    return true;
+}
+
+bool log_add(FileLog *f, Str line, Err *e)
+{
+    if (!out_write(f->fd, line)) {
+        said(e, f->path, "cannot write");
+        if (!cut_to(f, f->n)) { // then the next run finds a torn line, and cuts it off
+        }
+        return false;
+    }
+    f->n += line.n, f->dirty = true;
+    return wall_clock() - f->synced < 1 || log_sync(f, e);
+}
+
+bool log_end(FileLog *f, Err *e)
+{
+    bool ok = log_sync(f, e);
+    int fd = f->fd;
+    f->fd = -1;
+    return (sys_close(fd) || said(e, f->path, "cannot finish writing")) && ok;
+}
+
+bool file_remove(const char *path, Err *e)
+{
+    if (!fails() && (unlink(path) == 0 || errno == ENOENT)) return true;
+    return said(e, path, "cannot remove");
+}
+
+bool file_rename(const char *from, const char *to, Err *e)
+{
+    char folder[PATH_MAX];
+    if (!sys_rename(from, to)) return said(e, from, "cannot rename");
+    snprintf(folder, sizeof folder, "%s", to);
+    return sync_folder(folder, e);
+}
+
+bool file_is_plain(const char *path)
+{
+    struct stat st;
+    return strcmp(path, "-") != 0 && (stat(path, &st) != 0 || S_ISREG(st.st_mode));
+}
+
+struct FileLines {
+    Arena *a;
+    const char *path;
+    Hold *h;
+    Str packed; // all of a gzip file
+    Buf line;   // bytes that were read: the line that was given out is [at, next)
+    size_t next;
+    uint64_t end;
+};
+
+FileLines *lines_open(Arena *a, const char *path, Err *e)
+{
+    FileLines *f = arena_new(a, FileLines, 1);
+    struct stat st;
+    char mark[2];
+    *f = (FileLines){.a = a, .path = arena_printf(a, "%s", path), .h = hold(a), .line = {.arena = a}};
+    if (!open_to_read(f->h, f->path, false, &st, e)) return NULL;
+    ssize_t got;
+    do got = pread(f->h->fd, mark, 2, 0);
+    while (got < 0 && errno == EINTR);
+    if (got == 2 && mark[0] == '\x1f' && mark[1] == '\x8b' && !file_map(a, path, &f->packed, e)) return NULL;
+    return f;
+}
+
+static bool next_member(FileLines *f, Str *line, uint64_t *end)
+{
+    size_t used;
+    f->line.n = 0;
+    Str rest = {f->packed.s + f->end, f->packed.n - (size_t)f->end};
+    if (!rest.n || !gunzip_member(&f->line, rest, (size_t)1 << 32, &used)) return false;
+    *end = f->end += used, *line = buf_view(&f->line);
+    return line->n && line->s[line->n - 1] == '\n';
+}
+
+bool lines_next(FileLines *f, Str *line, uint64_t *end, Err *e)
+{
+    enum { BLOCK = 1 << 16 };
+    if (f->packed.n) return next_member(f, line, end);
+    size_t seen = f->next;
+    for (;;) {
+        Buf *b = &f->line;
+        const char *stop = b->n > seen ? memchr(b->s + seen, '\n', b->n - seen) : NULL;
+        if (stop) {
+            *line = (Str){b->s + f->next, (size_t)(stop + 1 - b->s) - f->next};
+            f->next += line->n, *end = f->end += line->n;
+            return true;
+        }
+        if (f->next) memmove(b->s, b->s + f->next, b->n - f->next), b->n -= f->next, f->next = 0;
+        seen = b->n;
+        buf_reserve(b, BLOCK);
+        ssize_t got = sys_read(f->h->fd, b->s + b->n, BLOCK);
+        if (got < 0 && again(f->h->fd, POLLIN)) continue;
+        if (got < 0) return said(e, f->path, "cannot read");
+        if (!got) return false;
+        b->n += (size_t)got;
+    }
 }
 
 static int by_text(const void *x, const void *y)

@@ -183,6 +183,29 @@ static bool skip_header(Reader *r)
     return !r->bad && !(flags & RESERVED);
 }
 
+// One member; *what is wrong if it can't be read.
+static bool member(Reader *r, Buf *out, size_t limit, const char **what)
+{
+    size_t begin = out->n;
+    if (!skip_header(r)) return *what = "not the header of a gzip member", false;
+    Bits b = {.p = r->p + r->at, .n = rd_left(r)};
+    if (!inflate(&b, out, limit)) return r->at += b.at, *what = NULL, false;
+    rd_bytes(r, b.at);
+    uint32_t crc = rd_u32(r), length = rd_u32(r);
+    *what = "compressed data does not match its checksum; is the file complete?";
+    return !r->bad && length == (uint32_t)(out->n - begin) &&
+           crc == gzip_crc(0, buf_view(out).s + begin, out->n - begin);
+}
+
+bool gunzip_member(Buf *out, Str in, size_t limit, size_t *used)
+{
+    Reader r = {.p = (const uint8_t *)in.s, .n = in.n, .path = ""};
+    const char *what;
+    bool ok = member(&r, out, limit > SIZE_MAX - out->n ? SIZE_MAX : out->n + limit, &what);
+    *used = r.at;
+    return ok;
+}
+
 bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e)
 {
     Reader r = {.p = (const uint8_t *)in.s, .n = in.n, .path = path};
@@ -192,18 +215,11 @@ bool gunzip(Buf *out, Str in, size_t limit, const char *path, size_t at, Err *e)
     if (size <= limit && mul_ok(in.n, 1032, &possible) && size <= possible) buf_reserve(out, (size_t)size);
     limit = limit > SIZE_MAX - out->n ? SIZE_MAX : out->n + limit;
     do {
-        size_t begin = out->n;
-        if (!skip_header(&r)) return err_at(e, path, at + r.at, "not the header of a gzip member");
-        Bits b = {.p = r.p + r.at, .n = rd_left(&r)};
-        if (!inflate(&b, out, limit))
-            return err_at(e, path, at + r.at + b.at,
-                          "broken or cut off compressed data, or more than %zu bytes of it", limit);
-        rd_bytes(&r, b.at);
-        uint32_t crc = rd_u32(&r), length = rd_u32(&r);
-        if (r.bad || length != (uint32_t)(out->n - begin) ||
-            crc != gzip_crc(0, buf_view(out).s + begin, out->n - begin))
-            return err_at(e, path, at + r.at,
-                          "compressed data does not match its checksum; is the file complete?");
+        const char *what;
+        if (member(&r, out, limit, &what)) continue;
+        if (what) return err_at(e, path, at + r.at, "%s", what);
+        return err_at(e, path, at + r.at, "broken or cut off compressed data, or more than %zu bytes of it",
+                      limit);
     } while (rd_left(&r));
     return true;
 }

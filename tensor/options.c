@@ -216,20 +216,28 @@ typedef struct Texts {
     size_t n, cap;
 } Texts;
 
+static void make_room(Arena *a, Texts *t, size_t n)
+{
+    if (t->cap - t->n >= n) return;
+    t->cap = t->n + n;
+    Str *more = arena_new(a, Str, t->cap);
+    bool *lines = arena_new(a, bool, t->cap);
+    if (t->n) memcpy(more, t->v, t->n * sizeof *more), memcpy(lines, t->line, t->n * sizeof *lines);
+    t->v = more, t->line = lines;
+}
+
 static void add_text(Arena *a, Texts *t, Str s, bool line)
 {
-    if (t->n == t->cap) {
-        Str *more = arena_new(a, Str, t->cap = t->cap ? 2 * t->cap : 16);
-        bool *lines = arena_new(a, bool, t->cap);
-        if (t->n) memcpy(more, t->v, t->n * sizeof *more), memcpy(lines, t->line, t->n * sizeof *lines);
-        t->v = more, t->line = lines;
-    }
+    if (t->n == t->cap) make_room(a, t, t->n + 16);
     t->line[t->n] = line, t->v[t->n++] = s;
 }
 
 static void add_lines(Arena *a, Texts *t, Str all)
 {
     if (str_starts(all, STR_LIT("\xEF\xBB\xBF"))) all.s += 3, all.n -= 3; // a mark that only says UTF-8
+    size_t n = 0;
+    for (Str rest = all; rest.n; n++) str_line(&rest);
+    make_room(a, t, n);
     while (all.n) add_text(a, t, str_line(&all), true);
 }
 

@@ -346,8 +346,8 @@ static bool make_prompts(Arena *A, const Lab *l, const Case *c, Pair *pair, Err 
                      .align = ALIGN_RIGHT};
     size_t n;
     Job *job, **batch = arena_new(A, Job *, c->n);
-    if (!texts_generation(&w, c->generation, e) || !texts_jobs(&w, &t, &job, &n, e) ||
-        !texts_foils(&w, &x, &job, &n, e))
+    if (!texts_generation(&w, c->generation, e) || !texts_foils(A, &x, &t, e) ||
+        !texts_jobs(&w, &t, &job, &n, e))
         return false;
     for (size_t i = 0; i < n; i++) batch[i] = &job[i];
     texts_make_targets(&w, batch, n);

@@ -324,8 +324,8 @@ static Attribution with_tokens(Arena *A, const Str *tokens, size_t n, InfoField 
     buf_json(&texts, tokens[0]);
     buf_char(&texts, ']');
     buf_json(&model, tokens[0]);
-    info[0] = (InfoField){STR_LIT("input_texts"), buf_view(&texts)};
-    info[1] = (InfoField){STR_LIT("model_name"), buf_view(&model)};
+    info[0] = (InfoField){.key = STR_LIT("input_texts"), .json = buf_view(&texts)};
+    info[1] = (InfoField){.key = STR_LIT("model_name"), .json = buf_view(&model)};
     return (Attribution){.info = info, .n_info = 2, .sequence = s, .n = 1};
 }
 

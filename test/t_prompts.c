@@ -29,8 +29,7 @@ static Job one_job(Arena *A, const Lab *l, const char *prompt, const char *text,
     AttrRequest x = {.contrast_targets = &other, .n_contrast_targets = foil ? 1 : 0};
     size_t n;
     Job *job = NULL, *batch[1];
-    if (!texts_generation(&w, NULL, &e) || !texts_jobs(&w, &t, &job, &n, &e) ||
-        !texts_foils(&w, &x, &job, &n, &e)) {
+    if (!texts_generation(&w, NULL, &e) || !texts_foils(A, &x, &t, &e) || !texts_jobs(&w, &t, &job, &n, &e)) {
         FAIL("%s", e.text);
         return (Job){0};
     }

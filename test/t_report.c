@@ -531,7 +531,7 @@ TEST(report_json_reads_back)
 TEST(report_json_hostile_tokens)
 {
     Attribution t = table(A, hostile_tokens, N_HOSTILE, 1, NULL);
-    InfoField info[] = {{STR_LIT("x"), STR_LIT("[NaN, -Infinity, 1e5]")}};
+    InfoField info[] = {{.key = STR_LIT("x"), .json = STR_LIT("[NaN, -Infinity, 1e5]")}};
     t.info = info, t.n_info = 1;
     Err e = {0};
     Str text = report(A, "json", &t, &WIDE);

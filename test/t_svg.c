@@ -264,8 +264,8 @@ static Attribution with_tokens(Arena *A, const Str *tokens, int64_t rows, int64_
     Buf texts = {.arena = A}, model = {.arena = A};
     buf_char(&texts, '['), buf_json(&texts, tokens[0]), buf_char(&texts, ']');
     buf_json(&model, str_of(arena_printf(A, "m%.*s", (int)tokens[0].n, tokens[0].s)));
-    info[0] = (InfoField){STR_LIT("input_texts"), buf_view(&texts)};
-    info[1] = (InfoField){STR_LIT("model_name"), buf_view(&model)};
+    info[0] = (InfoField){.key = STR_LIT("input_texts"), .json = buf_view(&texts)};
+    info[1] = (InfoField){.key = STR_LIT("model_name"), .json = buf_view(&model)};
     return (Attribution){.info = info, .n_info = 2, .sequence = s, .n = 1};
 }
 

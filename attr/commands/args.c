@@ -91,6 +91,9 @@ static const Option options[] = {
     {"tgt_lang", {0}, OPT_TEXT, MODEL | REQUEST, "LANG", "the language to translate into; 'inseq info' lists a model's", NULL},
     {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE | CONTEXT | REQUEST | VERIFY, "N", "texts at once (8); the numbers do not depend on it", NULL},
     {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW | CONTEXT, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", NULL},
+    {"overwrite", {0}, OPT_FLAG, ALONE | OPTION_YIELDS, NULL, "begin anew, whatever rows -o has already", NULL},
+    {"retry_failed", {0}, OPT_FLAG, ALONE | OPTION_YIELDS, NULL, "try rows again that failed before", NULL},
+    {"shard", {0}, OPT_TEXT, ALONE | OPTION_YIELDS, "I/N", "only the I-th of N parts of the texts, of about the same work; auto: by the task of a job array (Slurm and others); inseq merge puts the results together", NULL},
     {"to", {0}, OPT_TEXT, QUANTIZE, "TYPE", "the type of the weights: q8_0, q5_1, q5_0, q4_1, q4_0, f16, bf16 (a GGUF file), int8, nf4 (a folder as bitsandbytes has it), or f32 (a folder: what they are worth)", NULL},
     {"output", {"-o"}, OPT_TEXT, QUANTIZE, "PATH", "the file to be written, FILE.gguf, or the folder, which must be new or empty", NULL},
     {"force", {0}, OPT_FLAG, QUANTIZE, NULL, "write over a file that is there", NULL},
@@ -140,7 +143,7 @@ static const Option options[] = {
     {"time_limit", {0}, OPT_INT, SERVE, "SECONDS", "that a request may be computed for (600)", NULL},
     {"verbose", {"-v"}, OPT_FLAG, LOADED, NULL, "say what was loaded", NULL},
     {"very_verbose", {"-vv"}, OPT_FLAG, LOADED, NULL, "the same", NULL},
-    {"quiet", {"-q"}, OPT_FLAG, MODEL | SHOW | VERIFY, NULL, "no warnings, no progress", NULL},
+    {"quiet", {"-q"}, OPT_FLAG, MODEL | SHOW | VERIFY | MERGE, NULL, "no warnings, no progress", NULL},
 };
 // clang-format on
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -85,13 +85,11 @@ void cmd_note_contrast(const Args *a, const AttrOptions *o, const AttrRequest *x
                     "contrast_prob_diff");
 }
 
-bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, Work *w, Job **job, size_t *n,
-                    Err *e)
+bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, Work *w, Texts *t, Err *e)
 {
-    Texts t;
     *w = (Work){.a = a->a, .l = l, .plain = x->skip_special_tokens, .talk = &a->talk};
     return args_load(a, name, l, e) && args_generation(a, w, e) && args_chat(a, w, e) &&
-           args_texts(a, &t, e) && texts_jobs(w, &t, job, n, e) && texts_foils(w, x, job, n, e);
+           args_texts(a, t, e) && (t->n || err_usage(e, "no input texts")) && texts_foils(a->a, x, t, e);
 }
 
 bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOptions *o, Err *e)
@@ -139,13 +137,26 @@ size_t cmd_batch_scores(Args *a, const Work *w, const AttrOptions *o, const Attr
     return done;
 }
 
-void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
+static AttrTexts arguments(const Args *a, bool forced)
 {
     const OptionValue *generation = args_get(a, "generation_kwargs"),
                       *attribution = args_get(a, "attribution_kwargs");
-    AttrTexts x = {.forced = args_get(a, "generated_texts")->given || (n && job[0].forced),
+    AttrTexts x = {.forced = args_get(a, "generated_texts")->given || forced,
                    .from_prefix = args_on(a, "generate_from_target_prefix")};
     if (generation->n) x.generation_args = str_of(generation->list[generation->n - 1]);
     if (attribution->n) x.attribution_args = str_of(attribution->list[attribution->n - 1]);
-    texts_describe(w, o, job, n, x, t);
+    return x;
+}
+
+void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t n, Attribution *t)
+{
+    texts_describe(w, o, job, n, arguments(a, n && job[0].forced), t);
+}
+
+void cmd_describe_run(Args *a, const Work *w, const AttrOptions *o, bool forced, const Str *source,
+                      const Str *target, size_t n, Attribution *t)
+{
+    AttrTexts x = arguments(a, forced);
+    x.sources = source, x.targets = target, x.n = n;
+    texts_describe(w, o, NULL, 0, x, t);
 }

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // cmd_attribute.c — why the model wrote what it wrote, for one or several models.
-#include "commands.h"
+#include "streaming.h"
 
 // --plan: everything but the attribution. The exit code.
-static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, size_t n, size_t most,
+static int plan_model(Args *a, const Work *w, const AttrOptions *o, const Texts *texts, size_t most,
                       double loading)
 {
+    Err e = {0};
+    Job *job;
+    size_t n, shard, shards, from, to;
+    if (!args_shard(a, &shard, &shards, &e)) return cmd_fail(&e, EXIT_USAGE);
+    stream_shard(texts, shard, shards, &from, &to);
+    Texts part = texts_part(texts, from, to);
+    if (!texts_jobs(w, &part, &job, &n, &e)) return cmd_fail(&e, EXIT_INPUT);
     Plan *plan = arena_new(a->a, Plan, n), together;
     size_t *number = arena_new(a->a, size_t, n);
     Job **batch = arena_new(a->a, Job *, most);
@@ -42,46 +49,60 @@ static int plan_model(Args *a, const Work *w, const AttrOptions *o, Job *job, si
     return printed ? printed : interrupted ? interrupted : failed;
 }
 
-// What tells the sequences of the jobs [from, to) apart: whatever failed has none.
-static void name_sequences(const Args *a, const char *name, const Job *job, size_t n, size_t from, size_t to,
-                           Sequence *made)
+// For whoever reads rows while they are made (serve): a line for each, what was made of it or why nothing was. False: nobody
+// reads.
+static bool print_line(Args *a, const Stream *s, const Job *j, const Sequence *q)
 {
-    bool several = args_get(a, "model_name_or_path")->n > 1;
-    bool foils = job[n - 1].number == job[0].number; // of one text: then they are what is counted
-    for (size_t i = from; i < to; i++) {
-        if (!job[i].made) continue;
-        if (several) made->title = name;
-        if (several && n == 1) made->text = 1;
-        else if (n > 1 || job[i].about) made->text = (int64_t)(foils ? i + 1 : job[i].number);
-        made++;
-    }
-}
-
-// Prints a line for each of the jobs [from, to), of which own's last sequences are: what was made of it, or why nothing was.
-// False: nobody reads.
-static bool print_lines(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t from, size_t to,
-                        const Attribution *own, size_t before)
-{
-    Attribution shown = *own;
     Arena *scratch = arena_create(a->a);
     Buf out = {.arena = scratch};
+    Attribution one = s->about, line;
+    Sequence own = q ? *q : (Sequence){0};
     Err e = {0};
-    cmd_describe(a, w, o, job + from, to - from, &shown);
-    for (size_t i = from; i < to; i++) {
-        Attribution one = shown, line;
-        one.sequence += before, one.n = 1, one.first = before;
-        if (job[i].made) before++;
-        if (job[i].made && cmd_shown_form(a, &one, &line, &e) &&
-            attr_report("jsonl")->write(scratch, &line, &(ReportOptions){0}, &out, &e))
-            continue;
-        if (!e.set && !job[i].err) continue;
-        buf_printf(&out, "{\"text\": %zu, \"error\": ", job[i].number);
-        buf_json(&out, str_of(e.set ? e.text : job[i].err->text)), buf_str(&out, STR_LIT("}\n"));
-        e = (Err){0};
+    one.sequence = &own, one.n = 1, one.first = s->made - (q != NULL);
+    if (!q || !cmd_shown_form(a, &one, &line, &e) ||
+        !attr_report("jsonl")->write(scratch, &line, &(ReportOptions){0}, &out, &e)) {
+        buf_printf(&out, "{\"text\": %zu, \"error\": ", j->number);
+        buf_json(&out, str_of(e.set ? e.text : j->err->text)), buf_str(&out, STR_LIT("}\n"));
     }
     int code = cmd_print(buf_view(&out));
     arena_free(scratch);
     return !code;
+}
+
+// The next texts: from ids to rows. Their memory is given back where nothing of them is kept.
+static bool attribute_texts(Args *a, Work w, const AttrOptions *o, const AttrRequest *x, const Texts *t,
+                            Stream *s, Bar *bar, Err *e)
+{
+    Job *job, **batch = arena_new(w.a, Job *, t->n);
+    Sequence *made = arena_new(w.a, Sequence, t->n);
+    size_t n, at = 0;
+    if (!texts_jobs(&w, t, &job, &n, e)) return false;
+    size_t count = texts_next_batch(job, n, &at, n, batch);
+    if (count) texts_make_targets(&w, batch, count);
+    if (count) cmd_batch_scores(a, &w, o, x, batch, count, bar, made);
+    if (count < n && o->progress) cmd_bar_done(bar, n - count);
+    for (size_t i = 0; i < n; i++) {
+        if (!job[i].err && !job[i].made) return true; // a stop was asked for
+        if (job[i].err) cmd_report_failure(&job[i], s->several);
+        const Sequence *q = job[i].made ? made++ : NULL;
+        if (!cmd_stream_row(s, &job[i], q, e)) return false;
+        if (a->stream && !print_line(a, s, &job[i], q)) return a->ended = EXIT_NO_READER, false;
+    }
+    return true;
+}
+
+static bool attribute_all(Args *a, const Work *w, const AttrOptions *o, const AttrRequest *x, const Texts *t,
+                          Stream *s, Bar *bar, Err *e)
+{
+    bool ok = true;
+    for (size_t from, to; ok && !stop_asked() && cmd_stream_next(s, &from, &to, e);) {
+        Work own = *w;
+        Texts part = texts_part(t, from, to);
+        if (!s->keep) own.a = arena_create(w->a);
+        ok = attribute_texts(a, own, o, x, &part, s, bar, e);
+        if (!s->keep) arena_free(own.a);
+    }
+    return ok && !e->set;
 }
 
 // All texts with one model; adds its sequences to t. The exit code.
@@ -90,12 +111,14 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     Err e = {0};
     Loaded l = {0};
     Work w;
-    Job *job;
-    size_t n = 0, most = 8;
+    Texts texts;
+    Stream s;
+    size_t most = 8;
+    bool several = args_get(a, "model_name_or_path")->n > 1;
     if (!args_batch_size(a, &most, &e)) return cmd_fail(&e, EXIT_USAGE);
     if (a->stream && !args_get(a, "batch_size")->given) most = 1;
     double start = wall_clock();
-    if (!cmd_load_texts(a, name, x, &l, &w, &job, &n, &e) || !cmd_read_baselines(a, &w, x, &o, &e))
+    if (!cmd_load_texts(a, name, x, &l, &w, &texts, &e) || !cmd_read_baselines(a, &w, x, &o, &e))
         return cmd_fail(&e, EXIT_INPUT);
     texts_special(&l, &o);
     enum { FEW_BITS = 5 }; // from here on scores move where probabilities hardly do
@@ -105,24 +128,28 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
             "weights of %d bits: the scores are those of the quantized model, which may differ a good "
             "deal from the original's where probabilities hardly do",
             l.info->bits);
-    if (args_on(a, "plan")) return plan_model(a, &w, &o, job, n, most, wall_clock() - start);
-    o.keep_layers = cmd_keeps_layers(a, n);
+    if (args_on(a, "plan")) return plan_model(a, &w, &o, &texts, most, wall_clock() - start);
+    if (!cmd_stream_begin(a, &w, &o, &texts, most, !several, &s, &e)) return cmd_fail(&e, EXIT_INPUT);
+    o.keep_layers = cmd_keeps_layers(a, texts.n);
     Bar bar;
-    cmd_start_bar(a, &o, job, n, &bar);
-    Job **batch = arena_new(a->a, Job *, most);
-    Attribution own = {.sequence = arena_new(a->a, Sequence, n)};
-    size_t from = 0, at = 0;
-    for (size_t count; !stop_asked() && (count = texts_next_batch(job, n, &at, most, batch)); from = at) {
-        texts_make_targets(&w, batch, count);
-        size_t before = own.n;
-        own.n += cmd_batch_scores(a, &w, &o, x, batch, count, &bar, &own.sequence[own.n]);
-        name_sequences(a, name, job, n, from, at, &own.sequence[before]);
-        if (a->stream && !print_lines(a, &w, &o, job, from, at, &own, before)) return EXIT_NO_READER;
+    cmd_start_bar(a, &o, s.to - s.at, &bar);
+    bool ok = attribute_all(a, &w, &o, x, &texts, &s, &bar, &e);
+    Err late = {0};
+    if (!cmd_stream_end(&s, &late) && ok) e = late, ok = false;
+    if (!ok && !a->ended) a->ended = cmd_fail(&e, EXIT_INPUT);
+    for (size_t i = 0; several && i < s.n_kept; i++) {
+        s.kept[i].title = name;
+        if (texts.n == 1) s.kept[i].text = 1;
     }
-    if (a->stream && !print_lines(a, &w, &o, job, from, at, &own, own.n)) return EXIT_NO_READER;
-    cmd_describe(a, &w, &o, job, n, &own);
-    attr_append(a->a, t, &own);
-    return cmd_report_failures(job, n);
+    Attribution own = {.sequence = s.kept, .n = s.n_kept};
+    if (own.n) {
+        bool forced = texts.n_targets && !texts.beginnings;
+        cmd_describe_run(a, &w, &o, forced, s.kept_source, s.kept_target, own.n, &own);
+        attr_append(a->a, t, &own);
+    }
+    a->saved = s.journal != NULL;
+    if (ok && a->saved) a->ended = cmd_stream_interrupted(&s);
+    return !s.failed ? 0 : s.failed < s.at - s.from ? EXIT_SOME : EXIT_INPUT;
 }
 
 // Tokens by layers, a picture for each text that has the position. The exit code.
@@ -188,8 +215,9 @@ int cmd_attribute(Args *a)
         int own = attribute_model(a, models->list[i], o, &x, &t);
         code = own > code ? own : code;
     }
-    if (a->stream) return code;
-    int interrupted = t.n ? 0 : cmd_interrupted(false);
+    if (a->stream) return a->ended ? a->ended : code;
+    if (!t.n && a->saved && a->closing) cmd_note(a, a->closing);
+    int interrupted = t.n ? 0 : a->ended ? a->ended : cmd_interrupted(false);
     if (!t.n) return interrupted ? interrupted : code;
     if (code) code = EXIT_SOME;
     attr_note_rows(a->a, &t);
@@ -201,7 +229,7 @@ int cmd_attribute(Args *a)
     int delivered = cmd_deliver(a, &shown, &saved);
     if (delivered) return delivered;
     if (a->closing) cmd_note(a, a->closing);
-    interrupted = cmd_interrupted(true);
+    interrupted = a->ended ? a->ended : cmd_interrupted(true);
     return interrupted ? interrupted : code;
 }
 

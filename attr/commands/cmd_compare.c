@@ -53,7 +53,9 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     memcpy(own, m->job, m->texts * sizeof *own);
     texts_special(&m->l, &o);
     o.keep_layers = cmd_keeps_layers(a, m->texts);
-    cmd_start_bar(a, &o, own, m->texts, &bar);
+    size_t right = 0;
+    for (size_t text = 0; text < m->texts; text++) right += !own[text].err;
+    cmd_start_bar(a, &o, right, &bar);
     for (size_t at = 0, count;
          !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
         done += cmd_batch_scores(a, &m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
@@ -91,10 +93,12 @@ static int run(Args *a)
 {
     Err e = {0};
     Methods m = {0};
+    Texts texts;
     if (!methods_options(a, &m, &e)) return cmd_fail(&e, EXIT_USAGE);
     cmd_note_ignored(a, m.name, m.x, m.n), cmd_note_contrast(a, &m.o[0], &m.x[0]);
     if (!cmd_check_folders(a, &e) || !args_start_machine(a, &e) ||
-        !cmd_load_texts(a, args_text(a, "model_name_or_path"), &m.x[0], &m.l, &m.w, &m.job, &m.texts, &e))
+        !cmd_load_texts(a, args_text(a, "model_name_or_path"), &m.x[0], &m.l, &m.w, &texts, &e) ||
+        !texts_jobs(&m.w, &texts, &m.job, &m.texts, &e))
         return cmd_fail(&e, EXIT_INPUT);
     for (size_t i = 0; i < m.n; i++)
         if (!cmd_read_baselines(a, &m.w, &m.x[i], &m.o[i], &e)) return cmd_fail(&e, EXIT_INPUT);

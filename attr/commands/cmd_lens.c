@@ -54,7 +54,7 @@ static int run(Args *a)
     o.context = l.tok;
     Buf name = {.arena = a->a};
     buf_json(&name, str_of(l.info->name));
-    t.info = &(InfoField){STR_LIT("model_name"), buf_view(&name)}, t.n_info = 1;
+    t.info = &(InfoField){.key = STR_LIT("model_name"), .json = buf_view(&name)}, t.n_info = 1;
     t.pictures = arena_new(a->a, Picture, n * ATTR_LENS_PICTURES);
     a->catch_interrupts();
     for (size_t i = 0; i < n && !stop_asked(); i++)

@@ -29,6 +29,7 @@ enum {
     SERVE = 8192,
     REQUEST = 16384, // no command: what a request to serve may say
     VERIFY = 32768,
+    MERGE = 65536,
     LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE | SERVE,
     MODEL = LOADED | TOKENIZE,
     ROWS = ATTRIBUTE | GENERATE | LENS | TOKENIZE, // what reads data files
@@ -56,6 +57,8 @@ typedef struct Args {
     Talk talk;           // cmd_talk
     bool told_device;    // that there is only the processor
     const char *closing; // a note to end with; NULL: none
+    bool saved;          // what -o names is written already
+    int ended;           // the exit code, where a run did not come to its end; 0: it did
     void (*catch_interrupts)(void);                                   // from now on an interrupt is answered
     int (*call)(Arena *a, int argc, char **argv, Attribution *shown); // another command line; its exit code
 } Args;
@@ -100,12 +103,13 @@ int cmd_print(Str bytes);                          // on standard output; the ex
 int cmd_print_text(Args *a, Str text);             // the same of text that may quote files: harmless
 // Says what went wrong with which text; the exit code for it.
 int cmd_report_failures(const Job *job, size_t n);
+void cmd_report_failure(const Job *job, bool several);
 int cmd_interrupted(bool kept); // 0, or the exit code after a word about it; kept: what was finished is there
 Talk cmd_talk(Args *a);
 void cmd_no_note(void *context, const char *sentence); // for a Talk that says nothing
-void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar *bar);
-void cmd_bar_batch(Bar *b, Job *const *batch, size_t n); // the next ones
-void cmd_bar_done(Bar *b, size_t n);                     // so many more texts are done
+void cmd_start_bar(const Args *a, AttrOptions *o, size_t n, Bar *bar); // n texts
+void cmd_bar_batch(Bar *b, Job *const *batch, size_t n);               // the next ones
+void cmd_bar_done(Bar *b, size_t n);                                   // so many more texts are done
 bool cmd_wants_json(const Args *a);
 
 // ------------------------------------------------------------------------------------------ results (forms.c, deliver.c)
@@ -114,6 +118,7 @@ enum { MOST_LAYERED = 64 };
 bool cmd_keeps_layers(Args *a,
                       size_t texts); // is a page wanted, of texts few enough to have each layer and head?
 bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_aggregators and their arguments
+bool cmd_draws(Args *a); // are sequences needed at the end, by something else than -o?
 bool cmd_check_granularity(const Args *a, Err *e);
 bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?
 bool args_saves(const Args *a);           // does -o, or whoever has it kept, get a result?
@@ -158,13 +163,14 @@ int cmd_attribute(Args *a); // attribute, attribute-dataset
 bool cmd_attribution_options(Args *a, const char *method, AttrOptions *o, AttrRequest *x, Err *e);
 void cmd_note_ignored(const Args *a, const char *const *method, const AttrRequest *x, size_t n);
 void cmd_note_contrast(const Args *a, const AttrOptions *o, const AttrRequest *x);
-// The model, its settings and the texts, encoded.
-bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, Work *w, Job **job, size_t *n,
-                    Err *e);
+// The model, its settings and the texts with their foils.
+bool cmd_load_texts(Args *a, const char *name, const AttrRequest *x, Loaded *l, Work *w, Texts *t, Err *e);
 bool cmd_read_baselines(Args *a, const Work *w, const AttrRequest *x, AttrOptions *o, Err *e);
 size_t cmd_batch_scores(Args *a, const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch,
                         size_t n, Bar *bar, Sequence *out);
 void cmd_describe(Args *a, const Work *w, const AttrOptions *o, const Job *job, size_t n, Attribution *t);
+void cmd_describe_run(Args *a, const Work *w, const AttrOptions *o, bool forced, const Str *source,
+                      const Str *target, size_t n, Attribution *t); // the same of n texts
 
 // ------------------------------------------------------------------------------------------ the program (about.c)
 

@@ -81,6 +81,12 @@ int cmd_interrupted(bool kept)
     return 128 + stop_asked();
 }
 
+void cmd_report_failure(const Job *job, bool several)
+{
+    if (several) cmd_say("text %zu: %s", job->number, job->err->text);
+    else cmd_complain(job->err->text);
+}
+
 // Says what went wrong with which text; the exit code for it.
 int cmd_report_failures(const Job *job, size_t n)
 {
@@ -88,8 +94,7 @@ int cmd_report_failures(const Job *job, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (!job[i].err) continue;
         failed++;
-        if (n > 1) cmd_say("text %zu: %s", job[i].number, job[i].err->text);
-        else cmd_complain(job[i].err->text);
+        cmd_report_failure(&job[i], n > 1);
     }
     return !failed ? 0 : failed == n ? EXIT_INPUT : EXIT_SOME;
 }
@@ -113,7 +118,7 @@ static void bar_progress(void *context, int64_t done, int64_t total)
 
 // A single text is counted in steps, as the library counts: from the start position to the end. Of several nobody knows how
 // long they will be, so texts are counted.
-void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar *bar)
+void cmd_start_bar(const Args *a, AttrOptions *o, size_t n, Bar *bar)
 {
     *bar = (Bar){.title = arena_printf(a->a, "Attributing with %s...", o->method),
                  .at_once = args_on(a, "progress"),
@@ -121,7 +126,7 @@ void cmd_start_bar(const Args *a, AttrOptions *o, const Job *job, size_t n, Bar 
                  .start = wall_clock()};
     bool shown = o->progress != attr_no_progress && (args_on(a, "progress") || isatty(STDERR_FILENO)) &&
                  !args_on(a, "no_progress") && !args_on(a, "quiet");
-    for (size_t i = 0; i < n && shown; i++) bar->total += !job[i].err;
+    if (shown) bar->total = (int64_t)n;
     o->progress = shown ? bar_progress : NULL, o->context = bar;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // deliver.c — where results go: printed, drawn, saved.
+#include "../results/journal.h"
 #include "commands.h"
 
 #include <string.h>
@@ -29,7 +30,10 @@ static bool outputs(Args *a, Output **out, size_t *n, Err *e)
     *out = arena_new(a->a, Output, 4 + exports->n), *n = 0;
     for (int i = 0; i < 4; i++) {
         const char *path = args_text(a, named[i][0]);
-        if (path) (*out)[(*n)++] = (Output){named[i][0], path, named[i][1] ? attr_report(named[i][1]) : NULL};
+        const Report *own = path && !i ? attr_report_of_file(a->a, path) : NULL;
+        bool lines = own && own == attr_report("jsonl"); // all other names are Inseq's own JSON
+        if (path)
+            (*out)[(*n)++] = (Output){named[i][0], path, i ? attr_report(named[i][1]) : lines ? own : NULL};
     }
     for (size_t i = 0; i < exports->n; i++) {
         const Report *r = attr_report_of_file(a->a, exports->list[i]);
@@ -48,6 +52,16 @@ bool cmd_keeps_layers(Args *a, size_t texts)
     bool page = outputs(a, &out, &n, NULL) && texts <= MOST_LAYERED;
     for (size_t i = 0; i < n; i++)
         if (page && out[i].report == attr_report("html")) return true;
+    return false;
+}
+
+bool cmd_draws(Args *a)
+{
+    Output *out;
+    size_t n = 0;
+    if (a->shown || !args_on(a, "hide_attributions") || !outputs(a, &out, &n, NULL)) return true;
+    for (size_t i = 0; i < n; i++)
+        if (out[i].report && strcmp(out[i].option, "save_path")) return true;
     return false;
 }
 
@@ -154,6 +168,7 @@ int cmd_deliver(Args *a, const Attribution *t, const Attribution *saved)
     if (!outputs(a, &out, &n, &wrong)) return cmd_fail(&wrong, EXIT_USAGE);
     for (size_t i = 0; i < n; i++) {
         Err e = {0};
+        if (a->saved && !strcmp(out[i].option, "save_path")) continue;
         if (!(out[i].report ? write_file(a, &out[i], t, &e) : attr_save(a->a, saved, out[i].path, &e)))
             code = cmd_fail(&e, EXIT_INPUT);
     }
@@ -175,6 +190,7 @@ bool cmd_read_bytes(Args *a, const char *path, Str *bytes, Err *e)
 
 bool cmd_parse_result(Args *a, Str bytes, const char *path, Attribution *t, Err *e)
 {
+    if (journal_is(bytes) && file_is_plain(path)) return journal_read(a->a, path, t, e);
     if (!attr_from_json(a->a, bytes, path, t, e)) return false;
     attr_take_titles(a->a, t);
     return true;

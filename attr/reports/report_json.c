@@ -206,6 +206,16 @@ void report_json_line(Arena *a, const Attribution *t, size_t i, Buf *out)
     arena_free(work);
 }
 
+void attr_flat_members(Arena *a, const Attribution *t, Buf *out)
+{
+    static const char begin[] = "{\"sequence\": 0, ";
+    Arena *work = arena_create(a);
+    Buf b = {.arena = work};
+    report_json_line(work, t, 0, &b);
+    buf_put(out, b.s + sizeof begin - 1, b.n - sizeof begin - 1); // without }\n
+    arena_free(work);
+}
+
 static bool write_json(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     (void)o;

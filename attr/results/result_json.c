@@ -292,8 +292,60 @@ static int by_name(const void *x, const void *y)
     return c ? c : *p < *q ? -1 : *p > *q;
 }
 
-static void put_info(Arena *a, Buf *b, const Attribution *t, int depth)
+static void put_value(Arena *a, Buf *b, Str json, int depth)
 {
+    Err e = {0};
+    Arena *work = arena_create(a);
+    const Json *j = json_parse(work, json, "info", &e);
+    if (!j) BUG("an info field is not JSON: %s", e.text);
+    json_pretty(work, b, j, depth, false);
+    arena_free(work);
+}
+
+// Where a result goes: into b, and from there, once it is worth a write, to a file.
+typedef struct Sink {
+    Buf *b;
+    Gzip *z;    // NULL: as it is
+    FileOut *f; // NULL: it stays in b
+    Err *e;
+    bool failed;
+} Sink;
+
+static bool pass_on(Sink *s)
+{
+    Buf *ready = s->z ? s->z->out : s->b;
+    if (!s->f || s->failed) return !s->failed;
+    if (s->z) gzip_part(s->z, buf_view(s->b));
+    s->failed = !file_part(s->f, buf_view(ready), s->e);
+    s->b->n = ready->n = 0;
+    return !s->failed;
+}
+
+static bool pass_much(Sink *s)
+{
+    enum { AT_ONCE = 1 << 16 };
+    return s->b->n < AT_ONCE || pass_on(s);
+}
+
+static void put_list(Arena *a, Sink *to, const InfoField *f, int depth)
+{
+    Buf *b = to->b;
+    if (!f->n_list) {
+        buf_str(b, STR_LIT("[]"));
+        return;
+    }
+    open_box(b, '[', &depth);
+    for (size_t i = 0; i < f->n_list && pass_much(to); i++) {
+        if (i) next(b, depth);
+        if (!f->values) buf_json_ascii(b, f->list[i]);
+        else put_value(a, b, f->list[i].n ? f->list[i] : STR_LIT("null"), depth);
+    }
+    close_box(b, ']', &depth);
+}
+
+static void put_info(Arena *a, Sink *to, const Attribution *t, int depth)
+{
+    Buf *b = to->b;
     const InfoField **field = arena_new(a, const InfoField *, t->n_info ? t->n_info : 1);
     for (size_t i = 0; i < t->n_info; i++) field[i] = &t->info[i];
     if (!t->n_info) {
@@ -305,67 +357,81 @@ static void put_info(Arena *a, Buf *b, const Attribution *t, int depth)
     for (size_t i = 0; i < t->n_info; i++) {
         if (i + 1 < t->n_info && str_eq(field[i]->key, field[i + 1]->key))
             continue; // the last of equal keys counts
-        Err e = {0};
-        const Json *j = json_parse(a, field[i]->json, "info", &e);
-        if (!j) BUG("an info field is not JSON: %s", e.text);
         key(b, field[i]->key);
-        json_pretty(a, b, j, depth, false);
+        if (field[i]->list) put_list(a, to, field[i], depth);
+        else put_value(a, b, field[i]->json, depth);
         if (i + 1 < t->n_info) next(b, depth);
     }
     close_box(b, '}', &depth);
 }
 
-// What is in out goes on to f (NULL: stays) once it is worth a write; through z (NULL: as it is).
-static bool pass_on(Buf *out, Gzip *z, FileOut *f, Err *e)
+// Where sequences come from: t, or (rows not NULL) lines.
+typedef struct Lines {
+    AttrNext *give;
+    void *context;
+} Lines;
+
+// The i-th, at the end of out. False: there is none, or (e set) it can't be had.
+static bool put_next(Arena *a, const Attribution *t, const Lines *rows, size_t i, Buf *out, int depth, Err *e)
 {
-    Buf *ready = z ? z->out : out;
-    if (z) gzip_part(z, buf_view(out));
-    bool ok = file_part(f, buf_view(ready), e);
-    out->n = ready->n = 0;
-    return ok;
+    if (!rows && i == t->n) return false;
+    Arena *scratch = arena_create(a);
+    const Json *j = rows ? rows->give(rows->context, scratch, e) : NULL;
+    if (!rows || j) {
+        if (i) next(out, depth);
+        else open_box(out, '[', &depth);
+        if (j) json_pretty(scratch, out, j, depth, false);
+        else put_sequence(scratch, out, &t->sequence[i], depth);
+    }
+    arena_free(scratch);
+    return !rows || j;
 }
 
-static bool put_result(Arena *a, const Attribution *t, Buf *out, Gzip *z, FileOut *f, Err *e)
+static bool put_result(Arena *a, const Attribution *t, const Lines *rows, Sink *to)
 {
-    enum { AT_ONCE = 1 << 16 };
     int depth = 0;
+    size_t n = 0;
+    Buf *out = to->b;
     begin_object(out, "inseq.data.attribution", "FeatureAttributionOutput", &depth);
     key(out, STR_LIT("info"));
-    put_info(a, out, t, depth);
+    put_info(a, to, t, depth);
     next(out, depth);
     key(out, STR_LIT("sequence_attributions"));
-    if (!t->n) buf_str(out, STR_LIT("[]"));
-    else open_box(out, '[', &depth);
-    for (size_t i = 0; i < t->n; i++) {
-        if (i) next(out, depth);
-        Arena *scratch = arena_create(a);
-        put_sequence(scratch, out, &t->sequence[i], depth);
-        arena_free(scratch);
-        if (!f || out->n < AT_ONCE) continue;
-        if (!pass_on(out, z, f, e)) return false;
-    }
-    if (t->n) close_box(out, ']', &depth);
+    for (int inside = depth; pass_much(to) && put_next(a, t, rows, n, out, inside, to->e); n++)
+        if (!n) inside++;
+    if (to->failed || (to->e && to->e->set)) return false;
+    if (!n) buf_str(out, STR_LIT("[]"));
+    else depth++, close_box(out, ']', &depth);
     next(out, depth);
     key(out, STR_LIT("step_attributions"));
     buf_str(out, STR_LIT("null"));
     end_object(out, &depth);
-    return !f || pass_on(out, z, f, e);
+    return pass_on(to);
 }
 
-void attr_to_json(Arena *a, const Attribution *t, Buf *out) { put_result(a, t, out, NULL, NULL, NULL); }
+void attr_to_json(Arena *a, const Attribution *t, Buf *out) { put_result(a, t, NULL, &(Sink){.b = out}); }
 
-bool attr_save(Arena *a, const Attribution *t, const char *path, Err *e)
+void attr_sequence_line(Arena *a, const Sequence *s, Buf *out) { put_sequence(a, out, s, COMPACT); }
+
+static bool save(Arena *a, const Attribution *t, const Lines *rows, const char *path, Err *e)
 {
     Arena *own = arena_create(a);
     Buf b = {.arena = own}, packed = {.arena = own};
     Gzip z = {.out = &packed};
     bool gz = str_ends(str_of(path), STR_LIT(".gz"));
     FileOut *f = file_begin(own, path, e);
-    bool ok = f && put_result(own, t, &b, gz ? &z : NULL, f, e);
+    bool ok = f && put_result(own, t, rows, &(Sink){&b, gz ? &z : NULL, f, e, false});
     if (ok && gz) gzip_end(&z), ok = file_part(f, buf_view(&packed), e);
     ok = ok && file_end(f, e);
     arena_free(own);
     return ok;
+}
+
+bool attr_save(Arena *a, const Attribution *t, const char *path, Err *e) { return save(a, t, NULL, path, e); }
+
+bool attr_save_rows(Arena *a, const Attribution *t, AttrNext *give, void *context, const char *path, Err *e)
+{
+    return save(a, t, &(Lines){give, context}, path, e);
 }
 
 bool attr_write(Arena *a, const char *path, Str bytes, Err *e)

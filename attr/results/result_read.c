@@ -431,6 +431,48 @@ static bool read_sequence(const File *f, const Json *record, Sequence *s)
     return check_sequence(f, j, s);
 }
 
+bool attr_read_sequence(Arena *a, const Json *line, const char *path, Sequence *out, Err *e)
+{
+    File f = {a, path, e};
+    *out = (Sequence){0};
+    return read_sequence(&f, line, out);
+}
+
+// Names beside ids.
+static bool read_flat_tokens(const File *f, const Json *row, const char *names, const char *ids, Token **out,
+                             int64_t *n)
+{
+    const Json *id = json_get(row, ids);
+    if (!read_tokens(f, json_get(row, names), names, out, n)) return false;
+    if (!id || id->kind != J_ARRAY || (int64_t)id->count != *n)
+        return err_set(f->err, "%s: %s: there must be one for each of the %" PRId64 " tokens", f->path, ids,
+                       *n);
+    id = id->child;
+    for (int64_t i = 0; i < *n; i++, id = id->next)
+        if (!read_id(f, id, &(*out)[i].id)) return false;
+    return true;
+}
+
+bool attr_read_flat(Arena *a, const Json *row, const char *path, Sequence *out, Err *e)
+{
+    File f = {a, path, e};
+    bool ignored;
+    *out = (Sequence){0};
+    if (!read_flat_tokens(&f, row, "source_tokens", "source_ids", &out->source, &out->n_source) ||
+        !read_flat_tokens(&f, row, "target_tokens", "target_ids", &out->target, &out->n_target) ||
+        !read_position(&f, json_get(row, "attr_pos_start"), 0, out->n_target, &out->attr_pos_start) ||
+        !read_position(&f, json_get(row, "attr_pos_end"), out->n_target, out->n_target, &out->attr_pos_end) ||
+        !read_scores(&f, json_get(row, "source_attributions"), &out->source_attributions, &ignored) ||
+        !read_scores(&f, json_get(row, "target_attributions"), &out->target_attributions, &ignored) ||
+        !read_named(&f, json_get(row, "step_scores"), &out->step_scores, &out->n_step_scores) ||
+        !read_named(&f, json_get(row, "sequence_scores"), &out->sequence_scores, &out->n_sequence_scores))
+        return false;
+    if (out->attr_pos_start > out->attr_pos_end)
+        return err_set(e, "%s: attr_pos_start lies after attr_pos_end", path);
+    out->kind = class_of_shape(out);
+    return check_sequence(&f, row, out);
+}
+
 static bool read_info(const File *f, const Json *j, Attribution *out)
 {
     if (absent(j)) return true;
@@ -439,7 +481,7 @@ static bool read_info(const File *f, const Json *j, Attribution *out)
     for (const Json *c = j->child; c; c = c->next) {
         Buf b = {.arena = f->arena};
         json_pretty(f->arena, &b, c, COMPACT, false);
-        out->info[out->n_info++] = (InfoField){c->key, buf_view(&b)};
+        out->info[out->n_info++] = (InfoField){.key = c->key, .json = buf_view(&b)};
     }
     return true;
 }

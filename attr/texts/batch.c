@@ -117,9 +117,13 @@ bool texts_baselines(const Work *w, const char *path, const Str *line, size_t n,
 void texts_describe(const Work *w, const AttrOptions *o, const Job *job, size_t n, AttrTexts x,
                     Attribution *t)
 {
+    x.tokenizer_class = tok_class(w->l->tok);
+    if (!job) {
+        attr_describe(w->a, t, w->l->model, o, &x);
+        return;
+    }
     Str *sources = arena_new(w->a, Str, n), *targets = arena_new(w->a, Str, n);
     x.sources = sources, x.targets = targets, x.n = 0;
-    x.tokenizer_class = tok_class(w->l->tok);
     for (size_t i = 0; i < n; i++)
         if (job[i].made) sources[x.n] = job[i].source, targets[x.n++] = job[i].target;
     attr_describe(w->a, t, w->l->model, o, &x);

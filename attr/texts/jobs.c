@@ -53,13 +53,15 @@ bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e)
     Job *job = *out = arena_new(w->a, Job, *n);
     for (size_t i = 0; i < *n; i++) {
         Job *j = &job[i];
-        *j = (Job){.number = t->number ? t->number[i] : i + 1,
+        *j = (Job){.number = t->number ? t->number[i] : t->first + i + 1,
                    .source = t->source[i],
                    .forced = t->n_targets && !t->beginnings};
         if (t->n_targets) j->target = t->target[i];
         if (t->about) j->about = t->about[i];
         if (t->foil_target) j->has_foil_target = true, j->foil_target = t->foil_target[i];
         if (t->foil_source) j->has_foil_source = true, j->foil_source = t->foil_source[i];
+        if (t->alignment) j->alignment = t->alignment[i];
+        j->align = t->align;
         Err own = {0};
         j->err = &own;
         bool ok = t->wrong && t->wrong[i] ? err_set(&own, "%s", t->wrong[i]) : encode_source(w, t, j);
@@ -80,37 +82,72 @@ size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out)
     return count;
 }
 
-bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err *e)
+Texts texts_part(const Texts *t, size_t from, size_t to)
 {
-    size_t foils = x->n_contrast_targets, sources = x->n_contrast_sources, texts = *n;
-    size_t given = texts ? (*job)[texts - 1].number : 0; // with those that were left out
+    Texts p = *t;
+    p.n = to - from;
+    if (p.n_targets) p.n_targets = p.n, p.target += from;
+    p.source += from, p.first += from;
+    if (p.number) p.number += from;
+    if (p.wrong) p.wrong += from;
+    if (p.foil_source) p.foil_source += from;
+    if (p.foil_target) p.foil_target += from;
+    if (p.about) p.about += from;
+    if (p.alignment) p.alignment += from;
+    return p;
+}
+
+static size_t number_of(const Texts *t, size_t i) { return t->number ? t->number[i] : t->first + i + 1; }
+
+// The same text as often as it has foils.
+static void repeat(Arena *a, Texts *t, size_t n)
+{
+    Str *source = arena_new(a, Str, n), *target = arena_new(a, Str, n);
+    size_t *number = arena_new(a, size_t, n);
+    const char **wrong = arena_new(a, const char *, n);
+    const Json **about = arena_new(a, const Json *, n);
+    for (size_t i = 0; i < n; i++) {
+        source[i] = t->source[0], number[i] = number_of(t, 0);
+        if (t->n_targets) target[i] = t->target[0];
+        if (t->wrong) wrong[i] = t->wrong[0];
+        if (t->about) about[i] = t->about[0];
+    }
+    t->n = n, t->source = source, t->number = number, t->wrong = wrong, t->about = about;
+    if (t->n_targets) t->n_targets = n, t->target = target;
+}
+
+// v [given] foils as one for each text. by_number: texts that were left out have foils too.
+static const Str *foil_list(Arena *a, const Texts *t, const Str *v, size_t given, size_t texts,
+                            bool by_number)
+{
+    Str *out = arena_new(a, Str, t->n);
+    for (size_t i = 0; i < t->n; i++)
+        out[i] = v[given == 1 ? 0 : given > texts && by_number ? number_of(t, i) - 1 : i];
+    return out;
+}
+
+bool texts_foils(Arena *a, const AttrRequest *x, Texts *t, Err *e)
+{
+    size_t foils = x->n_contrast_targets, sources = x->n_contrast_sources, texts = t->n;
+    size_t given = texts ? number_of(t, texts - 1) : 0; // with those that were left out
     bool by_number = given > texts && (foils >= given || sources >= given);
-    if (texts == 1 && foils > 1) {
-        Job *more = arena_new(w->a, Job, foils);
-        for (size_t i = 0; i < foils; i++) more[i] = (*job)[0];
-        *job = more, *n = foils;
-    } else if (foils > 1 && foils != texts && !by_number)
+    if (texts == 1 && foils > 1) repeat(a, t, foils);
+    else if (foils > 1 && foils != texts && !by_number)
         return err_usage(e, "%zu contrast targets for %zu texts; there must be one for each, or one text",
                          foils, texts);
     if (sources > 1 && sources != texts && !by_number)
         return err_usage(e, "%zu contrast sources for %zu texts; there must be one for each", sources, texts);
-    if (x->n_alignments > 1 && x->n_alignments != *n)
+    if (x->n_alignments > 1 && x->n_alignments != t->n)
         return err_usage(e, "contrast_targets_alignments has %zu lists for %zu texts or foils",
-                         x->n_alignments, *n);
-    for (size_t i = 0; i < *n; i++) {
-        Job *j = &(*job)[i];
-        size_t at = by_number ? j->number - 1 : i;
-        if (foils)
-            j->has_foil_target = true, j->foil_target = x->contrast_targets[foils == 1                   ? 0
-                                                                            : foils > texts && by_number ? at
-                                                                                                         : i];
-        if (sources)
-            j->has_foil_source = true,
-            j->foil_source = x->contrast_sources[sources == 1                   ? 0
-                                                 : sources > texts && by_number ? at
-                                                                                : i];
-        j->align = x->align;
-        if (x->n_alignments) j->alignment = x->alignments[x->n_alignments == 1 ? 0 : i];
-    }
+                         x->n_alignments, t->n);
+    if (foils)
+        t->foil_target = foil_list(a, t, x->contrast_targets, foils, texts, by_number && t->n == texts);
+    if (sources)
+        t->foil_source = foil_list(a, t, x->contrast_sources, sources, texts, by_number && t->n == texts);
+    t->align = x->align;
+    if (!x->n_alignments) return true;
+    AttrAlignment *all = arena_new(a, AttrAlignment, t->n);
+    for (size_t i = 0; i < t->n; i++) all[i] = x->alignments[x->n_alignments == 1 ? 0 : i];
+    t->alignment = all;
     return true;
 }

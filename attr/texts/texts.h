@@ -69,13 +69,17 @@ bool texts_generation(Work *w, const Json *arguments, Err *e);
 typedef struct Texts {
     const Str *source, *target;
     size_t n, n_targets;  // n_targets: 0, or one for each source
-    const size_t *number; // [n] of each, as it was given; NULL: 1, 2, ...
-    bool keep_blank;      // an empty source is a text, and not a mistake
-    bool beginnings;      // the targets are beginnings, to be gone on from
+    const size_t *number; // [n] of each, as it was given; NULL: first + 1, first + 2, ...
+    size_t first;
+    bool keep_blank; // an empty source is a text, and not a mistake
+    bool beginnings; // the targets are beginnings, to be gone on from
     // of rows of data files, each [n] or NULL: why a text can't be used (or NULL), its foil, what rows_about says of it
     const char *const *wrong;
     const Str *foil_source, *foil_target;
     const Json **about;
+    // and of their foils (texts_foils)
+    AttrAlign align;
+    const AttrAlignment *alignment; // [n], NULL: none
 } Texts;
 
 // One text on its way: encoded, generated, attributed. What goes wrong with it stands in err and concerns no other.
@@ -106,8 +110,9 @@ void texts_settle(Arena *a, Job *j, const Err *e);
 
 // A job for each text, its source encoded.
 bool texts_jobs(const Work *w, const Texts *t, Job **out, size_t *n, Err *e);
-// One foil for each text, or for a single text as many as there are: each is then a job of its own with the same target.
-bool texts_foils(const Work *w, const AttrRequest *x, Job **job, size_t *n, Err *e);
+// One foil for each text, or for a single text as many as there are: it is then a text as often.
+bool texts_foils(Arena *a, const AttrRequest *x, Texts *t, Err *e);
+Texts texts_part(const Texts *t, size_t from, size_t to); // views
 // The next jobs without an error, at most `most` of them; moves *at behind the last. 0: there are no more.
 size_t texts_next_batch(Job *job, size_t n, size_t *at, size_t most, Job **out);
 
@@ -142,6 +147,6 @@ size_t texts_moved(const Work *w, Model *other, Job **job, size_t n, Moved *out)
 
 // The texts of a file as sources, for AttrOptions.baselines: n lines, of which empty ones are none.
 bool texts_baselines(const Work *w, const char *path, const Str *line, size_t n, AttrOptions *o, Err *e);
-// What a result says of the jobs that succeeded; x has the arguments as they were given.
+// What a result says of the jobs that succeeded (job NULL: of x's texts); x has the arguments as they were given.
 void texts_describe(const Work *w, const AttrOptions *o, const Job *job, size_t n, AttrTexts x,
                     Attribution *t);

@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: Apache-2.0
+// streaming.c — rows that are safe as soon as they are done: -o FILE.jsonl grows by a line a row, and of long runs -o FILE.json
+// is made at the end from such lines, which stand in FILE.json.rows until then. The same command goes on behind what is there.
+//
+// Which rows are this run's (--shard) is decided here too: parts of the input one after another, of about the same work.
+#include "streaming.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// ------------------------------------------------------------------------------------------ what a run is
+
+// Options that no row depends on. What texts there are is told by their hash.
+static const char *const neutral[] = {"model_name_or_path",
+                                      "input_texts",
+                                      "generated_texts",
+                                      "contrast_targets",
+                                      "contrast_sources",
+                                      "input_format",
+                                      "delimiter",
+                                      "input_text_field",
+                                      "generated_text_field",
+                                      "contrast_targets_field",
+                                      "contrast_sources_field",
+                                      "id_field",
+                                      "dataset_name",
+                                      "dataset_files",
+                                      "dataset_dir",
+                                      "dataset_split",
+                                      "dataset_kwargs",
+                                      "dataset_config",
+                                      "keep_blank",
+                                      "save_path",
+                                      "viz_path",
+                                      "svg",
+                                      "csv",
+                                      "export",
+                                      "format",
+                                      "percent",
+                                      "digits",
+                                      "common_scale",
+                                      "width",
+                                      "json",
+                                      "hide_attributions",
+                                      "batch_size",
+                                      "threads",
+                                      "max_memory",
+                                      "device",
+                                      "color",
+                                      "no_color",
+                                      "plain",
+                                      "progress",
+                                      "no_progress",
+                                      "verbose",
+                                      "very_verbose",
+                                      "quiet",
+                                      "cache_dir",
+                                      "shard",
+                                      "overwrite",
+                                      "retry_failed",
+                                      "provenance",
+                                      "show_alignment",
+                                      "output_step_attributions",
+                                      "aggregate_output"};
+
+static bool counts(const char *option)
+{
+    for (size_t i = 0; i < sizeof neutral / sizeof *neutral; i++)
+        if (!strcmp(option, neutral[i])) return false;
+    return true;
+}
+
+// {"attribution_method": "saliency", "step_scores": ["probability"], "attribute_target": true}
+static Str options_json(Args *a)
+{
+    Buf b = {.arena = a->a};
+    size_t n, written = 0;
+    const Option *o = args_options(&n);
+    buf_char(&b, '{');
+    for (size_t i = 0; i < n; i++) {
+        const OptionValue *v = &a->value[i];
+        if (!v->given || !counts(o[i].name)) continue;
+        if (written++) buf_str(&b, STR_LIT(", "));
+        buf_json(&b, str_of(o[i].name)), buf_str(&b, STR_LIT(": "));
+        if (o[i].kind == OPT_FLAG) buf_str(&b, STR_LIT("true"));
+        else if (o[i].kind == OPT_LIST) {
+            buf_char(&b, '[');
+            for (size_t k = 0; k < v->n; k++) {
+                if (k) buf_str(&b, STR_LIT(", "));
+                buf_json(&b, str_of(v->list[k]));
+            }
+            buf_char(&b, ']');
+        } else if (o[i].kind == OPT_INT || o[i].kind == OPT_SIZE) buf_printf(&b, "%" PRId64, v->number);
+        else buf_json(&b, str_of(v->n ? v->list[v->n - 1] : ""));
+    }
+    buf_char(&b, '}');
+    return buf_view(&b);
+}
+
+static void hash_text(Sha256 *x,
+                      const Str *s) // NULL: none; its length first, so that no two lists look alike
+{
+    uint64_t n = s ? s->n : UINT64_MAX;
+    uint8_t size[8];
+    for (int i = 0; i < 8; i++) size[i] = (uint8_t)(n >> (8 * i));
+    sha256_part(x, (Str){(const char *)size, 8});
+    if (s) sha256_part(x, *s);
+}
+
+static void hash_texts(Arena *a, const Texts *t, char out[65])
+{
+    Sha256 x;
+    sha256_begin(&x);
+    for (size_t i = 0; i < t->n; i++) {
+        Arena *work = arena_create(a);
+        size_t number = t->number ? t->number[i] : t->first + i + 1;
+        Str about = attr_row(work, t->about ? t->about[i] : NULL),
+            wrong = str_of(t->wrong && t->wrong[i] ? t->wrong[i] : ""),
+            order = str_of(arena_printf(work, "%zu", number));
+        const Str *all[] = {&order,
+                            &t->source[i],
+                            t->n_targets ? &t->target[i] : NULL,
+                            t->foil_source ? &t->foil_source[i] : NULL,
+                            t->foil_target ? &t->foil_target[i] : NULL,
+                            &about,
+                            &wrong};
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) hash_text(&x, all[k]);
+        arena_free(work);
+    }
+    sha256_end_hex(&x, out);
+}
+
+// ------------------------------------------------------------------------------------------ shards
+
+// Task managers that number their tasks: where the number stands, the lowest, how many there are or the highest.
+typedef struct Manager {
+    const char *task, *first, *count, *last;
+} Manager;
+static const Manager managers[] = {
+    {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT", NULL},
+    {"SGE_TASK_ID", "SGE_TASK_FIRST", NULL, "SGE_TASK_LAST"},
+    {"JOB_COMPLETION_INDEX", NULL, "JOB_COMPLETIONS", NULL}, // Kubernetes: from 0
+    {"PBS_ARRAY_INDEX", NULL, NULL, NULL},
+    {"LSB_JOBINDEX", NULL, NULL, "LSB_JOBINDEX_END"},
+};
+
+static bool from_environment(const char *name, int64_t *out)
+{
+    const char *v = name ? getenv(name) : NULL;
+    return v && option_number(v, false, out);
+}
+
+static bool task(int64_t *index, int64_t *count)
+{
+    for (size_t i = 0; i < sizeof managers / sizeof *managers; i++) {
+        const Manager *m = &managers[i];
+        int64_t first = !strcmp(m->task, "JOB_COMPLETION_INDEX") ? 0 : 1, last;
+        if (!from_environment(m->task, index)) continue;
+        from_environment(m->first, &first);
+        if (!from_environment(m->count, count) && from_environment(m->last, &last)) *count = last - first + 1;
+        *index -= first - 1;
+        return true;
+    }
+    return false;
+}
+
+bool args_shard(const Args *a, size_t *shard, size_t *shards, Err *e)
+{
+    const char *text = args_text(a, "shard");
+    int64_t i = 0, n = 0;
+    *shard = *shards = 0;
+    if (!text) return true;
+    const char *slash = strchr(text, '/');
+    bool by_itself = str_starts(str_of(text), STR_LIT("auto")) && (!text[4] || text[4] == '/'),
+         good = by_itself ||
+                (slash && option_number(arena_printf(a->a, "%.*s", (int)(slash - text), text), false, &i));
+    if (slash) good = good && option_number(slash + 1, false, &n);
+    if (!good)
+        return err_usage(e, "--shard %s: it must be I/N, such as 2/4 for the second of four parts, or auto",
+                         text);
+    if (by_itself && !task(&i, slash ? &(int64_t){0} : &n))
+        return err_usage(
+            e,
+            "--shard %s: no task of a job array here (SLURM_ARRAY_TASK_ID and its kin are not set); give I/N",
+            text);
+    if (by_itself && !n)
+        return err_usage(e, "--shard auto: of how many tasks this is one is not told here; give auto/N");
+    if (n < 1 || i < 1 || i > n || n > 1000000)
+        return err_usage(e, "--shard %s: part %" PRId64 " of %" PRId64 "; it must be from 1 to N", text, i,
+                         n);
+    *shard = (size_t)i, *shards = (size_t)n;
+    return true;
+}
+
+// About what a text costs: steps times all tokens, a token being four bytes. Only ratios matter, and that every machine
+// says the same.
+static uint64_t work_of(const Texts *t, size_t i)
+{
+    uint64_t source = t->source[i].n / 4 + 4,
+             target = (t->n_targets && !t->beginnings ? t->target[i].n / 4 : source) + 4;
+    return target * (source + target);
+}
+
+// Rows whose middle, counted in work, lies in this part.
+void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from, size_t *to)
+{
+    double all = 0, before = 0;
+    *from = 0, *to = t->n;
+    if (!shards) return;
+    for (size_t i = 0; i < t->n; i++) all += (double)work_of(t, i); // whole numbers: exact
+    *from = t->n;
+    for (size_t i = 0; i < t->n; i++) {
+        double own = (double)work_of(t, i), middle = 2 * before + own; // of 2 * all
+        size_t part = (size_t)(middle * (double)shards / (2 * all));
+        if (part >= shards) part = shards - 1;
+        if (part + 1 >= shard && *from == t->n) *from = i;
+        if (part + 1 > shard) {
+            *to = i;
+            break;
+        }
+        before += own;
+    }
+}
+
+// ------------------------------------------------------------------------------------------ beginning
+
+static bool is_lines(const char *path)
+{
+    Str name = str_of(path);
+    if (str_ends(name, STR_LIT(".gz"))) name.n -= 3;
+    return str_ends(name, STR_LIT(".jsonl"));
+}
+
+static void keep(Stream *s, Str source, Str target)
+{
+    s->kept_source[s->n_kept] = source, s->kept_target[s->n_kept++] = target;
+}
+
+// A row that was done before, as if it had been done now.
+static bool take_row(Stream *s, Str line, Err *e)
+{
+    Arena *a = s->a->a;
+    Sequence *q = &s->kept[s->n_kept];
+    const Json *row = json_parse(a, str_copy(a, line), s->path, e), *number = json_get(row, "number"),
+               *about = json_get(row, "row");
+    if (!row || journal_row_failed(row)) return row != NULL;
+    if (!(s->flat ? attr_read_flat(a, row, s->path, q, e)
+                  : attr_read_sequence(a, json_get(row, "sequence"), s->path, q, e)))
+        return false;
+    if (s->numbered && number && number->is_int) q->text = number->i;
+    if (s->foils) q->text = (int64_t)s->n_kept + 1;
+    if (about) q->row = attr_row(a, about);
+    keep(s, json_get(row, "input_text")->text, json_get(row, "generated_text")->text);
+    return true;
+}
+
+static bool take_rows(Stream *s, Err *e)
+{
+    JournalRows *r = journal_rows(s->a->a, journal_path(s->journal), NULL, e);
+    bool ok = r != NULL;
+    while (ok) {
+        Arena *work = arena_create(s->a->a);
+        const Json *row;
+        bool more = journal_next(r, work, &row, e);
+        ok = more && take_row(s, journal_line(r), e);
+        arena_free(work);
+    }
+    return !e->set;
+}
+
+static void tell_done(Stream *s)
+{
+    const size_t *number, done = journal_done(s->journal), n = journal_failed(s->journal, &number);
+    Buf b = {.arena = s->a->a};
+    for (size_t i = 0; i < n && i < 20; i++) buf_printf(&b, "%s%zu", i ? ", " : "", number[i]);
+    if (journal_cut_off(s->journal))
+        cmd_note(s->a, arena_printf(s->a->a, "%s: %zu bytes behind the last whole row are cut off",
+                                    journal_path(s->journal), journal_cut_off(s->journal)));
+    if (done)
+        cmd_note(s->a, arena_printf(s->a->a, "%s has %zu of %zu rows; %s", journal_path(s->journal), done,
+                                    s->to - s->from,
+                                    done == s->to - s->from ? "all are done" : "the others follow"));
+    if (n && !args_on(s->a, "retry_failed"))
+        cmd_note(s->a,
+                 arena_printf(s->a->a, "of these %zu failed (number %s%s); --retry_failed tries them again",
+                              n, b.s, n > 20 ? ", ..." : ""));
+}
+
+// --retry_failed: all rows are written anew, beside; those that were right as they are.
+static bool begin_again(Stream *s, const JournalHead *h, Err *e)
+{
+    const size_t *number;
+    if (!journal_failed(s->journal, &number)) return true;
+    s->replaced = journal_path(s->journal);
+    s->before = s->journal;
+    s->old = journal_rows(s->a->a, s->replaced, NULL, e);
+    bool gz = str_ends(str_of(s->replaced), STR_LIT(".gz"));
+    return s->old &&
+           (s->journal = journal_open(
+                s->a->a, arena_printf(s->a->a, "%s.retry%s", s->replaced, gz ? ".gz" : ""), h, true, e));
+}
+
+bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts *t, size_t most, bool alone,
+                      Stream *s, Err *e)
+{
+    const char *path = args_text(a, "save_path");
+    JournalHead h = {.rows = t->n};
+    *s = (Stream){.a = a, .path = path, .most = most, .keep = true, .several = t->n > 1};
+    s->numbered = t->n > 1 || (t->n && t->about);
+    s->foils =
+        t->n && t->number && t->number[t->n - 1] == t->number[0]; // of one text: they are what is counted
+    if (!args_shard(a, &h.shard, &h.shards, e)) return false;
+    stream_shard(t, h.shard, h.shards, &s->from, &s->to);
+    s->at = h.from = s->from, h.to = s->to, s->shards = h.shards;
+    if (h.shards && !alone) return err_usage(e, "--shard: of one model and method at a time");
+    bool saved = path && alone && file_is_plain(path) && !attr_all_layers(o);
+    s->flat = saved && is_lines(path);
+    saved = saved && (s->flat || h.shards || (s->to - s->from > most && !o->evaluate.wanted));
+    if (!saved && (args_on(a, "retry_failed") || (h.shards && path)))
+        return err_usage(e, "--%s: rows are kept one by one in -o FILE.jsonl, or FILE.json of many texts",
+                         h.shards ? "shard" : "retry_failed");
+    if (saved) {
+        char model[65], tokenizer[65], texts[65];
+        if (!texts_hashes(w->l, model, tokenizer, e)) return false;
+        if (args_on(a, "provenance") && !cmd_provenance(a, &h.provenance, e)) return false;
+        if (h.provenance.n) h.provenance = attr_row(a->a, json_parse(a->a, h.provenance, "", NULL));
+        hash_texts(a->a, t, texts);
+        h.flat = s->flat, h.options = attr_row(a->a, json_parse(a->a, options_json(a), "", NULL));
+        h.model = str_of(model), h.tokenizer = str_of(tokenizer), h.texts = str_of(texts);
+        s->head = journal_head_line(a->a, &h);
+        s->journal = journal_open(a->a, s->flat ? path : arena_printf(a->a, "%s.rows", path), &h,
+                                  args_on(a, "overwrite"), e);
+        if (!s->journal) return false;
+        tell_done(s);
+        const size_t *number;
+        s->at += journal_done(s->journal);
+        if (!args_on(a, "retry_failed")) s->failed = journal_failed(s->journal, &number);
+        s->keep = cmd_draws(a);
+        if (args_on(a, "retry_failed") && !begin_again(s, &h, e)) return false;
+        if (s->before) s->at = s->from;
+    }
+    cmd_describe_run(a, w, o, t->n_targets && !t->beginnings, NULL, NULL, 0, &s->about);
+    size_t room = s->keep ? s->to - s->from : 0;
+    s->kept = arena_new(a->a, Sequence, room);
+    s->kept_source = arena_new(a->a, Str, room), s->kept_target = arena_new(a->a, Str, room);
+    return !s->journal || s->before || !s->keep || s->at == s->from || take_rows(s, e);
+}
+
+// ------------------------------------------------------------------------------------------ rows
+
+// A row that was right before, as it stands there.
+static bool copy_row(Stream *s, Str line, Err *e)
+{
+    static const char check[] = ", \"crc32\": \"";
+    size_t end = line.n;
+    while (end && !str_starts((Str){line.s + end, line.n - end}, str_of(check))) end--;
+    return journal_add(s->journal, (Str){line.s + 1, end - 1}, e) && (!s->keep || take_row(s, line, e));
+}
+
+bool cmd_stream_next(Stream *s, size_t *from, size_t *to, Err *e)
+{
+    while (s->old && s->at < s->to) {
+        Arena *work = arena_create(s->a->a);
+        const Json *row;
+        bool more = journal_next(s->old, work, &row, e), failed = more && journal_row_failed(row);
+        arena_free(work);
+        if (e->set) return false;
+        if (failed) return *from = s->at, *to = s->at + 1, true;
+        if (!more) s->old = NULL;
+        else if (!copy_row(s, journal_line(s->old), e)) return false;
+        else s->at++;
+    }
+    *from = s->at, *to = s->to - s->at > s->most ? s->at + s->most : s->to;
+    return *from < *to;
+}
+
+static bool put_row(Stream *s, Arena *a, const Job *j, const Sequence *q, Err *e)
+{
+    Buf b = {.arena = a};
+    Attribution t = s->about, shown, saved;
+    Str row = attr_row(a, j->about);
+    buf_printf(&b, "\"number\": %zu", j->number);
+    if (!q) {
+        buf_str(&b, STR_LIT(", \"error\": ")), buf_json(&b, str_of(j->err->text));
+        if (row.n) buf_str(&b, STR_LIT(", \"row\": ")), buf_str(&b, row);
+        return journal_add(s->journal, buf_view(&b), e);
+    }
+    t.sequence = arena_new(a, Sequence, 1), t.n = 1, *t.sequence = *q;
+    Args own = *s->a;
+    own.a = a;
+    if (!cmd_shown_form(&own, &t, &shown, e) || !cmd_saved_form(&own, &t, &shown, &saved, e)) return false;
+    buf_str(&b, STR_LIT(", \"input_text\": ")), buf_json(&b, j->source);
+    buf_str(&b, STR_LIT(", \"generated_text\": ")), buf_json(&b, j->target);
+    if (s->flat) buf_str(&b, STR_LIT(", ")), attr_flat_members(a, &shown, &b);
+    else {
+        if (row.n) buf_str(&b, STR_LIT(", \"row\": ")), buf_str(&b, row);
+        buf_str(&b, STR_LIT(", \"sequence\": ")), attr_sequence_line(a, saved.sequence, &b);
+    }
+    return journal_add(s->journal, buf_view(&b), e);
+}
+
+bool cmd_stream_row(Stream *s, const Job *j, const Sequence *q, Err *e)
+{
+    if (s->journal) {
+        Arena *work = arena_create(s->a->a);
+        bool ok = put_row(s, work, j, q, e);
+        arena_free(work);
+        if (!ok) return false;
+    }
+    s->at++, s->failed += q == NULL, s->made += q != NULL;
+    if (!q || !s->keep) return true;
+    s->kept[s->n_kept] = *q;
+    if (s->numbered) s->kept[s->n_kept].text = (int64_t)(s->foils ? s->at : j->number);
+    keep(s, j->source, j->target);
+    return true;
+}
+
+// ------------------------------------------------------------------------------------------ the end
+
+typedef struct Saving {
+    Stream *s;
+    JournalRows *rows;
+} Saving;
+
+static const Json *next_sequence(void *context, Arena *a, Err *e)
+{
+    Saving *x = context;
+    const Json *row;
+    while (journal_next(x->rows, a, &row, e))
+        if (!journal_row_failed(row)) return json_get(row, "sequence");
+    return NULL;
+}
+
+static int64_t position(const Json *row, const char *key)
+{
+    const Json *j = json_get(json_get(json_get(row, "sequence"), "attributes"), key);
+    return j && j->is_int ? j->i : 0;
+}
+
+// Many short texts, one behind the other.
+typedef struct Packed {
+    Arena *a;
+    char *at;
+    size_t left;
+} Packed;
+
+static Str pack(Packed *p, Str s)
+{
+    enum { CHUNK = 1 << 14 };
+    if (s.n > p->left) p->left = s.n > CHUNK ? s.n : CHUNK, p->at = arena_new_raw(p->a, char, p->left);
+    Str out = {p->at, s.n};
+    if (s.n) memcpy(p->at, s.s, s.n);
+    p->at += s.n, p->left -= s.n;
+    return out;
+}
+
+typedef struct RowTexts {
+    Packed bytes;
+    Str *source, *target, *about; // about NULL: rows are of no data file
+    size_t n, most;
+    int64_t start, end; // positions: the first's, and the last of all
+} RowTexts;
+
+static void add_texts(RowTexts *t, Arena *work, const Json *row)
+{
+    const Json *about = json_get(row, "row");
+    int64_t end = position(row, "attr_pos_end");
+    if (t->n == t->most) return;
+    if (!t->n) t->start = position(row, "attr_pos_start");
+    if (!t->n && about) t->about = arena_new(t->bytes.a, Str, t->most);
+    if (end > t->end) t->end = end;
+    t->source[t->n] = pack(&t->bytes, json_get(row, "input_text")->text);
+    t->target[t->n] = pack(&t->bytes, json_get(row, "generated_text")->text);
+    if (t->about) t->about[t->n] = pack(&t->bytes, attr_row(work, about));
+    t->n++;
+}
+
+// What info says of the rows' texts and positions.
+static bool describe_rows(Stream *s, Arena *a, const char *path, size_t *n, Err *e)
+{
+    size_t most = s->at - s->from;
+    RowTexts t = {.bytes = {.a = a},
+                  .source = arena_new(a, Str, most),
+                  .target = arena_new(a, Str, most),
+                  .most = most,
+                  .start = 1};
+    JournalRows *r = journal_rows(a, path, NULL, e);
+    for (bool more = r != NULL; more;) {
+        Arena *work = arena_create(a);
+        const Json *row;
+        more = journal_next(r, work, &row, e);
+        if (more && !journal_row_failed(row)) add_texts(&t, work, row);
+        arena_free(work);
+    }
+    if (e->set) return false;
+    for (size_t i = 0; i < s->about.n_info; i++) {
+        InfoField *f = &s->about.info[i];
+        if (str_is(f->key, "attr_pos_start")) f->json = str_of(arena_printf(a, "%" PRId64, t.start));
+        if (str_is(f->key, "attr_pos_end")) f->json = str_of(arena_printf(a, "%" PRId64, t.end));
+    }
+    *n = t.n;
+    attr_list_texts(&s->about, t.source, t.target, t.about, t.n);
+    if (!cmd_add_provenance(s->a, &s->about, e)) return false;
+    if (!s->shards) return true;
+    Str done =
+        str_of(arena_printf(a, "%.*s, \"done\": %zu}", (int)s->head.n - 1, s->head.s, s->at - s->from));
+    s->about.info[s->about.n_info++] = (InfoField){.key = str_of(ATTR_SHARD), .json = done};
+    return true;
+}
+
+// FILE.json of the rows that are done; when all are, the lines have done their work.
+static bool save(Stream *s, const char *lines, Err *e)
+{
+    size_t n = 0;
+    Arena *a = arena_create(s->a->a);
+    Saving x = {s, NULL};
+    bool ok = describe_rows(s, a, lines, &n, e);
+    if (ok && n)
+        ok = (x.rows = journal_rows(a, lines, NULL, e)) &&
+             attr_save_rows(a, &s->about, next_sequence, &x, s->path, e);
+    if (ok && s->at == s->to && n) ok = file_remove(lines, e);
+    arena_free(a);
+    return ok;
+}
+
+bool cmd_stream_end(Stream *s, Err *e)
+{
+    if (!s->journal) return true;
+    const char *lines = journal_path(s->journal);
+    if (!journal_end(s->journal, e)) return false;
+    if (s->before) {
+        journal_end(s->before, e);
+        if (s->at < s->to) file_remove(lines, e);
+        else if (!file_rename(lines, s->replaced, e)) return false;
+        lines = s->replaced;
+        if (s->at < s->to) return !e->set;
+    }
+    return s->flat || save(s, lines, e);
+}
+
+int cmd_stream_interrupted(const Stream *s)
+{
+    if (!s->journal || !stop_asked()) return cmd_interrupted(s->n_kept > 0);
+    if (s->before) cmd_say("interrupted; %s is as it was", s->replaced);
+    else
+        cmd_say("interrupted; finished texts were kept: %zu of %zu rows are done, in %s; the same command "
+                "goes on "
+                "with the others",
+                s->at - s->from, s->to - s->from, journal_path(s->journal));
+    return 128 + stop_asked();
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// streaming.h — rows of a run that are safe as soon as they are done (streaming.c).
+#pragma once
+#include "../results/journal.h"
+#include "commands.h"
+
+typedef struct Stream {
+    Args *a;
+    const char *path; // what -o names; NULL: nothing is saved
+    Journal *journal; // NULL: results are kept, and delivered at the end
+    bool flat;        // the journal is -o's own file
+    bool keep;        // sequences are kept, as they are drawn (or saved) at the end
+    bool numbered;    // they know which of the texts they are of
+    bool foils;       // texts are the foils of one
+    bool several;     // there is more than one text
+    size_t most;      // texts at once
+    size_t from, to;  // the rows of this run, of all
+    size_t at;        // the first that is not done
+    size_t made;      // by this run
+    size_t failed;    // and before
+    size_t shards;    // 0: all rows are this run's
+    Str head;         // the journal's first line
+    Journal *before;  // --retry_failed: what is being replaced, whose name and whose rows these are
+    const char *replaced;
+    JournalRows *old;
+    Attribution about; // info, without texts
+    Sequence *kept;
+    Str *kept_source, *kept_target;
+    size_t n_kept;
+} Stream;
+
+// --shard I/N, or auto: by the task of a job array. 0 of 0: not given.
+bool args_shard(const Args *a, size_t *shard, size_t *shards, Err *e);
+void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from,
+                  size_t *to); // which texts it has
+// What of these texts is to be done, and where it goes. alone: one model and method, so that rows can be kept one by one.
+bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts *t, size_t most, bool alone,
+                      Stream *s, Err *e);
+bool cmd_stream_next(Stream *s, size_t *from, size_t *to,
+                     Err *e); // the next texts; false without an error: no more
+// The next row is done. q NULL: it failed.
+bool cmd_stream_row(Stream *s, const Job *j, const Sequence *q, Err *e);
+bool cmd_stream_end(Stream *s, Err *e);
+int cmd_stream_interrupted(const Stream *s); // 0, or the exit code after a word about it

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+// t_journal.c — rows that are kept as they are done: whatever ends a run, the same command gives the bytes of the undisturbed
+// one; parts of a run give them too.
+#include "../attr/results/journal.h"
+#include "cli.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { ROWS = 11 };
+
+// A file of rows: one has a blank source, and fails; ids and a column go along.
+static const char *rows_file(Arena *A, const char *folder)
+{
+    Buf b = {.arena = A};
+    for (int i = 0; i < ROWS; i++)
+        buf_printf(&b, "{\"id\": \"r%d\", \"en\": \"%s\", \"nl\": \"De%s\", \"kind\": %d}\n", i,
+                   i == 4  ? " "
+                   : i % 2 ? "It rains."
+                           : "The nurse went to the hospital.",
+                   i % 3 ? "" : " hond", i);
+    kit_write(folder, "rows.jsonl", buf_view(&b));
+    return arena_printf(A, "%s/rows.jsonl", folder);
+}
+
+// attribute-dataset on these rows into folder/name, with one more word.
+static Run attribute(Arena *A, const Setup *s, const char *rows, const char *out, const char *option,
+                     const char *value)
+{
+    const char *words[] = {"attribute-dataset",
+                           "-m",
+                           MODEL,
+                           "-a",
+                           "input_x_gradient",
+                           "--dataset_files",
+                           rows,
+                           "-in",
+                           "en",
+                           "-gen",
+                           "nl",
+                           "-bs",
+                           "2",
+                           "--hide",
+                           "-o",
+                           out,
+                           option,
+                           value,
+                           NULL};
+    return run_with(A, s, words);
+}
+
+static const char *const names[] = {"o.jsonl", "o.jsonl.gz", "o.json", "o.json.gz"};
+
+static const char *lines_of(Arena *A, const char *out)
+{
+    return strstr(out, ".jsonl") ? out : arena_printf(A, "%s.rows", out);
+}
+
+static Str bytes_of(Arena *A, const char *path)
+{
+    size_t n = 0;
+    if (!file_exists(path)) return (Str){"", 0};
+    const char *s = slurp(A, path, &n);
+    return (Str){s, n};
+}
+
+static const char *undisturbed(Arena *A, const char *folder, const char *rows, const char *name, Str *want)
+{
+    const char *out = arena_printf(A, "%s/want.%s", folder, name);
+    unlink(out);
+    Run r = attribute(A, &(Setup){0}, rows, out, NULL, NULL);
+    if (r.code != 3 || !strstr(r.err, "text 5: the source is empty"))
+        FAIL("%s: exit code %d: %s", name, r.code, r.err);
+    *want = bytes_of(A, out);
+    if (want->n < 1000) FAIL("%s: only %zu bytes", name, want->n);
+    return out;
+}
+
+TEST(journal_lines)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    Str want;
+    const char *out = undisturbed(A, folder, rows, "o.jsonl", &want);
+    Err e = {0};
+    JournalHead h;
+    JournalRows *r = journal_rows(A, out, &h, &e);
+    if (!r) return FAIL("%s", e.text);
+    CHECK(h.flat && h.rows == ROWS && h.from == 0 && h.to == ROWS && h.model.n == 64 && h.texts.n == 64);
+    CHECK_HAS(str_zero(A, h.options), "input_x_gradient");
+    const Json *row;
+    int n = 0;
+    for (; journal_next(r, A, &row, &e); n++) {
+        CHECK_INT(json_get(row, "number")->i, n + 1);
+        CHECK(journal_row_failed(row) == (n == 4));
+        const Json *about = json_get(row, "row"), *fields = json_get(about, "fields");
+        CHECK_STR(json_get(about, "id")->text, str_of(arena_printf(A, "r%d", n)));
+        CHECK_INT(json_get(fields, "kind")->i, n);
+        if (n == 4) continue;
+        CHECK(json_get(row, "input_text") && json_get(row, "source_attributions")->kind == J_ARRAY);
+    }
+    CHECK(!e.set), CHECK_INT(n, ROWS);
+    // what it holds is what the other form holds
+    Str json;
+    const char *other = undisturbed(A, folder, rows, "o.json", &json);
+    Run x = RUN("show", out, "--format", "csv"), y = RUN("show", other, "--format", "csv");
+    check_ran("show lines", x), check_ran("show json", y);
+    CHECK_STR(str_of(x.out), str_of(y.out));
+    CHECK(lines(x.out) > 20);
+    // and that form is what is written without a journal
+    Run whole = attribute(A, &(Setup){0}, rows, arena_printf(A, "%s/whole.json", folder), "-bs", "64");
+    CHECK_INT(whole.code, 3);
+    CHECK_STR(bytes_of(A, arena_printf(A, "%s/whole.json", folder)), json);
+    CHECK(!file_exists(arena_printf(A, "%s/want.o.json.rows", folder)));
+}
+
+// Cut anywhere, as a loss of power or kill -9 leaves it.
+TEST(journal_cut_anywhere)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 3; k++) {
+        const char *out = arena_printf(A, "%s/%s", folder, names[k]), *kept = lines_of(A, out);
+        Str want, all;
+        undisturbed(A, folder, rows, names[k], &want);
+        // the journal of a whole run: that of o.json is left by one that can't write its end
+        if (k < 2) all = want;
+        else {
+            Run r = attribute(A, &(Setup){.env = {"INSEQ_FAULT=io:100000"}}, rows, out, "--shard", "1/1");
+            CHECK_INT(r.code, 3);
+            CHECK(!file_exists(kept));
+            unlink(out);
+            Run part =
+                attribute(A, &(Setup){.interrupt_after = 30, .signal = SIGKILL}, rows, out, NULL, NULL);
+            (void)part;
+            if (!file_exists(kept)) continue; // it was done before
+            all = bytes_of(A, kept);
+        }
+        size_t step = all.n / 17 + 1;
+        for (size_t cut = 0; cut <= all.n; cut += step) {
+            Arena *a = arena_create(A);
+            unlink(out);
+            kit_write(folder, k < 2 ? names[k] : "o.json.rows", (Str){all.s, cut});
+            Run r = attribute(a, &(Setup){0}, rows, out, NULL, NULL);
+            if (r.code != 3 && r.code != 0)
+                FAIL("%s cut to %zu: exit code %d: %s", names[k], cut, r.code, r.err);
+            if (!str_eq(bytes_of(a, out), want))
+                FAIL("%s cut to %zu bytes: resumed, it differs", names[k], cut);
+            test_count(1);
+            arena_free(a);
+        }
+        // and with something else in its tail
+        Buf b = {.arena = A};
+        buf_put(&b, all.s, all.n - step), buf_put(&b, "\0\0\0\0garbage\n{\"number\": 7}\n", 30);
+        unlink(out);
+        kit_write(folder, k < 2 ? names[k] : "o.json.rows", buf_view(&b));
+        Run r = attribute(A, &(Setup){0}, rows, out, NULL, NULL);
+        CHECK_INT(r.code, 3);
+        CHECK_STR(bytes_of(A, out), want);
+    }
+}
+
+TEST(journal_killed)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 4; k++) {
+        Str want;
+        undisturbed(A, folder, rows, names[k], &want);
+        const char *out = arena_printf(A, "%s/%s", folder, names[k]);
+        for (int round = 0, killed = 0; round < 4; round++, killed = 0) {
+            unlink(out);
+            for (bool done = false; !done; killed++) {
+                long after = killed < 5 ? 3 + (17 * killed + 7 * round) % 40 : 0;
+                Run r = attribute(A, &(Setup){.interrupt_after = after, .signal = SIGKILL}, rows, out, NULL,
+                                  NULL);
+                done = r.signal != SIGKILL;
+                if (done && r.code != 3) FAIL("%s: exit code %d: %s", names[k], r.code, r.err);
+            }
+            if (!str_eq(bytes_of(A, out), want)) FAIL("%s: killed %d times, it differs", names[k], killed);
+            CHECK(!file_exists(arena_printf(A, "%s.rows", out)));
+        }
+    }
+}
+
+// After any failing call the next run gives what the undisturbed one gave; calls that are cut short are no failure at all.
+TEST(journal_faults)
+{
+    static const char *const kinds[] = {"io:%d", "alloc:%d", "io:%d+", "short:%d"};
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 3; k++)
+        for (int kind = 0; kind < 4; kind++) {
+            Str want;
+            undisturbed(A, folder, rows, names[k], &want);
+            const char *out = arena_printf(A, "%s/%s", folder, names[k]);
+            for (int n = 1, quiet = 0; quiet < 2 && n < 4000; n += kind == 1 ? 97 : kind == 3 ? 7 : 5) {
+                Arena *a = arena_create(A);
+                unlink(out), unlink(lines_of(a, out));
+                const char *fault = arena_printf(a, "INSEQ_FAULT=%s", arena_printf(a, kinds[kind], n));
+                Run r = attribute(a, &(Setup){.env = {fault}}, rows, out, NULL, NULL);
+                bool whole = str_eq(bytes_of(a, out), want);
+                if (r.signal || (r.code != 1 && r.code != 3))
+                    FAIL("%s %s: exit code %d, signal %d: %s", names[k], fault, r.code, r.signal, r.err);
+                if (kind == 3 && !whole) FAIL("%s %s: it differs", names[k], fault);
+                if (!whole) {
+                    r = attribute(a, &(Setup){0}, rows, out, NULL, NULL);
+                    if (r.code != 3 || !str_eq(bytes_of(a, out), want))
+                        FAIL("%s after %s: exit code %d: %s", names[k], fault, r.code, r.err);
+                }
+                quiet = whole ? quiet + 1 : 0;
+                test_count(1);
+                arena_free(a);
+            }
+        }
+}
+
+// What is not this run's is left alone, and the sentence says in what it differs.
+TEST(journal_refused)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder),
+               *out = arena_printf(A, "%s/o.jsonl", folder);
+    attribute(A, &(Setup){0}, rows, out, NULL, NULL);
+    Str before = bytes_of(A, out);
+    check_refused("another option", attribute(A, &(Setup){0}, rows, out, "--step_scores", "entropy"), 1,
+                  "--step_scores");
+    check_refused("a part", attribute(A, &(Setup){0}, rows, out, "--shard", "1/2"), 1, "another --shard");
+    kit_write(folder, "fewer.jsonl", STR_LIT("{\"en\": \"It rains.\", \"nl\": \"De\"}\n"));
+    check_refused("other texts",
+                  attribute(A, &(Setup){0}, arena_printf(A, "%s/fewer.jsonl", folder), out, NULL, NULL), 1,
+                  "another number of texts: there it is 11, and here 1");
+    const char *words[] = {"attribute-dataset",
+                           "-m",
+                           TRAINED,
+                           "-a",
+                           "input_x_gradient",
+                           "--dataset_files",
+                           rows,
+                           "-in",
+                           "en",
+                           "-gen",
+                           "nl",
+                           "-bs",
+                           "2",
+                           "--hide",
+                           "-o",
+                           out,
+                           NULL};
+    check_refused("another model", run_with(A, &(Setup){0}, words), 1, "another model (SHA-256)");
+    int fd = open(out, O_RDONLY);
+    flock(fd, LOCK_EX);
+    check_refused("a second writer", attribute(A, &(Setup){0}, rows, out, NULL, NULL), 1,
+                  "another run is writing it");
+    close(fd);
+    CHECK_STR(bytes_of(A, out), before);
+    kit_write(folder, "mine.jsonl", STR_LIT("{\"some\": \"thing\"}\n"));
+    const char *mine = arena_printf(A, "%s/mine.jsonl", folder);
+    check_refused("no rows of inseq's", attribute(A, &(Setup){0}, rows, mine, NULL, NULL), 1,
+                  "no rows that inseq wrote");
+    CHECK_STR(bytes_of(A, mine), STR_LIT("{\"some\": \"thing\"}\n"));
+    Run r = attribute(A, &(Setup){0}, rows, mine, "--overwrite", "-q");
+    CHECK_INT(r.code, 3);
+    CHECK_STR(bytes_of(A, mine), before);
+    for (const char *const *s = (const char *const[]){"0/3", "4/3", "x", "1", "1/", "1/0", "auto", NULL}; *s;
+         s++)
+        check_refused(*s, attribute(A, &(Setup){0}, rows, out, "--shard", *s), 2, "--shard");
+}
+
+// A row that once failed is named, and tried again if that is wanted.
+TEST(journal_retry)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 2; k++) {
+        Str want;
+        const char *out = undisturbed(A, folder, rows, names[k], &want);
+        if (k) continue; // gzipped rows are not written by hand here
+        // the third row, as if memory had run out
+        const char *third = strstr(want.s, "{\"number\": 3,"), *fourth = strstr(want.s, "{\"number\": 4,");
+        Buf b = {.arena = A}, line = {.arena = A};
+        buf_str(&line, STR_LIT("{\"number\": 3, \"error\": \"no memory\""));
+        buf_put(&b, want.s, (size_t)(third - want.s)), buf_str(&b, buf_view(&line));
+        buf_printf(&b, ", \"crc32\": \"%08" PRIx32 "\"}\n", gzip_crc(0, line.s, line.n));
+        buf_put(&b, fourth, want.n - (size_t)(fourth - want.s));
+        kit_write(folder, "want.o.jsonl", buf_view(&b));
+        Run r = attribute(A, &(Setup){0}, rows, out, NULL, NULL);
+        CHECK_HAS(r.err, "has 11 of 11 rows; all are done"), CHECK_HAS(r.err, "2 failed (number 3, 5)");
+        CHECK_STR(bytes_of(A, out), buf_view(&b));
+        r = attribute(A, &(Setup){0}, rows, out, "--retry_failed", NULL);
+        CHECK_INT(r.code, 3);
+        CHECK_STR(bytes_of(A, out), want);
+        CHECK(!file_exists(arena_printf(A, "%s.retry", out)));
+    }
+}
+
+TEST(journal_parts)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 4; k++) {
+        Str want;
+        const char *part[3], *all = arena_printf(A, "%s/all.%s", folder, names[k]);
+        undisturbed(A, folder, rows, names[k], &want);
+        for (int i = 0; i < 3; i++) {
+            part[i] = arena_printf(A, "%s/%d.%s", folder, i, names[k]);
+            Run r = attribute(A, &(Setup){0}, rows, part[i], "--shard", arena_printf(A, "%d/3", i + 1));
+            if (r.code != 3 && r.code) FAIL("part %d: exit code %d: %s", i + 1, r.code, r.err);
+        }
+        Run r = RUN("merge", all, part[2], part[0], part[1], "-q");
+        check_ran("merge", r);
+        CHECK_STR(bytes_of(A, all), want);
+        check_refused("one is missing", RUN("merge", all, part[0], part[2]), 1, "are in none of these files");
+        check_refused("one is there twice", RUN("merge", all, part[0], part[1], part[1], part[2]), 1, "too");
+        check_refused("onto a part", RUN("merge", part[0], part[0], part[1], part[2]), 2,
+                      "is one of the parts");
+    }
+    // tasks of a job array, as Slurm and Kubernetes number them
+    Str second = bytes_of(A, arena_printf(A, "%s/1.o.jsonl", folder));
+    const char *out = arena_printf(A, "%s/task.jsonl", folder);
+    attribute(
+        A, &(Setup){.env = {"SLURM_ARRAY_TASK_ID=8", "SLURM_ARRAY_TASK_MIN=7", "SLURM_ARRAY_TASK_COUNT=3"}},
+        rows, out, "--shard", "auto");
+    CHECK_STR(bytes_of(A, out), second);
+    unlink(out);
+    attribute(A, &(Setup){.env = {"JOB_COMPLETION_INDEX=1"}}, rows, out, "--shard", "auto/3");
+    CHECK_STR(bytes_of(A, out), second);
+}
+
+// Parts are of about the same work: one long text weighs as much as many short ones.
+TEST(journal_parts_work)
+{
+    const char *folder = kit_folder(A), *path = arena_printf(A, "%s/t.txt", folder),
+               *out = arena_printf(A, "%s/o.jsonl", folder);
+    Buf b = {.arena = A};
+    for (int i = 0; i < 20; i++)
+        buf_str(&b, i ? STR_LIT("It.\n")
+                      : STR_LIT("It rains and it rains and it rains and it rains and it rains and it rains "
+                                "and it rains and it rains.\n"));
+    kit_write(folder, "t.txt", buf_view(&b));
+    Err e = {0};
+    JournalHead h;
+    Run r = RUN("attribute", "-m", MODEL, "-i", arena_printf(A, "@%s", path), "--shard", "1/2", "-q",
+                "--hide", "-o", out, "--generation_kwargs", "{\"max_new_tokens\": 2}");
+    check_ran("the first part", r);
+    if (!journal_rows(A, out, &h, &e)) return FAIL("%s", e.text);
+    CHECK(h.from == 0 && h.to >= 1 && h.to < 9);
+}
+
+// What is drawn is of all rows, those of an earlier run too.
+TEST(journal_drawn)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 3; k += 2) {
+        Str want;
+        const char *out = undisturbed(A, folder, rows, names[k], &want),
+                   *csv = arena_printf(A, "%s/whole.csv", folder),
+                   *again = arena_printf(A, "%s/again.csv", folder);
+        unlink(out);
+        attribute(A, &(Setup){0}, rows, out, "--csv", csv);
+        CHECK(lines(bytes_of(A, csv).s) > 20);
+        Str all = bytes_of(A, out);
+        if (k) { // what FILE.json is made of goes away with it: a run that is ended early leaves it
+            unlink(out);
+            for (long after = 4; after < 60 && !file_exists(lines_of(A, out)); after += 3)
+                attribute(A, &(Setup){.interrupt_after = after, .signal = SIGKILL}, rows, out, NULL, NULL);
+        } else kit_write(folder, "want.o.jsonl", (Str){all.s, all.n / 2});
+        attribute(A, &(Setup){0}, rows, out, "--csv", again);
+        CHECK_STR(bytes_of(A, out), want);
+        CHECK_STR(bytes_of(A, again), bytes_of(A, csv));
+    }
+}
