@@ -204,9 +204,12 @@ static bool attribute_one(Arena *A, const Lab *l, const char *method, const Json
     Err e = {0};
     AttrOptions o = attr_defaults();
     o.method = method, o.attribute_target = true, o.method_args = args;
+    o.unk = tok_unk(l->t), o.eos = tok_eos(l->t);
     o.step_scores = (const char *const[]){"probability", "logit", "entropy"}, o.n_step_scores = 3;
     return attr_run(A, l->m, &o, p, 1, out, &e) || (FAIL("%s", e.text), false);
 }
+
+static bool same_ids(Ids a, Ids b) { return a.n == b.n && !memcmp(a.v, b.v, (size_t)a.n * sizeof *a.v); }
 
 static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors *all)
 {
@@ -219,8 +222,8 @@ static void against_float64(Arena *A, const Lab *l, const Json *entry, LabErrors
     Pair p = both ? lab_forced(A, l, first, second) : lab_prompt(A, l, first, second);
     Ids source = both ? lab_ids(A, lab_tensor(f64, "ids.source")) : p.source,
         target = lab_ids(A, lab_tensor(f64, "ids.target"));
-    CHECK(source.n == p.source.n && !memcmp(source.v, p.source.v, (size_t)source.n * sizeof(int32_t)));
-    CHECK(target.n == p.target.n && !memcmp(target.v, p.target.v, (size_t)target.n * sizeof(int32_t)));
+    CHECK(same_ids(p.source, source));
+    CHECK(same_ids(p.target, target));
     const Json *signed_ = json_parse(A, STR_LIT("{\"abs\": false}"), "", NULL);
     Sequence gradient, ixg, flat;
     Stage stage[4];
@@ -254,6 +257,89 @@ TEST(attribute_float64)
         arena_free(each);
     }
     if (run < 11) FAIL("%d cases were run; it was 11 and more", run);
+    lab_errors_mean(&all, 1.15);
+}
+
+// BART and its kin (tools/oracle/families_float64.py): sums and norms of rows. A list is short, so that its own float32
+// error is luck: what PyTorch's is off at most, of a model's lists, is what one may be off, three times.
+typedef struct Reduced {
+    const Scores *scores;
+    bool target, norm; // a prefix's rows stand before their token
+} Reduced;
+
+static double row_number(const Reduced *r, int64_t i, int64_t t)
+{
+    const Scores *s = r->scores;
+    if (s->rank == 1) return (double)s->v[t];
+    double sum = 0, square = 0;
+    for (int64_t j = 0; j < s->dim[2]; j++) {
+        double v = (double)run_cell(s, i, t)[j];
+        sum += v, square += v * v;
+    }
+    return r->norm ? sqrt(square) : sum;
+}
+
+// How far ours and PyTorch's are, of the list's largest value.
+static void rows_error(const Reduced *r, const Json *list, double *ours, double *torch)
+{
+    const Json *want = json_get(list, "values")->child;
+    const Scores *s = r->scores;
+    double size = 0;
+    *ours = 0;
+    for (int64_t i = 0; i < (s->rank == 1 ? 1 : s->dim[0]); i++)
+        for (int64_t t = r->target ? i : 0; t < (s->rank == 1 ? s->dim[0] : s->dim[1]); t++) {
+            if (!want) return FAIL("a list is shorter than what it is compared with");
+            *ours = fmax(*ours, fabs(row_number(r, i, t) - want->number)),
+            size = fmax(size, fabs(want->number));
+            want = want->next;
+        }
+    if (want) return FAIL("a list is longer than what it is compared with");
+    test_count((long)json_get(list, "values")->count);
+    *ours /= size, *torch = json_get(list, "float32_off")->number / size;
+}
+
+TEST(attribute_families_float64)
+{
+    LabErrors all = {0};
+    const Json *cases = test_json(A, "test/golden/families_float64.json");
+    CHECK_INT(cases->count, 6);
+    for (const Json *c = cases->child; c; c = c->next) {
+        Arena *each = arena_create(A);
+        Lab l;
+        Sequence ixg, ig;
+        if (!lab_open(each, str_zero(each, json_get(c, "model")->text), &l)) return;
+        lab_languages(each, &l, c);
+        Pair p = lab_forced(each, &l, str_zero(each, json_get(c, "source")->text),
+                            str_zero(each, json_get(c, "target")->text));
+        CHECK(same_ids(p.source, lab_list(each, json_get(c, "source_ids"))));
+        CHECK(same_ids(p.target, lab_list(each, json_get(c, "target_ids"))));
+        const Json *steps = json_parse(each, STR_LIT("{\"n_steps\": 8}"), "", NULL);
+        if (!attribute_one(each, &l, "input_x_gradient", NULL, &p, &ixg) ||
+            !attribute_one(each, &l, "integrated_gradients", steps, &p, &ig))
+            return;
+        const struct {
+            const char *name;
+            Reduced rows;
+        } list[] = {{"probability", {&ixg.step_scores[0].scores, false, false}},
+                    {"source.input_x_gradient.sum", {&ixg.source_attributions, false, false}},
+                    {"source.input_x_gradient.norm", {&ixg.source_attributions, false, true}},
+                    {"target.input_x_gradient.sum", {&ixg.target_attributions, true, false}},
+                    {"target.input_x_gradient.norm", {&ixg.target_attributions, true, true}},
+                    {"source.integrated_gradients.sum", {&ig.source_attributions, false, false}},
+                    {"target.integrated_gradients.sum", {&ig.target_attributions, true, false}}};
+        enum { LISTS = sizeof list / sizeof *list };
+        double ours[LISTS], torch[LISTS], most = 0;
+        CHECK_INT(json_get(c, "numbers")->count, LISTS);
+        for (size_t i = 0; i < LISTS; i++) {
+            rows_error(&list[i].rows, json_get(json_get(c, "numbers"), list[i].name), &ours[i], &torch[i]);
+            all.sum += num_log(ours[i] / torch[i]), all.n++, most = fmax(most, torch[i]);
+        }
+        for (size_t i = 0; i < LISTS; i++)
+            if (!(ours[i] <= 3 * most))
+                FAIL("%s: %s is off by %.3g of its largest value; PyTorch's float32 by %.3g",
+                     str_zero(each, json_get(c, "model")->text), list[i].name, ours[i], torch[i]);
+        arena_free(each);
+    }
     lab_errors_mean(&all, 1.15);
 }
 

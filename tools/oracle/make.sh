@@ -20,6 +20,7 @@ python=${PYTHON:-python3}
     "$python" train.py
     "$python" attn_lrp.py
     "$python" layers.py
+    "$python" families_float64.py
     "$python" alti.py
     "$python" expected_gradients.py
     "$python" beyond.py
