@@ -25,16 +25,20 @@ static const struct Kind {
     {"pegasus",
      "PegasusTokenizer",
      {"spiece.model", "special_tokens_map.json", "added_tokens.json", "tokenizer_config.json"}},
+    {"m2m_100",
+     "NllbTokenizer",
+     {"sentencepiece.bpe.model", "special_tokens_map.json", "added_tokens.json", "tokenizer_config.json"}},
     {"umt5", "T5Tokenizer", {"tokenizer.json", "spiece.model", "added_tokens.json", "tokenizer_config.json"}},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static Str good_model(void)
 {
+    static Arena *kept; // for good
     static Str spm;
     Err e = {0};
-    if (!spm.n && !file_read(arena_create(NULL), "test/corpus/spm/unigram", SIZE_MAX, &spm, &e))
-        BUG("%s", e.text);
+    if (!kept) kept = arena_create(NULL);
+    if (!spm.n && !file_read(kept, "test/corpus/spm/unigram", SIZE_MAX, &spm, &e)) BUG("%s", e.text);
     return spm;
 }
 
@@ -49,7 +53,7 @@ static const char *make_folder(Arena *a, const struct Kind *k, const uint8_t *da
         const uint8_t *q = f + 1 < FILES ? memchr(p, 0xFE, (size_t)(end - p)) : NULL;
         Str part = {(const char *)p, (size_t)((q ? q : end) - p)};
         size_t length = strlen(k->file[f]);
-        if (!part.n && !strcmp(k->file[f] + length - 6, ".model")) part = good_model();
+        if (!part.n && !strcmp(k->file[f] + length - 6, ".model")) part = good_model(k);
         if (part.n) fuzz_file(arena_printf(a, "%s/%s", folder, k->file[f]), part);
         said |= part.n && f + 1 == FILES;
         p = q ? q + 1 : end;
