@@ -229,6 +229,35 @@ TEST(families_nllb_without_rules)
     CHECK(!strstr(RUN("tokenize", "-m", NLLB, "--tgt_lang", "nl", "-i", "a  b").out, " 231:"));
 }
 
+// Saved without tokenizer.json: SentencePiece's model, and the languages in special_tokens_map.json.
+TEST(families_nllb_without_json)
+{
+    static const char *const texts[] = {"It is raining cats and dogs today.",
+                                        " two  spaces <mask> \xEF\xAC\x81 \xC2\xBD na\xC3\xAFve",
+                                        "zul_Latn a</s>b <pad> \xE3\x81\x82"};
+    const char *folder = COPY("odd-nllb", {"tokenizer.json", NULL, NULL}), *map = "special_tokens_map.json";
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        Run r = RUN("tokenize", "-m", folder, "--tgt_lang", "nl", "-i", texts[i], "--json");
+        check_ran(texts[i], r);
+        CHECK_STR(str_of(r.out),
+                  str_of(RUN("tokenize", "-m", NLLB, "--tgt_lang", "nl", "-i", texts[i], "--json").out));
+    }
+    folder = COPY("odd-nllb", {"tokenizer.json", NULL, NULL}, {map, NULL, NULL});
+    check_refused("no languages", RUN("info", "-m", folder), 1, "the languages of NLLB are in none of");
+    folder = COPY("odd-nllb", {"tokenizer.json", NULL, NULL}, {"sentencepiece.bpe.model", NULL, NULL});
+    check_refused("no model", RUN("info", "-m", folder), 1, "tokenizer.json");
+    size_t n;
+    const char *unigram = slurp(A, MBART "/sentencepiece.bpe.model", &n);
+    folder = COPY("odd-nllb", {"tokenizer.json", NULL, NULL});
+    kit_write(folder, "sentencepiece.bpe.model", (Str){unigram, n});
+    check_refused("another model", RUN("info", "-m", folder), 1, "not a BPE model, as NLLB's is");
+    for (size_t i = 0; i < 2; i++) {
+        const char *file = i ? "vocab.json" : "sentencepiece.bpe.model";
+        folder = COPY("odd-m2m100", {file, NULL, NULL});
+        check_refused(file, RUN("attribute", "-m", folder, "-i", TEXT, "--tgt_lang", "nl"), 1, file);
+    }
+}
+
 // Old NLLB puts the language behind whole texts; what is written begins with it all the same.
 TEST(families_legacy_order)
 {
@@ -370,4 +399,7 @@ TEST(families_faults)
             test_every_fault(A, (FaultKind)kind, use_tokenizer, folder);
         }
     }
+    const char *folder = COPY("odd-nllb", {"tokenizer.json", NULL, NULL});
+    for (int kind = 0; kind < FAULT_KINDS; kind++)
+        test_every_fault(A, (FaultKind)kind, use_tokenizer, (char *)folder);
 }

@@ -77,6 +77,14 @@ static const char *gemma_steps(Arena *a, const Json *config)
            "\"model\":{\"byte_fallback\":true,\"fuse_unk\":true,\"unk_token\":\"<unk>\"}}";
 }
 
+// The normalizer's rules for characters are in SentencePiece's model; all else is nllb_steps' as with tokenizer.json.
+static const char *nllb_model(Arena *a, const Json *config)
+{
+    (void)a, (void)config;
+    return "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" {2,}\"},\"content\":\" \"},"
+           "\"model\":{\"fuse_unk\":true,\"unk_token\":\"<unk>\"}}";
+}
+
 #define END "<|endoftext|>"
 static const Class classes[] = {
     {"GPT2Tokenizer", " gpt2 opt gpt_neo gptj phi starcoder2 ", gpt2_steps, END, END, END, NULL, NULL,
@@ -88,7 +96,7 @@ static const Class classes[] = {
     {"GemmaTokenizer", " gemma gemma2 gemma3 gemma3_text ", gemma_steps, "<unk>", "<bos>", "<eos>", "<pad>",
      "<mask>", .around = false},
     {"RobertaTokenizer", " bart ", gpt2_steps, "<unk>", "<s>", "</s>", "<pad>", "<mask>", .around = true},
-    {"NllbTokenizer", " m2m_100 ", NULL, "<unk>", "<s>", "</s>", "<pad>", "<mask>", .tags = TAGS_FIRST,
+    {"NllbTokenizer", " m2m_100 ", nllb_model, "<unk>", "<s>", "</s>", "<pad>", "<mask>", .tags = TAGS_FIRST,
      .usual_source = "eng_Latn"},
 };
 enum { CLASSES = sizeof classes / sizeof *classes, GPT2 = 0, LLAMA = 1, NLLB = CLASSES - 1 };
@@ -130,12 +138,28 @@ static size_t splits(const Vocab *v, Str piece, int32_t id, Merges *m)
     return n;
 }
 
-static bool read_model(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Err *e)
+static bool parse_model(Arena *a, const char *path, const char *whose, Sentencepiece **sp, Err *e)
 {
     Str bytes;
-    Sentencepiece *sp = arena_new(a, Sentencepiece, 1);
-    if (!file_map(a, path, &bytes, e) || !spm_parse(a, bytes, path, sp, e)) return false;
-    if (sp->type != BPE) return err_set(e, "%s: not a BPE model, as Llama's and Gemma's are", path);
+    *sp = arena_new(a, Sentencepiece, 1);
+    if (!file_map(a, path, &bytes, e) || !spm_parse(a, bytes, path, *sp, e)) return false;
+    return (*sp)->type == BPE || err_set(e, "%s: not a BPE model, as %s", path, whose);
+}
+
+static void read_merges(Arena *a, Pipeline *p, const Sentencepiece *sp, size_t first)
+{
+    size_t n = 0;
+    for (size_t i = first; i < sp->n; i++)
+        n += splits(&p->vocab, sp->piece[i].text, vocab_id(&p->vocab, sp->piece[i].text), NULL);
+    merges_init(a, &p->merges, n);
+    for (size_t i = first; i < sp->n; i++)
+        splits(&p->vocab, sp->piece[i].text, vocab_id(&p->vocab, sp->piece[i].text), &p->merges);
+}
+
+static bool read_model(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Err *e)
+{
+    Sentencepiece *sp;
+    if (!parse_model(a, path, "Llama's and Gemma's are", &sp, e)) return false;
     vocab_init(a, &p->vocab, sp->n);
     for (size_t i = 0; i < sp->n; i++) {
         const Piece *piece = &sp->piece[i];
@@ -145,10 +169,47 @@ static bool read_model(Arena *a, Tokenizer *t, Pipeline *p, const char *path, Er
                       (Added){.text = piece->text, .id = (int32_t)i, .special = piece->kind == CONTROL});
     }
     vocab_done(&p->vocab);
-    size_t n = 0;
-    for (size_t i = 0; i < sp->n; i++) n += splits(&p->vocab, sp->piece[i].text, (int32_t)i, NULL);
-    merges_init(a, &p->merges, n);
-    for (size_t i = 0; i < sp->n; i++) splits(&p->vocab, sp->piece[i].text, (int32_t)i, &p->merges);
+    read_merges(a, p, sp, 0);
+    return true;
+}
+
+// NLLB's: <s> <pad> </s> <unk>, the pieces from SentencePiece's id 3 on, a token for each language, <mask>. The languages are
+// not in the model: special_tokens_map.json lists them in their order, or tokenizer_config.json has them with their ids.
+// (transformers 5.23 overlooks the former, so that every language is <unk>.)
+static bool read_nllb(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, const Json *config, Err *e)
+{
+    static const char *const first[] = {"<s>", "<pad>", "</s>", "<unk>"};
+    const Json *map, *list = config ? json_get(config, "additional_special_tokens") : NULL,
+                     *decoder = config ? json_get(config, "added_tokens_decoder") : NULL;
+    Sentencepiece *sp;
+    const char *path = in_folder(a, folder, "sentencepiece.bpe.model");
+    if (!parse_model(a, path, "NLLB's is", &sp, e) ||
+        !folder_object(a, folder, "special_tokens_map.json", &map, e))
+        return false;
+    if (!list || !list->count) list = map ? json_get(map, "additional_special_tokens") : NULL;
+    if (!decoder && (!list || list->kind != J_ARRAY || !list->count))
+        return err_set(
+            e,
+            "%s: the languages of NLLB are in none of these files: tokenizer.json, "
+            "special_tokens_map.json (additional_special_tokens), tokenizer_config.json "
+            "(added_tokens_decoder); copy one of them from the folder of the model it started from",
+            folder);
+    if (sp->n < 4) return err_set(e, "%s: %zu pieces; there must be 4 or more", path, sp->n);
+    vocab_init(a, &p->vocab, sp->n + 1);
+    for (int32_t i = 0; i < 4; i++) vocab_add(&p->vocab, str_of(first[i]), i);
+    for (size_t i = 3; i < sp->n; i++) vocab_add(&p->vocab, sp->piece[i].text, (int32_t)i + 1);
+    vocab_done(&p->vocab);
+    read_merges(a, p, sp, 3);
+    for (const Json *j = decoder ? NULL : list->child; j; j = j->next)
+        if (token_text(j).n)
+            added_put(a, t,
+                      (Added){.text = token_text(j),
+                              .id = (int32_t)(p->vocab.count + t->n_added),
+                              .special = true});
+    if (sp->normalizer.map.units) {
+        p->norm[0] = (Norm){.kind = NORM_RULES, .rules = arena_new(a, Rules, 1)}, p->norms = 1;
+        p->norm[0].rules->map = sp->normalizer.map, rules_prepare(p->norm[0].rules);
+    }
     return true;
 }
 
@@ -204,7 +265,11 @@ static bool open_files(Arena *a, Tokenizer *t, Pipeline *p, const char *folder, 
     bool model = !folder_has(folder, "vocab.json") && folder_has(folder, "tokenizer.model");
     static const char *const only[] = {"tokenizer.json", NULL};
     bool none = !model && !folder_has(folder, "vocab.json") && !folder_has(folder, "merges.txt");
-    if (!class->steps || none) return folder_has_all(a, folder, only, e);
+    if (class == &classes[NLLB] && folder_has(folder, "sentencepiece.bpe.model")) {
+        if (!read_nllb(a, t, p, folder, config, e) || !class_steps(a, p, class, config, e)) return false;
+        return nllb_steps(p), true;
+    }
+    if (class == &classes[NLLB] || none) return folder_has_all(a, folder, only, e);
     static const char *const needed[2][3] = {{"vocab.json", "merges.txt"}, {"tokenizer.model"}};
     if (!folder_has_all(a, folder, needed[model], e)) return false;
     if (model && !read_model(a, t, p, in_folder(a, folder, "tokenizer.model"), e)) return false;
