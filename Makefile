@@ -73,6 +73,7 @@ $(B)/inseq $(B)/run $(B)/train:
 
 $(B)/nn/demo.o: $(wildcard nn/demo/*/*)     # taken in by the assembler
 $(B)/attr/reports/page.o: attr/reports/page.js attr/reports/page.css
+$(B)/attr/reports/ask_page.o: attr/reports/ask.html attr/reports/ask.css attr/reports/ask.js
 $(B)/commit: always
 	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
 $(B)/attr/commands/about.o: $(B)/commit LICENSE NOTICE

@@ -476,3 +476,10 @@ typedef struct Chapter {
     const Attribution *shown;
 } Chapter;
 bool attr_html_story(Arena *a, const Chapter *chapter, size_t n, const ReportOptions *o, Buf *out, Err *e);
+
+// The page of `inseq serve` (ask_page.c): a form that asks the server that it is from, and the content policy that it needs.
+typedef struct AskModel {
+    const char *name;
+    bool chat; // it has a chat template
+} AskModel;
+void attr_ask_page(Arena *a, const AskModel *model, size_t n, Buf *page, Buf *policy);

@@ -134,9 +134,9 @@ static void be_server(int output, const char *said, const char *const *words, co
     int error = open(said, O_WRONLY | O_CREAT, 0666);
     for (size_t n = 4, i = 0; words[i] && n < 23; i++) argv[n++] = words[i];
     dup2(output, 1), dup2(error, 2);
-    for (int fd = 3; fd < 64; fd++) close(fd);
+    for (int fd = 3; fd < 1024; fd++) close(fd);
     signal(SIGINT, SIG_DFL), signal(SIGPIPE, SIG_DFL), signal(SIGHUP, SIG_DFL);
-    alarm(60);
+    alarm(getenv("REQUESTS") ? 1200 : 60);
     execve(path && *path ? path : "./inseq", (char *const *)(uintptr_t)argv, env);
     _exit(98);
 }
@@ -434,6 +434,12 @@ TEST(serve_refuses_strangers)
         else test_count(1);
         if (r.status != 200) CHECK(str_starts(r.body, STR_LIT("{\"error\": \"")) && !strstr(r.body.s, TOKEN));
     }
+    Answer page = exchange(
+        &s, str_of(arena_printf(A, "GET /" TOKEN "/ HTTP/1.1\r\nHost: localhost:%d\r\n\r\n", s.port)));
+    CHECK_INT(page.status, 200), CHECK_HAS(page.head, "; connect-src 'self'; ");
+    CHECK_HAS(page.body.s, "<form id=\"ask\">"),
+        CHECK_HAS(page.body.s, "{\"name\":\"demo/en-nl\",\"chat\":false}");
+    CHECK_HAS(page.body.s, "{\"name\":\"integrated_gradients\",");
     CHECK_INT(stop(&s, SIGHUP), 129);
 }
 
@@ -558,6 +564,61 @@ TEST(serve_outlives_its_processes)
     CHECK_INT(stop(&s, SIGINT), 130);
     CHECK(child && kill(child, 0) < 0), CHECK_INT(receive(A, fd).status, 0);
     close(fd);
+}
+
+// Many requests over many connections, hostile ones among them: all answers alike, and nothing of them is left in the server.
+// REQUESTS=N in the environment: so many (tools/serve.sh).
+static long number_in(Arena *A, const char *path, const char *key)
+{
+    const char *text = slurp(A, path, NULL), *at = strstr(text, key);
+    return at ? atol(at + strlen(key)) : -1;
+}
+
+TEST(serve_leaves_nothing)
+{
+    enum { MANY = 50 };
+    static const char *const hostile[] = {"GET / HTTP/9.9\r\n\r\n",
+                                          "\x16\x03\x01",
+                                          "POST / HTTP/1.1\r\nContent-Length: 99\r\n",
+                                          "GET / HTTP/1.1\r\nHost: evil\r\n\r\n",
+                                          "",
+                                          "DELETE /"};
+    const char *wanted = getenv("REQUESTS");
+    const long rounds = (wanted ? atol(wanted) : 300) / MANY;
+    Server s = START("-m", "demo/en-nl");
+    const char *status = arena_printf(A, "/proc/%d/status", s.pid);
+    const Str bytes = post(&s, "*/*", SMALL), first = ask(&s, "*/*", SMALL).body;
+    int fd[MANY];
+    long before = 0, answered = 0;
+    for (int i = 0; i < MANY; i++) fd[i] = connected(&s);
+    for (long round = 0; round < rounds; round++) {
+        Arena *a = arena_create(A);
+        if (round == 4) before = number_in(a, status, "VmRSS:");
+        int stranger = connected(&s);
+        const char *says = hostile[round % 6];
+        send_all(stranger, str_of(says));
+        for (int i = 0; i < MANY; i++) send_all(fd[i], bytes);
+        for (int i = 0; i < MANY; i++) {
+            Answer r = receive(a, fd[i]);
+            answered += r.status == 200 && str_eq(r.body, first);
+        }
+        close(stranger);
+        for (int i = 0; i < MANY; i += 7) close(fd[i]), fd[i] = connected(&s);
+        arena_free(a);
+    }
+    CHECK_INT(answered, rounds * MANY);
+    for (int i = 0; i < MANY; i++) close(fd[i]);
+    CHECK_INT(ask(&s, "*/*", SMALL).status, 200);
+    nanosleep(&(struct timespec){0, 100000000}, NULL);
+    long after = number_in(A, status, "VmRSS:");
+    size_t n, open = 0;
+    const char *const *names = dir_names(A, arena_printf(A, "/proc/%d/fd", s.pid), &n);
+    for (size_t i = 0; i < n; i++) open += atoi(names[i]) >= 3;
+    CHECK_INT(open, 1); // the socket that it listens on
+    CHECK(before > 0 && after < before + 1000);
+    if (wanted) printf("%ld requests answered; memory %ld kB, then %ld kB\n", answered, before, after);
+    CHECK_INT(stop(&s, SIGINT), 130);
+    CHECK_STR(str_of(slurp(A, s.said, NULL)), STR_LIT("inseq: note: Ctrl-C ends it\n"));
 }
 
 TEST(serve_limits_time)

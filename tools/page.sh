@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # tools/page.sh [PART] — makes pages of every kind and drives them in a headless Chromium (tools/page/drive.mjs): all of it,
-# or a part: one, several, many, kinds, paper, forced, hostile. Pictures are left in build/page. Needs chromium, node and npm,
+# or a part: one, several, many, kinds, paper, forced, hostile, ask (the page of inseq serve, tools/page/ask.mjs). Pictures are left in build/page. Needs chromium, node and npm,
 # which fetches playwright-core and axe-core; says so where they are not there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -16,6 +16,7 @@ cmp -s tools/page/package.json $B/package.json && [ -d $B/node_modules ] || {
     npm install --prefix $B --no-audit --no-fund --no-package-lock --ignore-scripts >$B/npm.log 2>&1 || {
         rm $B/package.json; tail -3 $B/npm.log; echo "pages in a browser: NOT RUN, npm could not get its packages"; exit 0; }
 }
+[ "${1:-}" != ask ] || exec node tools/page/ask.mjs $B ./inseq
 
 inseq() { ./inseq "$@" >/dev/null; }
 nurse="The nurse lost her key because it was raining."
@@ -54,3 +55,4 @@ awk 'BEGIN { split("The nurse;The teacher;The doctor;The cat;The dog;My sister",
 inseq attribute -m demo/en-nl -a input_x_gradient --attribute_target --step_scores probability -bs 64 -i @$B/many.txt --html $B/many.html --hide_attributions
 }
 node tools/page/drive.mjs $B ${1:-}
+[ -n "${1:-}" ] || node tools/page/ask.mjs $B ./inseq

@@ -86,6 +86,17 @@ static bool load_models(Args *a, Service *s, Err *e)
     return true;
 }
 
+static bool make_page(Args *a, Service *s, Err *e)
+{
+    AskModel *model = arena_new(a->a, AskModel, s->n_models);
+    Buf page = {.arena = a->a}, policy = {.arena = a->a};
+    for (size_t i = 0; i < s->n_models; i++)
+        model[i] = (AskModel){s->model[i].name, s->model[i].chat != NULL};
+    attr_ask_page(a->a, model, s->n_models, &page, &policy);
+    s->page = buf_view(&page), s->policy = buf_view(&policy);
+    return page.n <= SERVE_PAGE || err_usage(e, "the models' names fill more than a page");
+}
+
 static int run(Args *a)
 {
     Err e = {0};
@@ -98,9 +109,9 @@ static int run(Args *a)
     s.threads = pool_threads();
     pool_stop(); // threads do not go along where a process is forked
     if (stop_asked()) return cmd_interrupted(false);
+    if (!make_page(a, &s, &e)) return cmd_fail(&e, EXIT_USAGE);
     Server *server = serve_prepare(a->a, &s);
     if (!listen_on(a, &s, address, &e)) return cmd_fail(&e, EXIT_INPUT);
-    s.page = STR_LIT("<!DOCTYPE html><title>inseq</title>\n"), s.policy = STR_LIT("default-src 'none'");
     if (args_on(a, "allow_remote"))
         cmd_say("note: listening on %s, and not only for this machine: whoever reaches it and has the token "
                 "may use it, and what is sent is not encrypted",

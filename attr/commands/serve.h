@@ -5,6 +5,8 @@
 #include "commands.h"
 #include "http.h"
 
+enum { SERVE_PAGE = 100 << 10 }; // bytes of the form, at most
+
 // What a server is asked through, and what it answers with.
 typedef struct Service {
     const Args *a; // its command line; what belongs to requests too holds for all of them

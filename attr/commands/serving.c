@@ -566,13 +566,16 @@ Server *serve_prepare(Arena *a, const Service *service)
     Server *s = arena_new(a, Server, 1);
     s->s = service, s->scratch = arena_create(a);
     arena_new(s->scratch, char, ROOM_SCRATCH), arena_reset(s->scratch); // which is kept
-    for (size_t i = 0; i < N_CLIENTS; i++)
+    for (size_t i = 0; i < N_CLIENTS;
+         i++) { // blocks below a large page, which take no memory before they are used
+        Arena *own = arena_create(a);
         s->client[i] = (Client){.fd = -1,
                                 .from_output = -1,
                                 .from_error = -1,
-                                .in = arena_new(a, char, ROOM_IN),
-                                .out = arena_new(a, char, ROOM_OUT),
-                                .said = arena_new(a, char, ROOM_SAID)};
+                                .in = arena_new(own, char, ROOM_IN),
+                                .out = arena_new(own, char, ROOM_OUT),
+                                .said = arena_new(own, char, ROOM_SAID)};
+    }
     return s;
 }
 

@@ -117,5 +117,6 @@ const char *report_legend(Arena *a, const Table *t, bool unicode);
 // What makes a page live (page.c): its script, the styles of what the script draws, and the numbers it reads as elements that
 // do nothing by themselves. A page is one chapter, or several. page_hash: how a content policy names what it allows.
 Str page_script(void), page_style(void);
+Str page_base_style(void); // of all pages, with script or without (report_html.c)
 void page_data(Arena *a, const Chapter *chapter, size_t n, const ReportOptions *o, Buf *out);
 void page_hash(Buf *b, Str content);

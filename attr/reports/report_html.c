@@ -92,6 +92,8 @@ static const char style[] =
     "h2{break-after:avoid}tr{break-inside:avoid}}\n"
     "@media (forced-colors:active){th,td{border-color:CanvasText}}\n";
 
+Str page_base_style(void) { return STR_LIT(style); }
+
 // ------------------------------------------------------------------------------------------ text
 
 static Str visible(Arena *a, Str text)
