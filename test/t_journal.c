@@ -366,3 +366,23 @@ TEST(journal_drawn)
         CHECK_STR(bytes_of(A, again), bytes_of(A, csv));
     }
 }
+
+// A row is known by its id wherever it is shown, and what else it says goes along.
+TEST(journal_identity)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder),
+               *page = arena_printf(A, "%s/p.html", folder), *svg = arena_printf(A, "%s/p.svg", folder),
+               *md = arena_printf(A, "%s/p.md", folder), *tex = arena_printf(A, "%s/p.tex", folder),
+               *csv = arena_printf(A, "%s/p.csv", folder);
+    Run r =
+        RUN("attribute-dataset", "-m", MODEL, "-a", "saliency", "--dataset_files", rows, "-in", "en", "-gen",
+            "nl", "--html", page, "--svg", svg, "--export", md, "--export", tex, "--csv", csv, "--plain");
+    CHECK_INT(r.code, 3); // one of them is empty; the others keep their numbers
+    CHECK_HAS(r.out, "3rd instance (r3):"), CHECK_HAS(r.out, "5th instance (r5):");
+    CHECK(!strstr(r.out, "4th instance"));
+    Str all = bytes_of(A, page);
+    CHECK_HAS(all.s, "<h2>5th instance (r5):</h2>"), CHECK_HAS(all.s, "<dt>kind</dt><dd>5</dd>");
+    CHECK_HAS(all.s, "[[\"id\",\"r5\"],[\"kind\",\"5\"]]");
+    CHECK_HAS(bytes_of(A, svg).s, "5th instance (r5):"), CHECK_HAS(bytes_of(A, md).s, "5th instance (r5):");
+    CHECK_HAS(bytes_of(A, tex).s, "5th instance (r5):"), CHECK_HAS(bytes_of(A, csv).s, ",6,r5,5");
+}

@@ -315,7 +315,8 @@ static void group_sequences(Contents *x)
             size_t *own = numbered ? &first[s->text] : NULL;
             x->of_chapter[i] = k, x->place[i] = c;
             if (own && *own) x->text[i] = *own - 1;
-            else if (c && same_source(s, x->sequence[i - 1]) && !same_target(s, x->sequence[i - 1]))
+            else if (c && !(s->row.n && s->text != x->sequence[i - 1]->text) &&
+                     same_source(s, x->sequence[i - 1]) && !same_target(s, x->sequence[i - 1]))
                 x->text[i] = x->text[i - 1];
             else x->text[i] = x->n_texts++;
             if (own) *own = x->text[i] + 1;
@@ -375,6 +376,21 @@ static void put_texts(Arena *a, Buf *b, const Sequence *s, bool in, Str input, b
     else put_running(a, b, "generated", s->target + s->attr_pos_start, end - s->attr_pos_start);
 }
 
+// [["id", "r4"], ["kind", "4"]]
+static void put_row(Arena *a, Buf *b, const Sequence *s)
+{
+    const RowFact *fact;
+    size_t n = report_row_facts(a, s, &fact);
+    if (!n) return;
+    put_key(b, "row");
+    for (size_t i = 0; i < n; i++) {
+        buf_str(b, i ? STR_LIT(",[") : STR_LIT("[["));
+        put_string(a, b, fact[i].key), buf_char(b, ','), put_string(a, b, fact[i].value);
+        buf_char(b, ']');
+    }
+    buf_char(b, ']');
+}
+
 static void put_means(const Contents *x, Buf *b, const Sequence *s)
 {
     put_key(b, "means");
@@ -418,8 +434,9 @@ static void put_index_texts(Contents *x, Buf *b)
         buf_printf(b, texts++ ? ",\n{\"chapter\":%zu" : "\n{\"chapter\":%zu", x->of_chapter[i]);
         Buf number = {.arena = scratch};
         report_ordinal(&number, s->text > 0 ? (size_t)s->text - 1 : x->place[i]);
-        if (t->n > 1) put_text_field(scratch, b, "number", str_zero(scratch, buf_view(&number)));
+        if (t->n > 1 || s->row.n) put_text_field(scratch, b, "number", str_zero(scratch, buf_view(&number)));
         put_texts(scratch, b, s, has_input[i], input[i], has_generated[i], generated[i]);
+        put_row(scratch, b, s);
         put_means(x, b, s);
         put_key(b, "sequences");
         buf_printf(b, "[%zu", i);

@@ -789,6 +789,7 @@ addEventListener('afterprint', () => paper.replaceChildren());
 
 // ------------------------------------------------------------------------------------------ the list of texts
 
+const idOf = t => t.row && t.row[0][0] === 'id' ? t.row[0][1] : ''; // of a row of a data file
 const list = el('div', {class: 'texts', role: 'listbox', 'aria-label': 'Texts'});
 const found = el('p', {class: 'soft', role: 'status'});
 let order = texts.map((_, i) => i), items = [];
@@ -798,7 +799,7 @@ function drawList() {
     const other = index.texts.length && t.chapter !== (texts[i - 1] || {chapter: -1}).chapter ? index.chapters[t.chapter].title : null;
     const words = t.input || t.generated || t.name;
     return el('div', {role: 'option', tabindex: '-1', 'aria-selected': 'false', 'data-text': i, class: 'text'}, other ? el('b', {}, other) : null,
-      el('span', {class: 'line'}, (t.number ? t.number + ' ' : '') + words), el('small', {}, ''));
+      el('span', {class: 'line'}, (idOf(t) || t.number ? (idOf(t) || t.number) + ' ' : '') + words), el('small', {}, ''));
   });
   const search = el('input', {type: 'search', oninput: () => arrange(search.value, sort.value)});
   const sort = el('select', {onchange: () => arrange(search.value, sort.value)}, el('option', {value: 'order'}, 'in order'),
@@ -810,7 +811,7 @@ function drawList() {
 // The texts that have the words, in the order that was asked for; a step score stands beside each (its mean over the text).
 function arrange(search, sort) {
   const wanted = search.toLowerCase(), [key, way] = sort.split(' '), k = Number(key), sign = way === 'up' ? 1 : -1;
-  order = texts.map((_, i) => i).filter(i => !wanted || (texts[i].input + '\n' + texts[i].generated).toLowerCase().includes(wanted));
+  order = texts.map((_, i) => i).filter(i => !wanted || [texts[i].input, texts[i].generated, ...(texts[i].row || []).flat()].join('\n').toLowerCase().includes(wanted));
   if (way) order.sort((a, b) => { // those without the score last
     const x = texts[a].means[k], y = texts[b].means[k];
     return x === null || y === null ? (x === null) - (y === null) || a - b : sign * (x - y) || a - b;
@@ -852,9 +853,10 @@ list.addEventListener('keydown', e => {
 
 function drawStory() {
   const t = texts[state.text], chapter = index.chapters[t.chapter], d = table.data;
-  title.textContent = chapter.title || t.name || (t.number ? t.number + ' instance' : '') + (d.method || d.model ? (t.number ? ', ' : '') + [d.model, d.method].filter(Boolean).join(', ') : '');
+  title.textContent = chapter.title || t.name || (t.number ? t.number + ' instance' + (idOf(t) ? ` (${idOf(t)})` : '') : '') + (d.method || d.model ? (t.number ? ', ' : '') + [d.model, d.method].filter(Boolean).join(', ') : '');
   title.hidden = !title.textContent;
   story.replaceChildren(...(chapter.text ? [el('p', {}, chapter.text)] : []), ...(chapter.commands || []).map(c => el('p', {class: 'code'}, c)));
+  if (t.row) story.append(el('dl', {}, ...t.row.flatMap(([key, v]) => [el('dt', {}, key), el('dd', {}, v)])));
   if (!table.panels.length && t.input) story.append(el('p', {}, t.input));
 }
 

@@ -23,6 +23,12 @@ int report_tables(const Sequence *s, Table out[2]);
 // "0th instance:"; where several models or methods ran "NAME:", or with several texts "0th instance, NAME:". Not yet made
 // visible.
 void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts);
+// What a row of a data file says besides its texts, its id first: key and value, n of them. On the arena.
+typedef struct RowFact {
+    Str key, value;
+} RowFact;
+size_t report_row_facts(Arena *a, const Sequence *s, const RowFact **out);
+bool report_has_id(const Sequence *s); // then it has a heading even where it is alone
 // The model of a sequence: where several ran its title, else what the result's info says; empty if that is nothing.
 Str report_model(Arena *a, const Attribution *t, const Sequence *s);
 bool report_two_dimensional(const Attribution *t, Err *e); // else says what to do

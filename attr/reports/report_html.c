@@ -319,6 +319,13 @@ static void put_fact(Arena *a, Buf *b, const char *label, Str value)
     buf_str(b, STR_LIT("</dd>\n"));
 }
 
+static void put_row_fact(Arena *a, Buf *b, const RowFact *f)
+{
+    buf_str(b, STR_LIT("<dt>")), put_text(a, b, f->key);
+    buf_str(b, STR_LIT("</dt><dd>")), put_text(a, b, f->value);
+    buf_str(b, STR_LIT("</dd>\n"));
+}
+
 static void put_facts(Arena *a, Buf *b, const Attribution *t)
 {
     static const char *const facts[][2] = {
@@ -379,6 +386,9 @@ static void put_sequences(Arena *a, Buf *out, const Attribution *t, const Report
         buf_str(out, STR_LIT("<dl>\n"));
         if (report_next_text(&in, &text)) put_fact(scratch, out, "Input", text);
         if (report_next_text(&made, &text)) put_fact(scratch, out, "Generated", text);
+        const RowFact *fact;
+        size_t n = report_row_facts(scratch, &t->sequence[i], &fact);
+        for (size_t k = 0; k < n; k++) put_row_fact(scratch, out, &fact[k]);
         buf_str(out, STR_LIT("</dl>\n"));
         put_sequence(scratch, out, t, &t->sequence[i], o, tooltips);
         buf_str(out, STR_LIT("</section>\n"));

@@ -324,7 +324,7 @@ static void put_title(Figure *f, const Attribution *t, size_t i, bool several_te
     const Sequence *s = &t->sequence[i];
     Str in, out;
     bool known = report_next_text(&f->in, &in);
-    if (!known || t->n > 1 || s->title) {
+    if (!known || t->n > 1 || s->title || report_has_id(s)) {
         Buf heading = {.arena = f->a};
         report_heading(&heading, s, i, several_texts);
         put_line(f, " font-size=\"16\" font-weight=\"bold\"", 11, buf_view(&heading));

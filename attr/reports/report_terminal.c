@@ -362,7 +362,7 @@ static bool write_terminal(Arena *a, const Attribution *t, const ReportOptions *
     for (size_t i = 0; i < t->n && !o->no_heatmaps; i++) {
         Arena *scratch = arena_create(a);
         if (i) buf_char(out, '\n');
-        if (t->n > 1) {
+        if (t->n > 1 || report_has_id(&t->sequence[i])) {
             Buf b = {.arena = scratch};
             report_heading(&b, &t->sequence[i], i, several_texts);
             put_heading(scratch, out, buf_view(&b), &plain);

@@ -65,12 +65,40 @@ size_t report_pictures(Arena *a, const Attribution *t, Comparison **out)
     return t->n_pictures;
 }
 
+static Str fact_text(Arena *a, const Json *j) { return j->kind == J_STRING ? j->text : attr_row(a, j); }
+
+size_t report_row_facts(Arena *a, const Sequence *s, const RowFact **out)
+{
+    const Json *row = s->row.n ? json_parse(a, s->row, "row", NULL) : NULL, *id = json_get(row, "id"),
+               *fields = json_get(row, "fields");
+    RowFact *f = arena_new(a, RowFact, 1 + (fields ? fields->count : 0));
+    size_t n = 0;
+    *out = f;
+    if (id) f[n++] = (RowFact){STR_LIT("id"), fact_text(a, id)};
+    for (const Json *c = fields ? fields->child : NULL; c; c = c->next)
+        f[n++] = (RowFact){c->key, fact_text(a, c)};
+    return n;
+}
+
+bool report_has_id(const Sequence *s)
+{
+    Arena *a = arena_create(NULL);
+    const Json *row = s->row.n ? json_parse(a, s->row, "row", NULL) : NULL;
+    bool has = json_get(row, "id") != NULL;
+    arena_free(a);
+    return has;
+}
+
 void report_heading(Buf *b, const Sequence *s, size_t i, bool several_texts)
 {
     const char *name = s->title ? s->title : s->method;
     if (!name || several_texts) {
+        const RowFact *fact;
+        size_t n = report_row_facts(b->arena, s, &fact);
         report_ordinal(b, s->text > 0 ? (size_t)s->text - 1 : i);
-        buf_str(b, name ? STR_LIT(" instance, ") : STR_LIT(" instance"));
+        buf_str(b, STR_LIT(" instance"));
+        if (n && str_is(fact->key, "id")) buf_printf(b, " (%.*s)", (int)fact->value.n, fact->value.s);
+        if (name) buf_str(b, STR_LIT(", "));
     }
     if (name) buf_str(b, str_of(name));
     buf_char(b, ':');

@@ -123,7 +123,7 @@ static void add_sequence(List *l, const Attribution *t, size_t i, bool several_t
     Buf heading = {.arena = l->a};
     Table *tables = arena_new(l->a, Table, 2);
     int n = report_tables(s, tables);
-    if (t->n > 1 || s->title || s->method) report_heading(&heading, s, i, several_texts);
+    if (t->n > 1 || s->title || s->method || report_has_id(s)) report_heading(&heading, s, i, several_texts);
     if (!n || !tables[0].n_columns)
         *add_sheet(l) = (Sheet){.section = buf_view(&heading),
                                 .s = s,
