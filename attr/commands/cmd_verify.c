@@ -4,6 +4,7 @@
 // The command line in the file is a stranger's: only attribute, attribute-dataset and compare are run, and whatever they
 // would write or print is kept here instead.
 #include "../reports/report.h"
+#include "../results/journal.h"
 #include "commands.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@
 // What a file holds: Inseq's own JSON, or a line for each sequence.
 typedef struct Saved {
     Attribution t; // lines NULL: this
+    bool flat;     // t was read from rows as they are shown
     const Json **line;
     size_t n;
     const Json *made; // the provenance
@@ -59,7 +61,8 @@ static bool read_saved(Args *a, const char *path, Saved *s, Err *e)
 {
     Str text;
     if (!read_plain(a, path, &text, e)) return false;
-    if (is_lines(a->a, text)) return read_lines(a, text, path, s, e);
+    if (!journal_is(text) && is_lines(a->a, text)) return read_lines(a, text, path, s, e);
+    s->flat = journal_is(text);
     if (!cmd_parse_result(a, text, path, &s->t, e)) return false;
     Str made = report_provenance(&s->t);
     s->n = s->t.n;
@@ -278,7 +281,7 @@ static int run(Args *a)
     out.n = 0;
     int code = c->run(&again);
     if (code && code != EXIT_SOME) return code;
-    const Attribution *now = s.line ? &shown : again.saved_form ? &kept : NULL;
+    const Attribution *now = s.line || s.flat ? &shown : again.saved_form ? &kept : NULL;
     if (!now) return cmd_say("%s: its command has no -o, which this is the file of", path), EXIT_INPUT;
     const bool elsewhere = args_get(a, "model_name_or_path")->given; // then it has another name, too
     Differences d = {.out = &out, .skip = {"crc32"}};
