@@ -386,3 +386,20 @@ TEST(journal_identity)
     CHECK_HAS(bytes_of(A, svg).s, "5th instance (r5):"), CHECK_HAS(bytes_of(A, md).s, "5th instance (r5):");
     CHECK_HAS(bytes_of(A, tex).s, "5th instance (r5):"), CHECK_HAS(bytes_of(A, csv).s, ",6,r5,5");
 }
+
+// Rows say how they were made, and are made again.
+TEST(journal_verified)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 4; k++) {
+        const char *out = arena_printf(A, "%s/%s", folder, names[k]);
+        CHECK_INT(attribute(A, &(Setup){0}, rows, out, "--provenance", NULL).code, 3);
+        Run r = RUN("verify", out, "-q");
+        CHECK_INT(r.code, 0);
+        CHECK_HAS(r.out, "identical: 10 texts");
+        // what is done already goes on with it, and says the same
+        Str want = bytes_of(A, out);
+        CHECK_INT(attribute(A, &(Setup){0}, rows, out, "--provenance", NULL).code, 3);
+        CHECK_STR(bytes_of(A, out), want);
+    }
+}
