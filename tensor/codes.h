@@ -225,14 +225,18 @@ INLINE void row_FP8(float *y, const Coded *w, int64_t row, int64_t at, int64_t n
     }
 }
 
+INLINE int32_t zero_of_8(const Coded *w, int64_t row, int64_t group)
+{
+    return w->zero ? ((const int8_t *)w->zero)[row / w->high * w->groups + group] : w->zero_plus;
+}
+
 INLINE void row_INT8(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
 {
     const int8_t *q = (const int8_t *)w->codes + row * w->cols;
     for (int64_t end = at + n, group, stop; at < end;) {
         stop = group_at(w, at, end, &group);
         const float scale = block_scale(w, row, group);
-        const int32_t zero =
-            w->zero ? ((const int8_t *)w->zero)[row / w->high * w->groups + group] : w->zero_plus;
+        const int32_t zero = zero_of_8(w, row, group);
         for (; at < stop; at++) *y++ = scale * (float)(q[at] - zero);
     }
 }

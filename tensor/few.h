@@ -7,9 +7,6 @@
 
 // How many blocks side by side: with few sums the fused multiply-adds of one would wait for each other.
 enum { MOST_G = 16 / LANES };
-enum {
-    MOST_LANES = 4
-}; // one block's sums would wait for each other; with many rows no registers are left for more
 INLINE int few_g(int R) { return R <= 2 ? MOST_G : (8 + LANES - 1) / LANES; }
 
 // Blocks of LANES x LANES weights, G of them side by side.
@@ -64,17 +61,19 @@ INLINE void few(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G
 INLINE void few_lanes(float *c, int64_t ldc, const float *x, int64_t ldx, int R, int G, const Right *w,
                       int64_t j, int64_t k, bool add)
 {
-    float made[MOST_LANES][GROUP * LANES] __attribute__((aligned(64)));
+    float made[SIDE_BY_SIDE][GROUP * LANES] __attribute__((aligned(64)));
     const char *p = w->at + j * w->row;
-    const int64_t ahead = G * LANES * w->row, lines = ahead / (k / GROUP * 64) + 1;
+    const Codes codes = codes_of(w, j);
+    const int64_t ahead = G * LANES * codes.row, lines = ahead / (k / GROUP * 64) + 1;
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
-        Reg acc[MOST_LANES][FEW];
+        Reg acc[SIDE_BY_SIDE][FEW];
         UNROLL for (int g = 0; g < G; g++) UNROLL for (int r = 0; r < R; r++) acc[g][r] = r_set(0);
         for (int64_t e = k0; e < k && e < k0 + K_BLOCK; e += GROUP) {
             const float *at = x + e;
-            const char *soon = p + ahead + e / GROUP * lines * 64; // the rows that follow these
+            const char *soon = codes.at + ahead + e / GROUP * lines * 64; // the rows that follow these
             for (int64_t i = 0; i < lines; i++) __builtin_prefetch(soon + 64 * i, 0, 2);
-            for (int g = 0; g < G; g++) lanes[w->type](made[g], LANES, p + g * LANES * w->row, w->row, e);
+            for (int g = 0; g < G; g++)
+                formats[w->type].panel(made[g], LANES, p + g * LANES * w->row, w->row, e);
             UNROLL for (int i = 0; i < GROUP; i++) UNROLL for (int r = 0; r < R; r++)
             {
                 const Reg number = r_set(at[r * ldx + i]);
@@ -87,17 +86,32 @@ INLINE void few_lanes(float *c, int64_t ldc, const float *x, int64_t ldx, int R,
     }
 }
 
+// The same for one row, as many blocks side by side as the format likes: the sums take the numbers as they are made.
+static void one_lanes(float *c, const float *x, const Right *w, int64_t j, int64_t k, bool add)
+{
+    const Format *f = &formats[w->type];
+    const Codes codes = codes_of(w, j);
+    const int64_t ahead = f->blocks * LANES * codes.row, lines = ahead / (k / GROUP * 64) + 1;
+    for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
+        float sums[SIDE_BY_SIDE * LANES] __attribute__((aligned(64)));
+        f->sums(sums, x, w->at + j * w->row, w->row, k0, least(k, k0 + K_BLOCK),
+                codes.at + ahead + k0 / GROUP * lines * 64, lines);
+        for (int g = 0; g < f->blocks; g++)
+            put(c + j + g * LANES, r_load(sums + g * LANES), LANES, add || k0);
+    }
+}
+
 static void few_rows(float *c, int64_t ldc, const float *x, int64_t ldx, int64_t rows, const Right *w,
                      int64_t j0, int64_t j1, int64_t k, bool add)
 {
     float wide[16 * K_BLOCK];
-    const bool coded = lanes[w->type] && k && k % GROUP == 0;
-    const bool narrow = LANES < 16 || type_bytes(w->type, GROUP) < 2 * GROUP; // else too many lines at once
+    const bool coded = in_lanes(w, k);
+    const int64_t side = formats[w->type].blocks * LANES;
+    for (; coded && rows == 1 && j1 - j0 >= side; j0 += side) one_lanes(c, x, w, j0, k, add);
 #define LANES_OF(R, G)                                                                                       \
     for (; coded && j1 - j0 >= G * LANES; j0 += G * LANES) few_lanes(c, ldc, x, ldx, R, G, w, j0, k, add);
 #define ROWS(R)                                                                                              \
     case R:                                                                                                  \
-        if (R == 1 && narrow) LANES_OF(R, 4)                                                                 \
         if (R <= 4) LANES_OF(R, 2)                                                                           \
         LANES_OF(R, 1)                                                                                       \
         for (int64_t j = j0; j < j1; j += few_g(R) * LANES)                                                  \

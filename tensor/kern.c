@@ -198,6 +198,14 @@ static void widen_BF16(float *y, const void *row, int64_t at, int64_t n)
 
 #include "blocks.h"
 #include "codes.h"
+
+typedef struct Right { // b: rows of k if turned, else rows of n
+    const char *at;
+    int64_t row; // bytes
+    int type;
+    bool turned;
+} Right;
+
 #include "lanes.h"
 
 static void (*const widen[])(float *y, const void *row, int64_t at, int64_t n) = {
@@ -423,13 +431,6 @@ INLINE void tile_any(float *out, int64_t m, int64_t v, const float *a, int64_t a
 #undef SIZE
 }
 
-typedef struct Right { // b: rows of k if turned, else rows of n
-    const char *at;
-    int64_t row; // bytes
-    int type;
-    bool turned;
-} Right;
-
 static const char *right_at(const Right *b, int64_t k, int64_t j)
 {
     return b->at + (b->turned ? j : k) * b->row + type_bytes(b->type, b->turned ? k : j);
@@ -472,10 +473,10 @@ INLINE void turn(Reg t[LANES], const AnyFloat *from, int64_t row, int64_t rows)
 // n <= LANES columns of c from j on, k deep from k0 on: rows of b, turned, to panel[k][STRIP].
 static void fill_turned(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n, int64_t k)
 {
-    if (lanes[b->type] && n == LANES && k % GROUP == 0) {
+    if (n == LANES && in_lanes(b, k0 + k)) {
         const char *from = b->at + j * b->row;
         for (int64_t p = 0; p < k; p += GROUP, panel += GROUP * STRIP)
-            lanes[b->type](panel, STRIP, from, b->row, k0 + p);
+            formats[b->type].panel(panel, STRIP, from, b->row, k0 + p);
         return;
     }
     float wide[LANES * K_BLOCK];

@@ -32,8 +32,11 @@ INLINE B16 b_load(const void *p)
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 24")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
+
+// What is in x is no longer known to be a sum of others, which compilers would rather keep.
+#define OPAQUE(x) __asm__("" : "+r"(x))
 
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 // ------------------------------------------------------------------------------------------------ AVX-512
@@ -126,8 +129,22 @@ typedef __m512i Words;
 #define OWN_WORDS
 INLINE void w_load_turned(Words t[4], const char *p, int64_t row)
 {
+    const char *a1 = p + 4 * row, *a2 = p + 8 * row,
+               *a3 = p + 12 * row; // else compilers keep sixteen addresses
+    OPAQUE(p);
+    OPAQUE(a1);
+    OPAQUE(a2);
+    OPAQUE(a3);
     V16 u[4];
-    for (int i = 0; i < 4; i++) u[i] = load_fours(p + i * row, row);
+    for (int i = 0; i < 4; i++) {
+        u[i] = _mm512_castps128_ps512(_mm_loadu_ps((const float *)(const void *)(p + i * row)));
+        u[i] = _mm512_mask_broadcast_f32x4(u[i], 0x00f0,
+                                           _mm_loadu_ps((const float *)(const void *)(a1 + i * row)));
+        u[i] = _mm512_mask_broadcast_f32x4(u[i], 0x0f00,
+                                           _mm_loadu_ps((const float *)(const void *)(a2 + i * row)));
+        u[i] = _mm512_mask_broadcast_f32x4(u[i], 0xf000,
+                                           _mm_loadu_ps((const float *)(const void *)(a3 + i * row)));
+    }
     V16 a = _mm512_unpacklo_ps(u[0], u[1]), b = _mm512_unpacklo_ps(u[2], u[3]);
     t[0] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x44));
     t[1] = _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xee));
@@ -143,8 +160,26 @@ INLINE Words w_or(Words x, Words y) { return _mm512_or_si512(x, y); }
 INLINE Words w_less(Words x, int n) { return _mm512_sub_epi32(x, _mm512_set1_epi32(n)); }
 INLINE V16 w_float(Words x) { return _mm512_cvtepi32_ps(x); }
 INLINE V16 w_as_float(Words x) { return _mm512_castsi512_ps(x); }
+INLINE Words w_of_float(V16 x) { return _mm512_castps_si512(x); } // its bits
+INLINE Words w_minus(Words x, Words y) { return _mm512_sub_epi32(x, y); }
 INLINE V16 w_half(Words x) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(x)); }
 INLINE V16 r_mul(V16 a, V16 b) { return _mm512_mul_ps(a, b); }
+#define OWN_NUMBERS // tables look at no other bits, so none need be cut off
+INLINE Words w_mix(Words x, Words y, int mask)
+{
+    return _mm512_ternarylogic_epi32(_mm512_set1_epi32(mask), x, y, 0xca);
+}
+INLINE V16 w_table(Words x, V16 table) { return _mm512_permutexvar_ps(x, table); }
+INLINE V16 w_count(float from)
+{
+    return _mm512_add_ps(_mm512_set1_ps(from),
+                         _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+INLINE V16 w_four(Words x, int less) { return w_table(x, w_count((float)-less)); }
+INLINE V16 w_five(Words x, int less)
+{
+    return _mm512_permutex2var_ps(w_count((float)-less), x, w_count((float)(16 - less)));
+}
 
 #elif defined(__AVX2__) && defined(__FMA__)
 // ------------------------------------------------------------------------------------------------ AVX2 + FMA
@@ -225,6 +260,8 @@ INLINE Words w_or(Words x, Words y) { return _mm256_or_si256(x, y); }
 INLINE Words w_less(Words x, int n) { return _mm256_sub_epi32(x, _mm256_set1_epi32(n)); }
 INLINE Reg w_float(Words x) { return _mm256_cvtepi32_ps(x); }
 INLINE Reg w_as_float(Words x) { return _mm256_castsi256_ps(x); }
+INLINE Words w_of_float(Reg x) { return _mm256_castps_si256(x); } // its bits
+INLINE Words w_minus(Words x, Words y) { return _mm256_sub_epi32(x, y); }
 INLINE Reg w_half(Words x) // of the low sixteen bits; the high ones are 0
 {
     return _mm256_cvtph_ps(_mm_packus_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
@@ -291,6 +328,11 @@ INLINE __m256 table_half(V16 table, __m128i at)
     const __m256i i = _mm256_cvtepu8_epi32(at);
     return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table.a, i), _mm256_permutevar8x32_ps(table.b, i),
                             _mm256_castsi256_ps(_mm256_slli_epi32(i, 28))); // by bit 3
+}
+INLINE Reg w_table(Words x, V16 table)
+{
+    return _mm256_blendv_ps(_mm256_permutevar8x32_ps(table.a, x), _mm256_permutevar8x32_ps(table.b, x),
+                            _mm256_castsi256_ps(_mm256_slli_epi32(x, 28))); // by bit 3
 }
 INLINE V16 v_table(V16 table, B16 at)
 {
@@ -550,6 +592,13 @@ INLINE Reg w_float(Words x)
     return r_load(f);
 }
 INLINE Reg w_as_float(Words x) { return r_load(&x); }
+INLINE Words w_of_float(Reg x) // its bits
+{
+    Words y;
+    r_store(&y, x);
+    return y;
+}
+INLINE Words w_minus(Words x, Words y) { EACH_WORD(x.i[i] - y.i[i]); }
 INLINE Reg w_half(Words x) // a half float in the low sixteen bits; the high ones are 0
 {
     float f[LANES];
@@ -559,12 +608,37 @@ INLINE Reg w_half(Words x) // a half float in the low sixteen bits; the high one
 INLINE Reg r_mul(Reg x, Reg y) { return v_mul(x, y); }
 #endif
 
-// Four bytes of LANES rows.
-INLINE Words w_load_one(const char *p, int64_t row)
+// Bits of x where the mask has ones, else of y; the low four or five bits of each word, whatever stands above them, as a
+// number less so much; the number that the low four have in a table.
+#ifndef OWN_NUMBERS
+INLINE Words w_mix(Words x, Words y, int mask) { return w_or(w_and(x, mask), w_and(y, ~mask)); }
+INLINE Reg w_four(Words x, int less) { return w_float(w_less(w_and(x, 15), less)); }
+INLINE Reg w_five(Words x, int less) { return w_float(w_less(w_and(x, 31), less)); }
+#ifndef OWN_WORDS
+INLINE Reg w_table(Words x, V16 table)
 {
-    int32_t x[LANES];
-    for (int i = 0; i < LANES; i++) memcpy(x + i, p + i * row, 4);
-    return w_load(x);
+    float from[16], f[LANES];
+    v_store(from, table);
+    for (int i = 0; i < LANES; i++) f[i] = from[x.i[i] & 15];
+    return r_load(f);
+}
+#endif
+#endif
+
+// Of sixteen bytes of LANES rows, the first four.
+INLINE Words w_first(const char *p, int64_t row)
+{
+    Words t[4];
+    w_load_turned(t, p, row);
+    return t[0];
+}
+
+// The last four.
+INLINE Words w_last(const char *p, int64_t row)
+{
+    Words t[4];
+    w_load_turned(t, p, row);
+    return t[3];
 }
 
 // The sum and the largest of the sixteen, folded 8-4-2-1: the one order used everywhere.
