@@ -173,10 +173,12 @@ typedef struct Json {
 // of range are infinite or zero. Strings without escapes are views: the text must live as long as the values. NULL and
 // e ("path:+offset: line 2, column 6: found 'x'; expected ...") on error.
 // A value takes 80 bytes, and as text two may do: all values together take at most 8 times the text, or JSON_FREE bytes where
-// that is more; a text with more is refused. json_parse_within: `free` bytes instead.
+// that is more; a text with more is refused. json_parse_within: `free` bytes instead. json_parse_line: the text is that line
+// of path, from 1, and e says so ("path: line 7, column 6: found 'x'; expected ...").
 enum { JSON_FREE = 256 << 20 };
 const Json *json_parse(Arena *a, Str text, const char *path, Err *e);
 const Json *json_parse_within(Arena *a, Str text, size_t free, const char *path, Err *e);
+const Json *json_parse_line(Arena *a, Str text, const char *path, size_t line, Err *e);
 const Json *json_get(const Json *object,
                      const char *key);     // NULL if absent or not an object; the last duplicate wins
 const char *json_kind_name(const Json *j); // "a string", "null", ... for messages

@@ -25,6 +25,7 @@ typedef struct Parser {
     size_t n, at;
     Arena *arena;
     const char *path;
+    size_t line; // of path that the text is, from 1; 0: it is all of path
     Err *err;
     Json *slab; // values not used yet
     size_t slab_left, slab_size;
@@ -51,6 +52,8 @@ static bool wrong(const Parser *p, size_t at, const char *what)
 {
     size_t line, column;
     place_of(p, at, &line, &column);
+    if (p->line)
+        return err_set(p->err, "%s: line %zu, column %zu: %s", p->path, p->line + line - 1, column, what);
     return err_at(p->err, p->path, at, "line %zu, column %zu: %s", line, column, what);
 }
 
@@ -368,15 +371,10 @@ static bool end_values(Parser *p)
     return true;
 }
 
-const Json *json_parse(Arena *a, Str text, const char *path, Err *e)
-{
-    return json_parse_within(a, text, JSON_FREE, path, e);
-}
-
-const Json *json_parse_within(Arena *a, Str text, size_t free, const char *path, Err *e)
+static const Json *parse(Arena *a, Str text, size_t free, const char *path, size_t line, Err *e)
 {
     Parser p; // not zeroed as a whole: the stack of open values is large and most texts are small
-    p.s = text.s ? text.s : "", p.n = text.n, p.at = 0, p.arena = a, p.path = path, p.err = e;
+    p.s = text.s ? text.s : "", p.n = text.n, p.at = 0, p.arena = a, p.path = path, p.line = line, p.err = e;
     p.slab = NULL, p.slab_left = p.slab_size = 0, p.room = NULL, p.room_left = 0, p.depth = 0;
     p.values = 0, p.most = (text.n > free / 8 ? 8 * text.n : free) / sizeof(Json);
 
@@ -393,6 +391,21 @@ const Json *json_parse_within(Arena *a, Str text, size_t free, const char *path,
     skip_space(&p);
     if (p.at < p.n) return expected(&p, "nothing more: the value ended before"), NULL;
     return root;
+}
+
+const Json *json_parse(Arena *a, Str text, const char *path, Err *e)
+{
+    return json_parse_within(a, text, JSON_FREE, path, e);
+}
+
+const Json *json_parse_within(Arena *a, Str text, size_t free, const char *path, Err *e)
+{
+    return parse(a, text, free, path, 0, e);
+}
+
+const Json *json_parse_line(Arena *a, Str text, const char *path, size_t line, Err *e)
+{
+    return parse(a, text, JSON_FREE, path, line, e);
 }
 
 const Json *json_get(const Json *object, const char *key)

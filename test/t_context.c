@@ -427,6 +427,61 @@ TEST(context_several)
     CHECK(!strcmp(RUN("show", by_line, "--json").out, RUN("show", file, "--json").out));
 }
 
+// Rows of data files are documents: each as if it were alone, what is wrong with one loses no other, the same in any batch.
+TEST(context_rows)
+{
+    const char *file = temporary(A, "d.jsonl"), *out = temporary(A, "o.jsonl"), *csv = temporary(A, "d.csv");
+    Err e = {0};
+    CHECK(attr_write(
+        A, file,
+        STR_LIT(
+            "{\"id\": \"a\", \"input_current_text\": \"The teacher hid the ring.\", \"before\": \"She is a "
+            "teacher.\", \"output_current_text\": \"De lerares verstopte de ring.\", \"note\": 7}\n"
+            "{\"input_current_text\": \"The nurse is tired.\"}\n"
+            "{\"input_current_text\": 3, \"before\": \"He is a nurse.\"}\n"
+            "{\"input_current_text\": \"The nurse is tired.\", \"before\": \"She is a nurse.\"}\n"),
+        &e));
+    CHECK(attr_write(A, csv,
+                     STR_LIT("a,b,c,d\nThe teacher hid the ring.,She is a teacher.,De lerares verstopte de "
+                             "ring.,Zij is lerares.\nThe nurse is tired.,,De verpleegster is moe.,Zij is "
+                             "verpleegster.\n"),
+                     &e));
+#define ROWS "-d", "json", "--dataset_files", file, "--input_context_field", "before"
+    Run r = CONTEXT(ROWS, "-o", out);
+    CHECK_INT(r.code, 3);
+    CHECK_HAS(r.err, "row 2: there is no context");
+    CHECK_HAS(r.err, "d.jsonl: line 3: column \"input_current_text\" is a number, not a text");
+    CHECK_HAS(r.out, "Row 1, a\n"), CHECK_HAS(r.out, "Row 4\n");
+    const Json *all = parsed(A, RUN("show", out, "--json")),
+               *one = parsed(A, CONTEXT("--input_context_text", "She is a teacher.", "--input_current_text",
+                                        "The teacher hid the ring.", "--output_current_text",
+                                        "De lerares verstopte de ring.", "--json"));
+    if (!all || !one) return;
+    CHECK_INT(all->count, 2);
+    check_result(A, "row 1", all->child, one, false, false);
+    CHECK(json_get(all->child->next, "output_current")->text.n > 0); // generated
+    const Json *row = json_get(json_get(all->child, "info"), "inseq_row");
+    CHECK_INT(json_get(row, "number")->i, 1);
+    CHECK_STR(json_get(row, "id")->text, STR_LIT("a"));
+    CHECK_INT(json_get(json_get(row, "fields"), "note")->i, 7);
+    Run by_one = CONTEXT(ROWS, "--batch_size", "1", "--json", "-q"), together = CONTEXT(ROWS, "--json", "-q");
+    CHECK(by_one.n_out > 1000 && !strcmp(by_one.out, together.out));
+    // each row has the contexts that it has
+    r = CONTEXT("-d", csv, "--input_current_field", "a", "--input_context_field", "b",
+                "--output_current_field", "c", "--output_context_field", "d", "--json");
+    CHECK_INT(r.code, 0);
+    if (!(all = parsed(A, r))) return;
+    CHECK(json_get(all->child, "input_context")->text.n && json_get(all->child, "output_context")->text.n);
+    CHECK_INT(json_get(all->child->next, "input_context")->kind, J_NULL);
+    CHECK_STR(json_get(all->child->next, "output_context")->text, STR_LIT("Zij is verpleegster."));
+    check_refused("column", CONTEXT("-d", csv, "--output_context_field", "x"), 1,
+                  "no column \"x\"; there are: a, b");
+    check_refused("two", CONTEXT(ROWS, "--input_context_text", "He."), 2, "one of them has the text");
+    check_refused("sizes", CONTEXT(ROWS, "--context_sizes", "0", "1"), 2, "--context_sizes");
+    check_refused("no rows", CONTEXT("--input_context_text", "He.", NOW, "--input_context_field", "x"), 2,
+                  "names a column of data files");
+}
+
 TEST(context_by_size)
 {
     Run r = CONTEXT("--input_context_text", "It is late. The key is here. He is a nurse.", NOW,

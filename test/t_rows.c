@@ -54,10 +54,10 @@ TEST(rows_kinds_read)
         {"f.tsv", "en\tnl\na,b\t\"c\td\"\n", "2:en=a,b;nl=c\td\n"},
         {"g.txt", "one\r\n\ntwo", "1:text=one\n2:text=\n3:text=two\n"},
         {"h.jsonl", "{\"en\":\"a\"}\n\n{\"en\":\"b\"\n[1]\n{\"en\":\"c\"}\r\n{\"en\":",
-         "1:en=a\n3!FOLDER/h.jsonl: line 3:+9: line 1, column 10: found the end of the text; expected ',' or "
+         "1:en=a\n3!FOLDER/h.jsonl: line 3, column 10: found the end of the text; expected ',' or "
          "'}'\n"
          "4!FOLDER/h.jsonl: line 4: found an array; each line must be an object {\"column\": ...}\n5:en=c\n"
-         "6!FOLDER/h.jsonl: line 6:+6: line 1, column 7: found the end of the text; expected a value\n"},
+         "6!FOLDER/h.jsonl: line 6, column 7: found the end of the text; expected a value\n"},
         {"i.json", "[{\"en\":\"a\"},\n 3,\n {\"en\":\"b\",\"x\":null}]\n",
          "1:en=a\n2!FOLDER/i.json: line 2: found a number, expected an object {\"column\": "
          "...}\n3:en=b;x=\n"},

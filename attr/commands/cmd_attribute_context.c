@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // cmd_attribute_context.c — which tokens of an output depend on a context, and which tokens of that made them so.
 #include "../texts/contexts.h"
+#include "../texts/rows.h"
 #include "commands.h"
 
 #include <stdio.h>
@@ -71,6 +72,19 @@ static bool metric_option(const Args *a, ContextOptions *o, Err *e)
                                                m);
 }
 
+// The texts of a document, by their options and their columns'.
+enum { PARTS = 4 };
+static const char *const part_option[PARTS][2] = {{"input_current_text", "input_current_field"},
+                                                  {"input_context_text", "input_context_field"},
+                                                  {"output_current_text", "output_current_field"},
+                                                  {"output_context_text", "output_context_field"}};
+
+static Str *part(ContextTexts *t, int k)
+{
+    Str *const parts[] = {&t->input_current, &t->input_context, &t->output_current, &t->output_context};
+    return parts[k];
+}
+
 typedef struct Parsed {
     ContextTexts texts;
     ContextOptions options;
@@ -80,6 +94,9 @@ typedef struct Parsed {
     size_t n_contexts;
     int64_t *size; // context_sizes
     size_t n_sizes;
+    bool has_rows; // documents are rows of data files
+    RowsFile rows;
+    const char *column[PARTS]; // that have these texts; NULL: none
 } Parsed;
 
 static bool sizes_option(const Args *a, Parsed *p, Err *e)
@@ -130,9 +147,8 @@ static bool parse(Args *a, Parsed *p, Err *e)
     t->ask_words = args_on(a, "prompt_user_for_contextless_output_next_tokens");
     t->generation = args_get(a, "generation_kwargs")->json;
     int64_t seed = args_get(a, "random_seed")->number;
-    if (!strategy_option(a, t, e) || !contexts_check(t, e) ||
-        !cue_options(a, &p->attribution, &p->request, e) || !metric_option(a, o, e) ||
-        !sizes_option(a, p, e) || !cmd_pipeline(a, &stage, &o->n_stages, e) ||
+    if (!strategy_option(a, t, e) || !cue_options(a, &p->attribution, &p->request, e) ||
+        !metric_option(a, o, e) || !sizes_option(a, p, e) || !cmd_pipeline(a, &stage, &o->n_stages, e) ||
         !real_option(a, "context_sensitivity_std_threshold", 1, &o->sensitive_std, e) ||
         !real_option(a, "attribution_std_threshold", 1, &o->cue_std, e) ||
         !top_option(a, "context_sensitivity_topk", &o->sensitive_top, e) ||
@@ -143,6 +159,39 @@ static bool parse(Args *a, Parsed *p, Err *e)
     o->attribution = &p->attribution, o->stage = stage, o->normalize = args_on(a, "normalize_attributions");
     o->evaluate = args_on(a, "evaluate"), o->seed = (uint32_t)seed;
     return true;
+}
+
+// Columns by their options, or by the names of the texts' options where rows have such.
+static bool read_documents(const Args *a, Parsed *p, Err *e)
+{
+    if (!args_dataset(a, &p->rows, &p->has_rows, e)) return false;
+    for (int k = 0; k < PARTS; k++) {
+        const char *text = part_option[k][0], *field = part_option[k][1], *column = args_text(a, field);
+        bool given = args_get(a, text)->n > 0;
+        if (column && !p->has_rows)
+            return err_usage(e, "--%s names a column of data files: which? -d and --dataset_files", field);
+        if (column && given) return err_usage(e, "--%s and --%s: one of them has the text", text, field);
+        if (column && !rows_have(&p->rows, column))
+            return err_set(e, "%s: no column \"%s\"; there are: %s", p->rows.path, column,
+                           rows_names(&p->rows));
+        if (!column && !given && p->has_rows && rows_have(&p->rows, text)) column = text;
+        p->column[k] = column;
+    }
+    if (p->has_rows && p->n_contexts > 1)
+        return err_usage(e, "each row has one context; --input_context_text may be given once here");
+    if (p->has_rows && p->n_sizes)
+        return err_usage(e, "--context_sizes takes the last sentences of one --input_context_text, not of "
+                            "the rows of data files");
+    return true;
+}
+
+// Do the texts fit together, whatever rows hold? Templates that were not given are chosen for each row.
+static bool check_texts(Parsed *p, Err *e)
+{
+    ContextTexts some = p->texts;
+    for (int k = 0; k < PARTS; k++)
+        if (p->column[k]) *part(&some, k) = STR_LIT("-");
+    return contexts_check(p->has_rows ? &some : &p->texts, e);
 }
 
 // ------------------------------------------------------------------------------------------ asking
@@ -257,7 +306,9 @@ static void put_number(Buf *b, const Args *a, const char *key, const char *absen
     if (absent[1] == '.' && !strpbrk(text, ".eE")) buf_str(b, STR_LIT(".0"));
 }
 
-static const Json *describe(const Args *a, const ContextTexts *t, const ContextDoc *d, int64_t size)
+// about: what is said of a row (NULL: it is none).
+static const Json *describe(const Args *a, const ContextTexts *t, const ContextDoc *d, int64_t size,
+                            const Json *about)
 {
     Buf b = {.arena = a->a};
     buf_char(&b, '{');
@@ -303,6 +354,7 @@ static const Json *describe(const Args *a, const ContextTexts *t, const ContextD
     put_flag(&b, "has_input_context", d->has_input);
     put_flag(&b, "has_output_context", d->has_output);
     if (size >= 0) member(&b, "inseq_context_size"), buf_printf(&b, "%" PRId64, size);
+    if (about) member(&b, "inseq_row"), buf_str(&b, attr_row(a->a, about));
     if (d->result.n_cues && d->result.cue[0].kept == d->result.cue[0].kept) {
         member(&b, "inseq_evaluation"), buf_char(&b, '[');
         for (size_t i = 0; i < d->result.n_cues; i++) {
@@ -337,49 +389,140 @@ static int show_steps(Args *a, const ContextDoc *d)
 
 // ------------------------------------------------------------------------------------------ running
 
-// The documents: several contexts, or sizes of one.
-static ContextTexts *documents(Args *a, const Parsed *p, int64_t **size, size_t *n)
+// A run over documents. Of those that are done the results stay, as lines of JSON; all else goes with its batch.
+typedef struct Documents {
+    Args *a;
+    const Parsed *p;
+    Work w;
+    ContextTexts *t;
+    const int64_t *size;      // context_sizes, or -1
+    const char *const *wrong; // [n] of rows; NULL: nothing is
+    const Json *const *about; // [n] what is said of rows; NULL: none are rows
+    size_t n, made;
+    Buf lines;
+} Documents;
+
+// A row's texts. Where it has none, the document has none: the column may be empty there.
+static void of_row(Arena *a, const Parsed *p, const Row *row, ContextTexts *t, const char **wrong)
 {
-    *n = p->n_sizes ? p->n_sizes : p->n_contexts > 1 ? p->n_contexts : 1;
-    ContextTexts *t = arena_new(a->a, ContextTexts, *n);
-    *size = arena_new(a->a, int64_t, *n);
-    for (size_t i = 0; i < *n; i++) {
-        t[i] = p->texts, t[i].number = i + 1, (*size)[i] = -1;
-        if (p->n_sizes) t[i].input_context = context_last(p->texts.input_context, (*size)[i] = p->size[i]);
-        else if (p->n_contexts > 1) t[i].input_context = str_of(p->context[i]);
-        t[i].ask = (ContextAsk){a, ask_split, ask_word};
+    t->number = row->number, *wrong = row->wrong;
+    for (int k = 0; k < PARTS && !*wrong; k++) {
+        const Json *j;
+        if (!p->column[k]) continue;
+        *part(t, k) = (Str){0};
+        if (rows_field(row, p->column[k], part(t, k), &j) == ROW_OTHER)
+            *wrong = arena_printf(a, "%s: line %zu: column \"%s\" is %s, not a text", row->path, row->line,
+                                  p->column[k], json_kind_name(j));
+        if (!part(t, k)->n) *part(t, k) = (Str){0};
     }
-    return t;
 }
 
-// Sizes of a context are compared on one output: what is written with the largest. d: room for it.
-static void share_output(const Work *w, ContextTexts *t, const int64_t *size, size_t n, ContextDoc *d)
+static void row_documents(Args *a, const Parsed *p, Documents *x)
+{
+    const char **wrong = arena_new(a->a, const char *, x->n), *id = args_text(a, "id_field");
+    const Json **about = arena_new(a->a, const Json *, x->n);
+    for (size_t i = 0; i < x->n; i++) {
+        of_row(a->a, p, &p->rows.row[i], &x->t[i], &wrong[i]);
+        about[i] = rows_about(a->a, &p->rows.row[i], p->column, PARTS, id ? id : "id");
+    }
+    x->wrong = wrong, x->about = about;
+}
+
+// The documents: rows, several contexts, or sizes of one.
+static void documents(Args *a, const Parsed *p, Documents *x)
+{
+    x->n = p->has_rows ? p->rows.n : p->n_sizes ? p->n_sizes : p->n_contexts > 1 ? p->n_contexts : 1;
+    x->t = arena_new(a->a, ContextTexts, x->n);
+    int64_t *size = arena_new(a->a, int64_t, x->n);
+    for (size_t i = 0; i < x->n; i++) {
+        x->t[i] = p->texts, x->t[i].number = i + 1, size[i] = -1;
+        if (p->n_sizes) x->t[i].input_context = context_last(p->texts.input_context, size[i] = p->size[i]);
+        else if (p->n_contexts > 1) x->t[i].input_context = str_of(p->context[i]);
+        x->t[i].ask = (ContextAsk){a, ask_split, ask_word};
+    }
+    x->size = size;
+    if (p->has_rows) row_documents(a, p, x);
+}
+
+// Sizes of a context are compared on one output: what is written with the largest.
+static void share_output(Documents *x)
 {
     size_t largest = 0;
-    for (size_t i = 1; i < n; i++)
-        if (size[i] > size[largest]) largest = i;
-    if (n < 2 || size[largest] < 0 || t[0].output_current.s) return;
-    if (!contexts_begin(w, &t[largest], d, NULL)) return; // what is wrong is said when its turn comes
-    for (size_t i = 0; i < n; i++)
-        t[i].output_current = t[largest].output_current, t[i].output_context = t[largest].output_context;
+    ContextDoc d;
+    for (size_t i = 1; i < x->n; i++)
+        if (x->size[i] > x->size[largest]) largest = i;
+    if (x->n < 2 || x->size[largest] < 0 || x->t[0].output_current.s) return;
+    if (!contexts_begin(&x->w, &x->t[largest], &d, NULL)) return; // what is wrong is said when its turn comes
+    for (size_t i = 0; i < x->n; i++)
+        x->t[i].output_current = x->t[largest].output_current,
+        x->t[i].output_context = x->t[largest].output_context;
 }
 
-static void say_failure(size_t number, size_t n, const Err *e)
+static void say_failure(const Documents *x, const ContextTexts *t, const char *text)
 {
-    if (n > 1) cmd_say("context %zu: %s", number, e->text);
-    else cmd_complain(e->text);
+    if (x->n > 1) cmd_say("%s %zu: %s", x->p->has_rows ? "row" : "context", t->number, text);
+    else cmd_complain(text);
 }
 
-// A batch; if one of it spoils it, each by itself. made [n]: which have a result.
-static void run_batch(const Work *w, const Parsed *p, ContextTexts **t, ContextDoc **d, size_t n, size_t all,
-                      bool *made)
+static void say_nothing_chosen(const Documents *x, const ContextTexts *t)
+{
+    const char *metric = x->p->options.metric, *kind = x->p->has_rows ? "row" : "context";
+    cmd_note(x->a, x->n > 1
+                       ? arena_printf(x->w.a, "%s %zu: no token's %s reaches the threshold", kind, t->number,
+                                      metric)
+                       : arena_printf(x->w.a,
+                                      "no token's %s reaches the threshold: none depends on the context by "
+                                      "--context_sensitivity_std_threshold",
+                                      metric));
+}
+
+static void keep_document(Documents *x, const ContextTexts *t, const ContextDoc *d)
+{
+    ContextResult own = d->result;
+    Args here = *x->a;
+    size_t i = (size_t)(t - x->t);
+    here.a = x->w.a;
+    own.info = describe(&here, t, d, x->size[i], x->about ? x->about[i] : NULL);
+    if (args_on(x->a, "show_intermediate_outputs") && !cmd_wants_json(x->a)) show_steps(&here, d);
+    if (!own.n_cues) say_nothing_chosen(x, t);
+    context_to_json(&own, true, &x->lines), buf_char(&x->lines, '\n'), x->made++;
+}
+
+// If one of a batch spoils it, each by itself.
+static void run_batch(Documents *x, ContextTexts **t, ContextDoc **d, size_t n)
 {
     Err e = {0};
-    bool ok = contexts_run(w, &p->options, t, d, n, &e);
-    for (size_t i = 0; i < n && ok; i++) made[i] = true;
+    bool ok = contexts_run(&x->w, &x->p->options, t, d, n, &e);
+    for (size_t i = 0; i < n && ok; i++) keep_document(x, t[i], d[i]);
     if (ok || stop_asked()) return;
-    if (n == 1) say_failure(t[0]->number, all, &e);
-    for (size_t i = 0; i < n && n > 1; i++) run_batch(w, p, t + i, d + i, 1, all, made + i);
+    if (n == 1) say_failure(x, t[0], e.text);
+    for (size_t i = 0; i < n && n > 1; i++) run_batch(x, t + i, d + i, 1);
+}
+
+// Templates were chosen already, but for rows, whose own texts choose them.
+static bool begin_document(Documents *x, size_t i, ContextDoc *d, Err *e)
+{
+    if (x->wrong && x->wrong[i]) return err_set(e, "%s", x->wrong[i]);
+    return (!x->wrong || contexts_check(&x->t[i], e)) && contexts_begin(&x->w, &x->t[i], d, e);
+}
+
+static void run_documents(Documents *x, size_t most)
+{
+    Arena *all = x->w.a;
+    for (size_t at = 0; at < x->n && !stop_asked(); at += most) {
+        size_t count = 0, to = x->n - at < most ? x->n : at + most;
+        Arena *own = x->w.a = arena_create(all);
+        ContextTexts **t = arena_new(own, ContextTexts *, most);
+        ContextDoc *d = arena_new(own, ContextDoc, most), **list = arena_new(own, ContextDoc *, most);
+        for (size_t i = at; i < to && !stop_asked(); i++) {
+            Err e = {0};
+            if (begin_document(x, i, &d[count], &e)) t[count] = &x->t[i], list[count] = &d[count], count++;
+            else if (!stop_asked()) say_failure(x, &x->t[i], e.text);
+        }
+        if (count && !stop_asked()) run_batch(x, t, list, count);
+        arena_free(own);
+    }
+    x->w.a = all;
 }
 
 static int run(Args *a)
@@ -387,51 +530,30 @@ static int run(Args *a)
     Err e = {0};
     Parsed p;
     Loaded l = {0};
-    Work w;
-    size_t n, most = 8, count = 0, kept = 0;
-    int64_t *size;
+    size_t most = 8, kept;
     if (!args_text(a, "model_name_or_path")) return cmd_complain(NO_MODEL), EXIT_USAGE;
-    if (!parse(a, &p, &e) || !cmd_check_contexts(a, &e) || !args_batch_size(a, &most, &e))
+    if (!parse(a, &p, &e)) return cmd_fail(&e, EXIT_USAGE);
+    if (!read_documents(a, &p, &e)) return cmd_fail(&e, EXIT_INPUT);
+    if (!check_texts(&p, &e) || !cmd_check_contexts(a, &e) || !args_batch_size(a, &most, &e))
         return cmd_fail(&e, EXIT_USAGE);
     if (!cmd_check_folders(a, &e) || !args_start_machine(a, &e)) return cmd_fail(&e, EXIT_INPUT);
     a->catch_interrupts();
     cmd_note_ignored(a, &p.attribution.method, &p.request, 1);
-    w = (Work){.a = a->a, .l = &l, .talk = &a->talk};
-    if (!args_load(a, args_text(a, "model_name_or_path"), &l, &e) || !args_generation(a, &w, &e) ||
-        !cmd_read_baselines(a, &w, &p.request, &p.attribution, &e))
+    Documents x = {.a = a, .p = &p, .w = {.a = a->a, .l = &l, .talk = &a->talk}, .lines = {.arena = a->a}};
+    if (!args_load(a, args_text(a, "model_name_or_path"), &l, &e) || !args_generation(a, &x.w, &e) ||
+        !cmd_read_baselines(a, &x.w, &p.request, &p.attribution, &e))
         return cmd_fail(&e, EXIT_INPUT);
     texts_special(&l, &p.attribution);
-    ContextTexts *t = documents(a, &p, &size, &n), **batch_t = arena_new(a->a, ContextTexts *, n);
-    ContextDoc *d = arena_new(a->a, ContextDoc, n), **batch_d = arena_new(a->a, ContextDoc *, n);
-    bool *made = arena_new(a->a, bool, n);
-    share_output(&w, t, size, n, &d[0]);
-    for (size_t i = 0; i < n && !stop_asked(); i++) {
-        Err own = {0};
-        if (contexts_begin(&w, &t[i], &d[i], &own)) batch_t[count] = &t[i], batch_d[count++] = &d[i];
-        else if (!stop_asked()) say_failure(i + 1, n, &own);
-    }
-    for (size_t at = 0; at < count && !stop_asked(); at += most)
-        run_batch(&w, &p, batch_t + at, batch_d + at, count - at < most ? count - at : most, n, made + at);
-    ContextResult *r = arena_new(a->a, ContextResult, n);
-    for (size_t i = 0; i < count; i++) {
-        if (!made[i]) continue;
-        ContextResult *own = &batch_d[i]->result;
-        own->info = describe(a, batch_t[i], batch_d[i], size[batch_t[i] - t]);
-        if (args_on(a, "show_intermediate_outputs") && !cmd_wants_json(a)) show_steps(a, batch_d[i]);
-        if (!own->n_cues)
-            cmd_note(
-                a, n > 1 ? arena_printf(a->a, "context %zu: no token's %s reaches the threshold",
-                                        batch_t[i]->number, p.options.metric)
-                         : arena_printf(a->a,
-                                        "no token's %s reaches the threshold: none depends on the context by "
-                                        "--context_sensitivity_std_threshold",
-                                        p.options.metric));
-        r[kept++] = *own;
-    }
-    int interrupted = cmd_interrupted(kept > 0);
-    if (!kept) return interrupted ? interrupted : EXIT_INPUT;
+    documents(a, &p, &x);
+    share_output(&x);
+    run_documents(&x, most);
+    int interrupted = cmd_interrupted(x.made > 0);
+    if (!x.made) return interrupted ? interrupted : EXIT_INPUT;
+    ContextResult *r;
+    if (!contexts_from_json(a->a, buf_view(&x.lines), "results", &r, &kept, &e))
+        return cmd_fail(&e, EXIT_INPUT);
     int code = cmd_deliver_contexts(a, r, kept);
-    return code ? code : interrupted ? interrupted : kept < n ? EXIT_SOME : 0;
+    return code ? code : interrupted ? interrupted : kept < x.n ? EXIT_SOME : 0;
 }
 
 const Command command_attribute_context = {

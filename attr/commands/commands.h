@@ -84,6 +84,8 @@ bool args_load(Args *a, const char *name, Loaded *l, Err *e);
 bool args_loading(Args *a, NnOptions *o, Err *e); // what --model_kwargs and the like say
 bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e); // --src_lang, --tgt_lang
 bool args_have_rows(const Args *a);                                         // of data files are the texts
+struct RowsFile;
+bool args_dataset(const Args *a, struct RowsFile *f, bool *given, Err *e); // the rows of -d and its kin
 bool args_texts(const Args *a, Texts *t, Err *e); // reading.c: words, lines, rows of data files
 bool args_chat(const Args *a, Work *w,
                Err *e); // --chat and its kin; other commands' and options' combinations refused
@@ -106,7 +108,7 @@ int cmd_report_failures(const Job *job, size_t n);
 void cmd_report_failure(const Job *job, bool several);
 int cmd_interrupted(bool kept); // 0, or the exit code after a word about it; kept: what was finished is there
 Talk cmd_talk(Args *a);
-void cmd_no_note(void *context, const char *sentence); // for a Talk that says nothing
+void cmd_no_note(void *context, const char *sentence);                 // for a Talk that says nothing
 void cmd_start_bar(const Args *a, AttrOptions *o, size_t n, Bar *bar); // n texts
 void cmd_bar_batch(Bar *b, Job *const *batch, size_t n);               // the next ones
 void cmd_bar_done(Bar *b, size_t n);                                   // so many more texts are done

@@ -218,6 +218,14 @@ static const Str *column(const Args *a, const RowsFile *f, const char *name, con
     return out;
 }
 
+bool args_dataset(const Args *a, RowsFile *f, bool *given, Err *e)
+{
+    *f = (RowsFile){.a = a->a};
+    *given = args_text(a, "dataset_name") || args_get(a, "dataset_files")->n || args_text(a, "dataset_dir");
+    return !*given || (dataset_arguments(a, &f->o, e) && read_dataset(a, f, e) &&
+                       (f->n || err_set(e, "%s: no rows there", f->path)));
+}
+
 static bool read_rows(const Args *a, Texts *t, Err *e)
 {
     RowsFile f = {.a = a->a, .o = {.kind = args_text(a, "input_format")}};

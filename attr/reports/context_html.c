@@ -167,7 +167,9 @@ void contexts_html(Arena *a, const ContextResult *r, size_t n, const ReportOptio
     for (size_t k = 0; k < n; k++) {
         Str current = context_info(&r[k], "input_current_text", "");
         buf_str(out, STR_LIT("<section>\n"));
-        if (n > 1) buf_printf(out, "<h2>Context %zu of %zu</h2>\n", k + 1, n);
+        Str title = context_title(a, r, k, n);
+        if (title.n)
+            buf_str(out, STR_LIT("<h2>")), report_escape(out, title), buf_str(out, STR_LIT("</h2>\n"));
         buf_str(out, STR_LIT("<p class=\"soft\">"));
         report_escape(out, context_facts(a, &r[k]));
         buf_str(out, STR_LIT("</p>\n<dl>\n"));

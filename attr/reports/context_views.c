@@ -79,6 +79,18 @@ Str context_facts(Arena *a, const ContextResult *r)
     return buf_view(&shown);
 }
 
+Str context_title(Arena *a, const ContextResult *r, size_t k, size_t n)
+{
+    const Json *row = json_get(r[k].info, "inseq_row"), *number = json_get(row, "number"),
+               *id = json_get(row, "id");
+    Buf b = {.arena = a};
+    if (!number || !number->is_int)
+        return n > 1 ? str_of(arena_printf(a, "Context %zu of %zu", k + 1, n)) : (Str){0};
+    buf_printf(&b, "Row %" PRId64, number->i);
+    if (id && id->text.n) buf_str(&b, STR_LIT(", ")), report_visible(&b, id->text, true);
+    return buf_view(&b);
+}
+
 Str context_measures(Arena *a, const ContextCue *c)
 {
     if (isnan(c->kept)) return (Str){"", 0};
@@ -291,7 +303,7 @@ void contexts_terminal(Arena *a, const ContextResult *r, size_t n, const ReportO
         Lines l = {.a = a, .out = out, .o = o, .indent = 4};
         Str current = context_info(&r[k], "input_current_text", "");
         if (k) buf_char(out, '\n');
-        if (n > 1) buf_printf(out, "Context %zu of %zu\n", k + 1, n);
+        put_fact(&l, "", context_title(a, r, k, n));
         put_fact(&l, "", context_facts(a, &r[k]));
         put_fact(&l, "Input context: ", r[k].input_context);
         if (current.n) put_fact(&l, "Input current: ", current);

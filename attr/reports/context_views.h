@@ -20,6 +20,8 @@ Str context_word(Arena *a, Str token, bool unicode); // a token as text: its mar
 Str context_number(Arena *a, float v); // three decimals, or where those are zeros the size of it
 Str context_info(const ContextResult *r, const char *key, const char *absent);
 Str context_facts(Arena *a, const ContextResult *r); // metric, method and function in one sentence
+Str context_title(Arena *a, const ContextResult *r, size_t k,
+                  size_t n);                         // "Row 3, id" or "Context 2 of 4"; empty: there is one
 Str context_measures(Arena *a, const ContextCue *c); // of --evaluate, a sentence; empty: not measured
 // A row for each token of the output, a column for each size; empty: these are no sizes of one context.
 typedef struct ContextSizes {

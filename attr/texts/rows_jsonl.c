@@ -5,13 +5,12 @@
 static void add_line(RowsFile *f, size_t line, Str text)
 {
     Err e = {0};
-    const char *where = arena_printf(f->a, "%s: line %zu", f->path, line);
-    const Json *j = json_parse(f->a, text, where, &e);
+    const Json *j = json_parse_line(f->a, text, f->path, line, &e);
     if (!j) rows_add(f, line, NULL, str_zero(f->a, str_of(e.text)));
     else if (j->kind != J_OBJECT)
         rows_add(f, line, NULL,
-                 arena_printf(f->a, "%s: found %s; each line must be an object {\"column\": ...}", where,
-                              json_kind_name(j)));
+                 arena_printf(f->a, "%s: line %zu: found %s; each line must be an object {\"column\": ...}",
+                              f->path, line, json_kind_name(j)));
     else rows_add(f, line, j, NULL);
 }
 
