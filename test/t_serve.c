@@ -507,6 +507,51 @@ TEST(serve_many_and_slow_clients)
     CHECK_INT(stop(&s, SIGTERM), 143);
 }
 
+// Who takes nothing of a large answer holds nobody up, and gets all of it in the end.
+TEST(serve_slow_readers)
+{
+#define TWO(text) text " " text
+#define TEN(text) TWO(text) " " TWO(text) " " TWO(text) " " TWO(text) " " TWO(text)
+    enum { TEXTS = 8, READERS = 2 };
+    Server s = START("-m", "demo/en-nl");
+    const char *words[] = {"attribute",
+                           "-m",
+                           "demo/en-nl",
+                           "--json",
+                           "-a",
+                           "attention",
+                           "--attribute_target",
+                           "-i",
+                           [8 ... 7 + TEXTS] = TEN(TEXT),
+                           "-g",
+                           [9 + TEXTS... 8 + 2 * TEXTS] = TEN(INTO),
+                           NULL};
+    Buf json = {.arena = A};
+    buf_str(&json, STR_LIT("{\"method\": \"attention\", \"attribute_target\": true"));
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < TEXTS; i++)
+            buf_printf(&json, "%s\"%s\"",
+                       i   ? ", "
+                       : k ? "], \"generated_texts\": ["
+                           : ", \"input_texts\": [",
+                       k ? TEN(INTO) : TEN(TEXT));
+    buf_str(&json, STR_LIT("]}"));
+    Run want = run_with(A, &(Setup){0}, words);
+    const int few = 64 << 10;
+    int fd[READERS];
+    for (int i = 0; i < READERS; i++) {
+        fd[i] = connected(&s), setsockopt(fd[i], SOL_SOCKET, SO_RCVBUF, &few, sizeof few);
+        send_all(fd[i], post(&s, "*/*", json.s));
+    }
+    for (int i = 0; i < 3; i++) CHECK_INT(ask(&s, "*/*", SMALL).status, 200);
+    for (int i = 0; i < READERS; i++) {
+        Answer r = receive(A, fd[i]);
+        CHECK_INT(r.status, 200), CHECK(str_eq(r.body, (Str){want.out, want.n_out}));
+        close(fd[i]);
+    }
+    CHECK_INT(stop(&s, SIGINT), 130);
+}
+
 // ------------------------------------------------------------------------------------------ processes
 
 #define LONG                                                                                                 \
@@ -616,6 +661,11 @@ TEST(serve_leaves_nothing)
     for (size_t i = 0; i < n; i++) open += atoi(names[i]) >= 3;
     CHECK_INT(open, 1); // the socket that it listens on
     CHECK(before > 0 && after < before + 1000);
+    if (wanted) { // it takes 10 seconds
+        double since = wall_clock();
+        Answer r = exchange(&s, (Str){bytes.s, bytes.n - 1});
+        CHECK_INT(r.status, 408), CHECK(wall_clock() - since > 9 && wall_clock() - since < 12);
+    }
     if (wanted) printf("%ld requests answered; memory %ld kB, then %ld kB\n", answered, before, after);
     CHECK_INT(stop(&s, SIGINT), 130);
     CHECK_STR(str_of(slurp(A, s.said, NULL)), STR_LIT("inseq: note: Ctrl-C ends it\n"));

@@ -194,9 +194,11 @@ static void take_in(Server *s)
         if (s->client[i].state != FREE) used++;
         else if (!c) c = &s->client[i];
     int fd = c ? accept4(s->s->listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC) : -1;
-    const int yes = 1;
-    if (fd >= 0)
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); // a head does not wait for its answer
+    const int yes = 1, most = ROOM_OUT;
+    if (fd >= 0) { // a head does not wait for its answer, and the system takes no more of that than we do
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
+    }
     if (fd >= 0) set_up(s, c, fd, used >= MOST_CLIENTS);
     s->resting = c && fd < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
 }
