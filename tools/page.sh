@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # tools/page.sh [PART] — makes pages of every kind and drives them in a headless Chromium (tools/page/drive.mjs): all of it,
-# or a part: one, several, many, kinds, paper, forced, hostile, ask (the page of inseq serve, tools/page/ask.mjs). Pictures are left in build/page. Needs chromium, node and npm,
+# or a part: one, several, many, kinds, paper, forced, hostile, contexts, ask (the page of inseq serve, tools/page/ask.mjs).
+# Pictures are left in build/page. Needs chromium, node and npm,
 # which fetches playwright-core and axe-core; says so where they are not there.
 set -eu
 cd "$(dirname "$0")/.."
@@ -44,6 +45,13 @@ for unit in word sentence; do
         --format json >$B/one-$unit.json
 done
 inseq attribute -m demo/en-nl -a input_x_gradient --step_scores probability -i "A dog." -o $B/dog.json
+context() { inseq attribute-context -m demo/en-nl "$@"; }
+context -fn contrast_prob_diff --evaluate --input_context_text "She is a teacher." --input_current_text "The teacher hid the ring." \
+    --output_context_text "Zij is lerares." --output_current_text "De lerares verstopte de ring." --context_sensitivity_std_threshold 0 \
+    --html $B/context.html -o $B/context.json
+context --input_context_text "She is a nurse." "He is a <b>nurse</b></script><img src=x onerror=alert(1)>." --input_current_text "The nurse is tired." \
+    --output_current_text "De verpleegster is moe." --html $B/contexts.html
+context --input_context_text "It is late. She is a nurse." --context_sizes 0 1 2 --input_current_text "The nurse is tired." --html $B/sizes.html
 node tools/page/hostile.mjs $B/dog.json $B/hostile-result.json $B/hostile.json
 inseq show $B/hostile-result.json --html $B/hostile.html
 

@@ -387,8 +387,77 @@ async function hostile() {
   await close(page, 'hostile');
 }
 
+// ------------------------------------------------------------------------------------------ attribute-context
+
+async function contexts() {
+  const page = await open('context.html'), saved = JSON.parse(fs.readFileSync(path.join(folder, 'context.json')));
+  const hot = page.locator('a.hot'), cues = page.locator('.cue'), n = saved.cci_scores.length;
+  const shown = () => page.evaluate(() => [...document.querySelectorAll('.cue')].map((x, i) => x.getClientRects().length ? i : -1).filter(i => i >= 0));
+  check('several sensitive tokens', n > 1, String(n));
+  same('each is a link', await hot.count(), n);
+  same('the first one is shown', await shown(), [0]);
+  const places = await hot.evaluateAll(v => v.map(x => Number(x.dataset.cue)));
+  for (let k = 0; k < n; k++) {
+    await hot.nth(k).click();
+    same('a click shows its own', await shown(), [places[k]]);
+    same('and says so to readers', await hot.evaluateAll(v => v.map(x => x.getAttribute('aria-current'))), places.map(i => String(i === places[k])));
+    const cue = saved.cci_scores[places[k]], tokens = await cues.nth(places[k]).locator('.t').evaluateAll(v => v.map(x => x.title));
+    same('every token of both contexts', tokens.length, saved.input_context_tokens.length + saved.output_context_tokens.length);
+    const numbers = tokens.map(x => Number(x.slice(x.lastIndexOf(': ') + 2)));
+    check('with its number', [...cue.input_context_scores, ...cue.output_context_scores].every((x, i) => Math.abs(x - numbers[i]) <= 1e-6 * Math.abs(x)), numbers.join());
+    check('its name', (await cues.nth(places[k]).locator('h2').textContent()).includes(cue.cti_token.replace('▁', '')));
+  }
+  await page.reload(); // by the keyboard alone
+  const focused = () => page.evaluate(() => document.activeElement.dataset.cue);
+  let tabs = 0;
+  while (tabs++ < 20 && await focused() === undefined) await page.keyboard.press('Tab');
+  check('Tab reaches the first', await focused() === String(places[0]), String(tabs));
+  await page.keyboard.press('End');
+  same('End goes to the last', await focused(), String(places[n - 1]));
+  same('and shows it', await shown(), [places[n - 1]]);
+  await page.keyboard.press('ArrowLeft');
+  same('arrows walk', await focused(), String(places[n - 2]));
+  await page.keyboard.press('Home'), await page.keyboard.press('Enter');
+  same('Home, Enter', await shown(), [places[0]]);
+  same('the place in the page stays', await page.evaluate(() => location.hash), '');
+  await page.emulateMedia({media: 'print'});
+  same('on paper all are there', await shown(), saved.cci_scores.map((_, i) => i));
+  await page.emulateMedia({media: 'screen'});
+  await close(page, 'context');
+
+  const bare = await open('context.html', {javaScriptEnabled: false});
+  same('without scripts all are there', await bare.locator('.cue:visible').count(), n);
+  await bare.context().close();
+  for (const name of ['context', 'contexts', 'sizes'])
+    for (const [width, scheme] of [[1280, 'light'], [1280, 'dark'], [390, 'light'], [390, 'dark']]) {
+      const view = await open(name + '.html', {viewport: {width, height: 900}, colorScheme: scheme});
+      await fits(view, `${name} at ${width} px`);
+      await accessible(view, `${name} at ${width} px, ${scheme}`);
+      await picture(view, `${name}-${width}-${scheme}`);
+      await close(view, `${name} at ${width} px, ${scheme}`);
+    }
+  const two = await open('contexts.html');
+  same('a part for each context', await two.locator('section').count(), 2);
+  check('hostile words are text', (await two.locator('body').textContent()).includes('<img src=x onerror=alert(1)>'));
+  same('and no elements', await two.locator('img, b, section script').count(), 0);
+  for (let k = 0; k < await two.locator('section').count(); k++) {
+    const part = two.locator('section').nth(k), links = part.locator('a.hot');
+    for (let i = 0; i < await links.count(); i++) {
+      await links.nth(i).click();
+      same('each part has its own choice', await part.locator('.cue:visible').count(), 1);
+    }
+  }
+  await close(two, 'contexts');
+  const sizes = await open('sizes.html');
+  check('a table over sizes', await sizes.locator('table tr').count() > 2);
+  const forced = await open('context.html', {forcedColors: 'active'});
+  await picture(forced, 'context-forced');
+  check('forced colours: a border marks', await forced.evaluate(() => getComputedStyle(document.querySelector('a.hot')).borderTopStyle === 'solid'));
+  await close(forced, 'context in forced colours'), await close(sizes, 'sizes');
+}
+
 const only = process.argv[3];
-for (const part of [one, several, many, kinds, paper, forced, hostile])
+for (const part of [one, several, many, kinds, paper, forced, hostile, contexts])
   if (!only || part.name === only) await part().catch(e => check(part.name, false, e.stack));
 await browser.close();
 console.log(`pages in a browser: ${checks} checks, ${failed} failed`);
