@@ -562,7 +562,6 @@ const Command command_attribute_context = {
     .run = run,
     .usage = "-m MODEL --input_current_text TEXT --input_context_text TEXT [options]",
     .summary = "which tokens of an output depend on a context, and which of its tokens made them so",
-    .example =
-        "-m demo/en-nl -fn contrast_prob_diff --input_context_text \"She is a nurse.\" "
-        "--input_current_text \"The nurse is tired.\" --output_current_text \"De verpleegster is moe.\"",
+    .example = "-m demo/en-nl -a occlusion -fn contrast_prob_diff --input_context_text \"She is a nurse.\" "
+               "--input_current_text \"The nurse is tired.\"",
 };
