@@ -70,24 +70,37 @@ static void note_source(const Work *w)
                    tok_language_code(w->l->tok, id).s));
 }
 
+static const Json **append(const Work *w, Json *object, const Json **last, const Json *member)
+{
+    Json *copy = arena_new(w->a, Json, 1);
+    *copy = *member, copy->next = NULL;
+    *last = copy, object->count++;
+    return &copy->next;
+}
+
+Json *texts_arguments(const Work *w, const Json *given, const char *const *less, const Json *more)
+{
+    Json *all = arena_new(w->a, Json, 1);
+    const Json **last = &all->child;
+    *all = (Json){.kind = J_OBJECT, .at = given ? given->at : 0};
+    for (const Json *c = given ? given->child : NULL; c; c = c->next) {
+        const char *const *name = less;
+        while (*name && !str_is(c->key, *name)) name++;
+        if (!*name) last = append(w, all, last, c);
+    }
+    if (more) append(w, all, last, more);
+    return all;
+}
+
 // skip_special_tokens is an argument of Inseq's generate, not of transformers'.
 bool texts_generation(Work *w, const Json *arguments, Err *e)
 {
-    Json *rest = arguments ? arena_new(w->a, Json, 1) : NULL, *last = NULL;
-    if (rest) rest->kind = J_OBJECT, rest->at = arguments->at;
-    for (const Json *c = arguments ? arguments->child : NULL; c; c = c->next) {
-        if (str_is(c->key, "skip_special_tokens")) {
-            if (c->kind != J_TRUE && c->kind != J_FALSE)
-                return err_usage(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(c));
-            w->skip_special = c->kind == J_TRUE;
-            continue;
-        }
-        Json *copy = arena_new(w->a, Json, 1);
-        *copy = *c, copy->next = NULL;
-        if (last) last->next = copy;
-        else rest->child = copy;
-        last = copy, rest->count++;
-    }
+    static const char *const name[] = {"skip_special_tokens", NULL};
+    const Json *skip = json_get(arguments, name[0]);
+    Json *rest = arguments ? texts_arguments(w, arguments, name, NULL) : NULL;
+    if (skip && skip->kind != J_TRUE && skip->kind != J_FALSE)
+        return err_usage(e, "skip_special_tokens is %s; it must be true or false", json_kind_name(skip));
+    w->skip_special = skip ? skip->kind == J_TRUE : w->skip_special;
     if (!agree_on_language(w, &rest, e)) return false;
     note_source(w);
     if (!nn_generation(w->a, w->l->model, rest, &w->generation,

@@ -217,29 +217,16 @@ static bool first_prefix(const Work *w, const ContextTexts *t, Ids *out, Err *e)
 // generate()'s arguments with so many new tokens.
 static bool short_generation(const Work *w, const ContextTexts *t, int n, const GenConfig **out, Err *e)
 {
-    Json all = {.kind = J_OBJECT}, *last = NULL;
-    for (const Json *c = t->generation ? t->generation->child : NULL; c; c = c->next) {
-        if (str_is(c->key, "max_new_tokens") || str_is(c->key, "max_length") ||
-            str_is(c->key, "skip_special_tokens") || str_is(c->key, "min_new_tokens") ||
-            str_is(c->key, "min_length") || str_is(c->key, "stop_strings"))
-            continue;
-        Json *copy = arena_new(w->a, Json, 1);
-        *copy = *c, copy->next = NULL;
-        if (last) last->next = copy;
-        else all.child = copy;
-        last = copy, all.count++;
-    }
-    Json *most = arena_new(w->a, Json, 1), *own = arena_new(w->a, Json, 1);
-    *most = (Json){.kind = J_NUMBER,
-                   .is_int = true,
-                   .i = n,
-                   .number = n,
-                   .text = str_of(n == 1 ? "1" : "2"),
-                   .key = STR_LIT("max_new_tokens")};
-    if (last) last->next = most;
-    else all.child = most;
-    all.count++, *own = all;
-    return nn_generation(w->a, w->l->model, own, out, e);
+    static const char *const lengths[] = {
+        "max_new_tokens", "max_length", "skip_special_tokens", "min_new_tokens", "min_length",
+        "stop_strings",   NULL};
+    const Json most = {.kind = J_NUMBER,
+                       .is_int = true,
+                       .i = n,
+                       .number = n,
+                       .text = str_of(n == 1 ? "1" : "2"),
+                       .key = STR_LIT("max_new_tokens")};
+    return nn_generation(w->a, w->l->model, texts_arguments(w, t->generation, lengths, &most), out, e);
 }
 
 // The model's own next token behind each prefix, all at once. asked [n]: only of those that have no word yet.

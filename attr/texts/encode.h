@@ -17,6 +17,8 @@ bool texts_encoding(const Work *w, const Job *j, Str s, TokSide side, Encoding *
 // The same for a whole text of a decoder-only model. own: how many tokens lie wholly inside its first `prompt` bytes.
 bool texts_encode_whole(const Work *w, Job *j, Str s, size_t prompt, Ids *out, int64_t *own, Err *e);
 bool texts_add_start(const Work *w, Ids *ids, Err *e); // the decoder's start token before them
+// generate()'s arguments (NULL: none) without those that are named, up to NULL, and with one more (NULL: none) behind them.
+Json *texts_arguments(const Work *w, const Json *given, const char *const *less, const Json *more);
 // Generation that a stop may leave (false without an error): out [n * nn_generation_returns(g)].
 bool texts_write(const Work *w, const GenConfig *g, const Ids *source, const Ids *prefix, size_t n,
                  Generated **out, Err *e);
