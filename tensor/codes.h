@@ -44,9 +44,7 @@ static void numbers_of_bits(int32_t *out, const void *p, int64_t at, int64_t n, 
 // Sixteen numbers of four bits: that in lane i is in byte place[i] of the eight at p, in its low half where low[i] is 255.
 INLINE B16 nibbles_of(const void *p, B16 place, B16 low)
 {
-    B16 x = {0};
-    memcpy(&x, p, 8);
-    x = b_table(x, place);
+    const B16 x = b_table(b_load_half(p), place);
     return (x & low & 15) | (x >> 4 & ~low);
 }
 #define IN_ORDER  ((B16){0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7})
@@ -172,16 +170,18 @@ INLINE int32_t awq_at(const uint8_t *p, int64_t i)
     return (int32_t)(word_at(p, i / 8) >> shift[i % 8] & 15);
 }
 
+#define AWQ_PLACE ((B16){0, 2, 0, 2, 1, 3, 1, 3, 4, 6, 4, 6, 5, 7, 5, 7})
+#define AWQ_LOW   ((B16){255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0})
+
 INLINE void row_AWQ(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
 {
     const int64_t group = row / w->high;
     const uint8_t *q = (const uint8_t *)w->codes + row * w->pitch,
                   *z = (const uint8_t *)w->zero + group * w->pitch;
-    const B16 place = {0, 2, 0, 2, 1, 3, 1, 3, 4, 6, 4, 6, 5, 7, 5, 7},
-              low = {255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0, 255, 255, 0, 0};
     for (; at % 8 == 0 && n >= 16; y += 16, at += 16, n -= 16)
         v_store(y, v_mul(scales16(w, group * w->groups + at),
-                         v_from_i8(nibbles_of(q + at / 2, place, low) - nibbles_of(z + at / 2, place, low))));
+                         v_from_i8(nibbles_of(q + at / 2, AWQ_PLACE, AWQ_LOW) -
+                                   nibbles_of(z + at / 2, AWQ_PLACE, AWQ_LOW))));
     for (int64_t m; n > 0; y += m, at += m, n -= m) {
         float scale[PART];
         int32_t code[PART], zero[PART];
@@ -196,32 +196,43 @@ INLINE void row_AWQ(float *y, const Coded *w, int64_t row, int64_t at, int64_t n
 
 INLINE float block_scale(const Coded *w, int64_t row, int64_t group)
 {
+    const int64_t at = (w->high == 1 ? row : row / w->high) * w->groups + group;
+    if (w->scale_type == W_F32) return float_at(w->scale, at);
+    uint16_t half;
+    memcpy(&half, (const char *)w->scale + 2 * at, 2);
+    if (w->scale_type == W_F16) return f_from_f16(half);
+    const uint32_t bits = (uint32_t)half << 16;
     float s;
-    scales_of(&s, w, row / w->high * w->groups + group, 1);
+    memcpy(&s, &bits, 4);
     return s;
 }
 
+typedef uint16_t Halves16 __attribute__((vector_size(32)));
+
 // Eight bits: sign, 4 of exponent, 3 of mantissa; no infinity; all ones: NaN (Micikevicius et al. 2022, arXiv:2209.05433).
-INLINE float from_e4m3(uint8_t x)
+// As a half float, whose exponents mean 2^8 less, sixteen of them: all of it exact.
+INLINE V16 from_e4m3(B16 q)
 {
-    const uint32_t bits = (uint32_t)(x & 127) << 20, sign = (uint32_t)(x & 128) << 24;
-    float y;
-    memcpy(&y, &bits, 4);
-    y *= 0x1p120f; // exact, subnormals too
-    uint32_t out;
-    memcpy(&out, &y, 4);
-    out = ((x & 127) == 127 ? 0x7FC00000u : out) | sign;
-    memcpy(&y, &out, 4);
-    return y;
+    const Halves16 x = __builtin_convertvector(q, Halves16), nan = (Halves16)((x & 127) == 127);
+    const Halves16 half = ((x & 127) << 7 & ~nan) | (nan & 0x7E00) | (x & 128) << 8;
+    return v_mul(v_from_f16(&half), v_set(256));
 }
 
 INLINE void row_FP8(float *y, const Coded *w, int64_t row, int64_t at, int64_t n)
 {
     const uint8_t *q = (const uint8_t *)w->codes + row * w->cols;
-    for (int64_t end = at + n, group, stop; at < end;) {
+    for (int64_t end = at + n, group, stop, m; at < end;) {
         stop = group_at(w, at, end, &group);
         const float scale = block_scale(w, row, group);
-        for (; at < stop; at++) *y++ = from_e4m3(q[at]) * scale;
+        for (; at < stop; at += m, y += m) {
+            B16 last = {0};
+            m = least(16, stop - at);
+            if (m == 16) v_store(y, v_mul(from_e4m3(b_load(q + at)), v_set(scale)));
+            else {
+                memcpy(&last, q + at, (size_t)m);
+                v_store_n(y, v_mul(from_e4m3(last), v_set(scale)), m);
+            }
+        }
     }
 }
 
@@ -287,5 +298,59 @@ CODED(FP8)
 CODED(INT8)
 CODED(PACKED)
 #undef CODED
+
+// ---- EIGHT rows of GPTQ or AWQ at once, which share words, scales and zeros; n a multiple of 16
+enum { EIGHT = 8 };
+
+INLINE void eight_GPTQ(float *y, int64_t ld, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const int64_t group = w->group ? word_at(w->group, row) : row / w->high;
+    const char *q = (const char *)w->codes + row / EIGHT * w->pitch + 4 * at;
+    const uint8_t *z = (const uint8_t *)w->zero + group * w->zero_pitch;
+    for (int64_t j = 0; j < n; j += 16) {
+        float scale[16], minus[16];
+        v_store(scale, scales16(w, group * w->groups + at + j));
+        v_store(minus,
+                v_from_i8(-(nibbles_of(z + (at + j) / 2, IN_ORDER, LOW_FIRST) + (uint8_t)w->zero_plus)));
+        for (int64_t v = 0; v < 16; v += LANES) {
+            const Words code = w_load(q + 4 * (j + v));
+            const Reg s = r_load(scale + v), zero = r_load(minus + v);
+            UNROLL for (int i = 0; i < EIGHT; i++)
+                r_store(y + i * ld + j + v, r_mul(s, r_add(w_four(w_right(code, 4 * i), 0), zero)));
+        }
+    }
+}
+
+INLINE void eight_AWQ(float *y, int64_t ld, const Coded *w, int64_t row, int64_t at, int64_t n)
+{
+    const int64_t group = row / w->high;
+    const uint8_t *q = (const uint8_t *)w->codes + row * w->pitch + at / 2,
+                  *z = (const uint8_t *)w->zero + group * w->pitch + at / 2;
+    for (int64_t j = 0; j < n; j += 16) {
+        const V16 scale = scales16(w, group * w->groups + at + j);
+        const B16 zero = nibbles_of(z + j / 2, AWQ_PLACE, AWQ_LOW);
+        UNROLL for (int i = 0; i < EIGHT; i++)
+            v_store(y + i * ld + j,
+                    v_mul(scale, v_from_i8(nibbles_of(q + i * w->pitch + j / 2, AWQ_PLACE, AWQ_LOW) - zero)));
+    }
+}
+
+// Whether n columns from `at` on of the EIGHT rows from p on can be made so; if so, they are.
+static bool made_eight(float *y, int64_t ld, const char *p, int type, int64_t at, int64_t n)
+{
+    if ((type != W_GPTQ && type != W_AWQ) || at % 8 || n % 16) return false;
+    const CodedRow *r = (const CodedRow *)(const void *)p;
+    const Coded *w = r->weight;
+    if (r->row % EIGHT || r->row + EIGHT > w->rows || w->bits != 4 || at + n > w->cols) return false;
+    for (int64_t i = 1; i < EIGHT; i++)
+        if (w->group ? word_at(w->group, r->row + i) != word_at(w->group, r->row)
+                     : (r->row + i) / w->high != r->row / w->high)
+            return false;
+    if (type == W_GPTQ) eight_GPTQ(y, ld, w, r->row, at, n);
+    else eight_AWQ(y, ld, w, r->row, at, n);
+    return true;
+}
 #undef IN_ORDER
 #undef LOW_FIRST
+#undef AWQ_PLACE
+#undef AWQ_LOW

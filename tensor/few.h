@@ -190,9 +190,10 @@ static void few_turned(float *c, int64_t ldc, const float *a, int64_t ai, int64_
     if (!k && !add)
         for (int64_t r = 0; r < rows; r++)
             for (int64_t j = j0; j < j1; j++) c[r * ldc + j] = 0;
+    const int64_t most = w->type == F32 ? SUMS : SUMS / DEEP; // DEEP rows of a copy are to stay in the cache
 #define ROWS(R)                                                                                              \
     case R:                                                                                                  \
-        for (int64_t j = j0, step = SUMS / R / 16 * 16; j < j1; j += step)                                   \
+        for (int64_t j = j0, step = least(most, SUMS / R / 16 * 16); j < j1; j += step)                      \
             few_columns(c, ldc, R, a, ai, ak, w, j, least(step, j1 - j), k, add);                            \
         return;
     switch (rows) {

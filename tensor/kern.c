@@ -447,6 +447,10 @@ static void copy_widened(float *wide, int64_t ld, const Right *b, int64_t r, int
 {
     for (int64_t i = 0; i < whole; i++, wide += ld) {
         const char *from = b->at + (r + i) * b->row;
+        if (i + EIGHT <= rows && made_eight(wide, ld, from, b->type, e, n)) {
+            i += EIGHT - 1, wide += (EIGHT - 1) * ld;
+            continue;
+        }
         if (i < rows) widen[b->type](wide, from, e, n);
         for (int64_t j = i < rows ? n : 0; j < (n + 15) / 16 * 16; j++) wide[j] = 0;
     }
@@ -633,11 +637,10 @@ static void strip_copy(Strip *s, int64_t rows)
 {
     const Right *b = s->b;
     const int64_t ld = copied_row(s), n = b->turned ? s->k : s->n, e = b->turned ? s->k0 : s->j,
-                  end = least(s->rows, s->done + rows);
-    for (; s->done < end; s->done++)
-        if (s->copy)
-            widen[b->type](s->copy + s->done * ld, b->at + ((b->turned ? s->j : s->k0) + s->done) * b->row, e,
-                           n);
+                  m = least(s->rows - s->done, rows);
+    if (s->copy)
+        copy_widened(s->copy + s->done * ld, ld, b, (b->turned ? s->j : s->k0) + s->done, m, m, e, n);
+    s->done += m;
 }
 
 // How many numbers against v registers: one register alone would not be enough chains.

@@ -332,8 +332,22 @@ typedef struct Format {
     F(F16, HALVES)                                                                                           \
     F(Q8_0, 4)                                                                                               \
     F(Q4_0, 4)                                                                                               \
-    F(Q4_1, 4) F(Q5_0, 4) F(Q5_1, 4) F(Q2_K, 4) F(Q3_K, 4) F(Q4_K, 4) F(Q5_K, 4) F(Q6_K, 4) F(IQ4_NL, 4)     \
-        F(IQ4_XS, 4) F(MXFP4, 4) F(BNB8, 4) F(BNB4, 4) F(FP8, 4) F(INT8, 4) F(PACKED, 4)
+    F(Q4_1, 4)                                                                                               \
+    F(Q5_0, 4)                                                                                               \
+    F(Q5_1, 4)                                                                                               \
+    F(Q2_K, 4)                                                                                               \
+    F(Q3_K, 4)                                                                                               \
+    F(Q4_K, 4)                                                                                               \
+    F(Q5_K, 4)                                                                                               \
+    F(Q6_K, 4)                                                                                               \
+    F(IQ4_NL, 4)                                                                                             \
+    F(IQ4_XS, 4)                                                                                             \
+    F(MXFP4, 4)                                                                                              \
+    F(BNB8, 4)                                                                                               \
+    F(BNB4, 4)                                                                                               \
+    F(FP8, 4)                                                                                                \
+    F(INT8, 4)                                                                                               \
+    F(PACKED, 4)
 #define FORMAT(name, G)                                                                                      \
     static void panel_##name(float *y, int64_t step, const char *p, int64_t row, int64_t at)                 \
     {                                                                                                        \

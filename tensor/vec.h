@@ -26,6 +26,14 @@ INLINE B16 b_load(const void *p)
     return x;
 }
 
+typedef uint64_t U64x2 __attribute__((vector_size(16)));
+INLINE B16 b_load_half(const void *p) // eight bytes, and zeros
+{
+    uint64_t x;
+    memcpy(&x, p, 8);
+    return (B16)(U64x2){x, 0};
+}
+
 // Before a loop of constant length whose array should live in registers.
 #if !defined(__AVX2__) && !defined(__ARM_NEON)
 #define UNROLL // no registers to keep them in, and compilers take minutes

@@ -69,6 +69,99 @@ TEST(quantized_layers)
     CHECK_INT(n, 22);
 }
 
+// ------------------------------------------------------------------------------------------------ many rows, all types
+
+enum {
+    MANY = 83,
+    WIDE = 1280
+}; // blocks of LANES side by side and some over; more than one block of the sums, and a part
+
+// Bytes that are no NaN or infinity, whatever type of float they are read as.
+static const void *any_bytes(Arena *A, int64_t n, uint64_t seed)
+{
+    uint8_t *b = arena_new(A, uint8_t, n);
+    for (int64_t i = 0; i < n; i++) b[i] = (uint8_t)(num_random(seed, (uint64_t)i) & 0xBF);
+    return b;
+}
+
+static const float *any_floats(Arena *A, int64_t n, uint64_t seed)
+{
+    float *f = arena_new(A, float, n);
+    for (int64_t i = 0; i < n; i++) f[i] = (float)(num_random(seed, (uint64_t)i) % 2001) / 1000 - 1;
+    return f;
+}
+
+static void check_many(Arena *A, const char *what, const void *raw, int type, int64_t rows, int64_t cols)
+{
+    static const int64_t few[] = {1, 2, 4, 7, 9};
+    float *value = arena_new(A, float, rows *cols);
+    cpu_select("scalar", NULL);
+    const char *row = raw;
+    for (int64_t i = 0; i < rows; i++, row += type_row_bytes((WType)type, cols))
+        K->widen(value + i * cols, row, type, 0, cols);
+    const char *isa[4];
+    for (size_t k = 0, sets = cpu_isas(isa); k < sets; k++) {
+        cpu_select(isa[k], NULL);
+        for (size_t i = 0; i < sizeof few / sizeof *few; i++)
+            for (int back = 0; back < 2; back++)
+                worth_product(A, what, raw, type, value, rows, cols, few[i], back);
+    }
+}
+
+// Widening row by row is checked against golden data elsewhere; here ways that are only taken by many rows, against that.
+TEST(quantized_many_rows)
+{
+#define TYPE(name, elements, bytes, number) {#name, W_##name, bytes},
+    static const struct {
+        const char *name;
+        int type, bytes;
+    } types[] = {
+#include "../tensor/types.def"
+    };
+#undef TYPE
+    const int64_t n = MANY * WIDE, high[] = {1, MANY, 1, 8, 24};
+    for (size_t i = 1; i < sizeof types / sizeof *types; i++) {
+        Arena *a = arena_create(A);
+        const int type = types[i].type;
+        const void *bytes = any_bytes(a, 4 * n, i);
+        if (types[i].bytes) check_many(a, types[i].name, bytes, type, MANY, WIDE);
+        for (size_t k = 0; k < (types[i].bytes ? 0 : sizeof high / sizeof *high); k++) {
+            // scales: for rows, for all, for groups of columns, and for blocks of both
+            const bool turned = type == W_GPTQ || type == W_AWQ, nested = type == W_BNB4 && k % 2;
+            Coded w = {.rows = turned ? WIDE : MANY,
+                       .cols = turned ? 96 : WIDE,
+                       .codes = bytes,
+                       .scale_type = k % 3 == 0   ? W_F32
+                                     : k % 3 == 1 ? W_F16
+                                                  : W_BF16,
+                       .high = high[k],
+                       .wide = k < 2 ? WIDE : 64,
+                       .zero = k % 2 ? bytes : NULL,
+                       .zero_plus = (int32_t)k,
+                       .bits = 4,
+                       .table = any_floats(a, 16, 5)};
+            if (type == W_BNB4 || type == W_BNB8) w.wide = 64, w.scale_type = W_F32;
+            w.groups = w.cols / w.wide;
+            if (type == W_PACKED) w.pitch = w.cols / 2;
+            if (turned) {
+                w.high = k ? 64 : WIDE, w.groups = w.cols;
+                w.zero = bytes, w.pitch = type == W_AWQ ? w.cols / 2 : 4 * w.cols, w.zero_pitch = w.cols / 2;
+                uint32_t *of = arena_new(a, uint32_t, w.rows);
+                for (int64_t r = 0; r < w.rows; r++) of[r] = (uint32_t)(r % 256 / (k == 2 ? 3 : 16));
+                if (type == W_GPTQ && k > 1) w.group = of;
+            }
+            w.scale = w.scale_type == W_F32 ? (const void *)any_floats(a, n, 3) : any_bytes(a, 4 * n, 4);
+            if (nested)
+                w.scale = bytes, w.nested = any_floats(a, 256, 6), w.nested_scale = any_floats(a, n, 7),
+                w.nested_wide = 256, w.nested_offset = 0.25f;
+            check_many(a, arena_printf(a, "%s %zu", types[i].name, k), coded_rows(a, &w), type, w.rows,
+                       w.cols);
+        }
+        arena_free(a);
+    }
+    cpu_select(NULL, NULL);
+}
+
 // ------------------------------------------------------------------------------------------------ whole models
 
 TEST(quantized_models)

@@ -54,10 +54,12 @@ void worth_product(Arena *A, const char *what, const void *raw, int type, const 
         const void *w = k ? (const void *)value : raw;
         const int t = k ? W_F32 : type;
         c[k] = arena_new(A, float, x_rows *out + 1);
-        if (back) K->gemm_nn(c[k], out, packed, 0, 0, x_rows, w, t, cols, 0, out, out, in, false);
+        const bool few = x_rows <= FEW;
+        if (back)
+            K->gemm_nn(c[k], out, few ? x : packed, few ? in : 0, few ? 1 : 0, x_rows, w, t, cols, 0, out,
+                       out, in, false);
         else
-            K->gemm_nt(c[k], out, x_rows > FEW ? packed : x, x_rows > FEW ? 0 : in, x_rows, w, t, cols, 0,
-                       out, out, in, false);
+            K->gemm_nt(c[k], out, few ? x : packed, few ? in : 0, x_rows, w, t, cols, 0, out, out, in, false);
     }
     for (int64_t i = 0; i < x_rows * out; i++)
         if (memcmp(&c[0][i], &c[1][i], 4) && !(isnan(c[0][i]) && isnan(c[1][i])))
