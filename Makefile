@@ -39,9 +39,10 @@ LINK    := $(cc) $(STATIC) -pthread -Wl,--build-id=none,-z,relro,-z,now,-z,noexe
 UTF8PROC ?= -l:libutf8proc.a
 LDLIBS  := $(UTF8PROC) -lm
 
-# Its date and name are in the program: of the commit that git or, in an archive that git made, a file tells.
+# Its date and name are in the program: of the commit that git or, in an archive that git made, a file tells; where neither
+# does, the day of SOURCE_DATE_EPOCH, if that is set.
 COMMIT  := $(shell { git --git-dir=.git log -1 --format='%cs %H' 2>/dev/null || grep '^[0-9]' tools/commit || \
-           echo unknown; } | cut -c1-23)
+           date -u -d "@$${SOURCE_DATE_EPOCH:-none}" +%F || echo unknown; } 2>/dev/null | cut -c1-23)
 
 fast := $(if $(SAN),-O1 -g0,-O3) # sanitized, the tiles would take gcc minutes
 isa_avx512 := $(fast) -mavx512f -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512

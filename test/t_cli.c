@@ -472,6 +472,9 @@ TEST(cli_about)
     static const char *const lines[] = {"\ncommit ", "\ncompiler ", "\ninstructions ", "\nlibraries ",
                                         "utf8proc "};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) CHECK_HAS(version.out, lines[i]);
+    const char *commit = strstr(version.out, "\ncommit "); // the day, and where git told it the name
+    commit = commit ? commit + strcspn(commit, "0123456789u") : "";
+    CHECK(strncmp(commit, "20", 2) ? !strncmp(commit, "unknown\n", 8) : commit[4] == '-' && commit[7] == '-');
     CHECK_HAS(RUN_WITH(UNPACK({.env = {"INSEQ_ISA=scalar"}}), "--version").out, "instructions  scalar\n");
 }
 
