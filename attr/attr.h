@@ -308,6 +308,8 @@ typedef struct Plan {
 // Of n pairs in one batch; sums. peak: cpu_peak. What attr_run refuses is mostly refused here too.
 bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, double peak,
                Plan *out, Err *e);
+// Its seconds where peak is 1, without a look at memory: how much work pairs are, beside others. 0: they are refused.
+double attr_work(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n);
 // The bytes of attr_plan, or 0 where that would not tell more than that they are few: less than `few`.
 size_t attr_bytes(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, size_t few);
 // What --plan prints: texts one by one, as they are numbered on the command line.

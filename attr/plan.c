@@ -60,36 +60,60 @@ static double left_back(const ModelInfo *f, const Passes *p)
     return 4 * seen <= 3 * head ? 1 - 0.22 * (1 - seen / head) : 1;
 }
 
+// Tokens, steps and passes of a run; its memory lies on work.
+static bool count(Run *r, Arena *work, const Model *m, const AttrOptions *o, const Pair *pair, size_t n,
+                  Plan *out, Err *e)
+{
+    const Method *method = method_find(o->method, NULL);
+    bool ok = attr_check(o, e) && run_begin(r, work, m, o, method, pair, n, e);
+    if (ok) passes_first(r, &out->passes);
+    for (int64_t i = 0; ok && i < r->n; i++) {
+        out->S += pair[i].source.n, out->T += pair[i].target.n, out->steps += r->to[i] - r->from[i];
+        Arena *one = r->work =
+            arena_create(work); // the method's own: of this pair no more than the numbers is kept
+        ok = (!method->passes || method->passes(r, i, &out->passes, e)) &&
+             (!o->evaluate.wanted || passes_evaluate(r, i, &out->passes, e)) && !(e && e->set);
+        arena_free(one), r->work = work;
+    }
+    return ok;
+}
+
+static void set_operations(const ModelInfo *f, double peak, Plan *out)
+{
+    const Passes *p = &out->passes;
+    out->forth =
+        2 * (p->source_rows * f->flops_source + p->target_rows * f->flops_target + p->words * f->flops_word);
+    out->back = 2 * (p->source_back * f->flops_source + p->target_back * f->flops_target +
+                     p->words_back * f->flops_word);
+    out->seconds = (out->forth / share(f, false) + out->back * left_back(f, p) / share(f, true)) / peak;
+}
+
 bool attr_plan(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n, double peak,
                Plan *out, Err *e)
 {
     Arena *work = arena_create(a);
     Run r;
     *out = (Plan){0};
-    const Method *method = method_find(o->method, NULL);
-    bool ok = attr_check(o, e) && run_begin(&r, work, m, o, method, pair, n, e);
-    if (ok) passes_first(&r, &out->passes);
-    for (int64_t i = 0; ok && i < r.n; i++) {
-        out->S += pair[i].source.n, out->T += pair[i].target.n, out->steps += r.to[i] - r.from[i];
-        Arena *one = r.work =
-            arena_create(work); // the method's own: of this pair no more than the numbers is kept
-        ok = (!method->passes || method->passes(&r, i, &out->passes, e)) &&
-             (!o->evaluate.wanted || passes_evaluate(&r, i, &out->passes, e)) && !(e && e->set);
-        arena_free(one), r.work = work;
-    }
+    bool ok = count(&r, work, m, o, pair, n, out, e);
     if (ok) {
-        Passes *p = &out->passes;
-        const ModelInfo *f = r.f;
-        out->bytes = bytes_of(&r, p);
-        out->backwards = p->words_back / (double)out->steps;
-        out->forth = 2 * (p->source_rows * f->flops_source + p->target_rows * f->flops_target +
-                          p->words * f->flops_word);
-        out->back = 2 * (p->source_back * f->flops_source + p->target_back * f->flops_target +
-                         p->words_back * f->flops_word);
-        out->seconds = (out->forth / share(f, false) + out->back * left_back(f, p) / share(f, true)) / peak;
+        out->bytes = bytes_of(&r, &out->passes);
+        out->backwards = out->passes.words_back / (double)out->steps;
+        set_operations(r.f, peak, out);
     }
     arena_free(work);
     return ok;
+}
+
+double attr_work(Arena *a, const Model *m, const AttrOptions *o, const Pair *pair, size_t n)
+{
+    Arena *work = arena_create(a);
+    Run r;
+    Plan p = {0};
+    AttrOptions quiet = *o;
+    quiet.made = NULL, quiet.progress = NULL;
+    if (count(&r, work, m, &quiet, pair, n, &p, NULL)) set_operations(r.f, 1, &p);
+    arena_free(work);
+    return p.seconds;
 }
 
 // More than any pass leaves: of each row what some forty operations of a layer make, and the attention's shares.

@@ -380,10 +380,13 @@ int terminal_colors(int fd,
                     const char *when); // 0, 16, 256 or 1 << 24; when: "always", "never", or NULL to find out
 bool terminal_utf8(void);              // by the locale; true if none is set
 
-// A progress bar. Zero but for title, total, width and start (wall_clock()).
+// A progress bar. Zero but for title, total, width and start (wall_clock()). What is counted need not take equally long:
+// where work is known the share that is done and the time that is left are by that.
 typedef struct Bar {
     const char *title;
-    bool at_once; // draw even in the first half second
+    bool at_once;     // draw even in the first half second
+    bool lines;       // for a file: a line a minute, instead of one that is drawn over
+    double work, all; // done, and in all; all 0: not known
     int64_t initial, done, total, width;
     int64_t before,
         share; // for whoever counts in parts: done before this part, and what all of it counts for

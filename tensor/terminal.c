@@ -63,32 +63,57 @@ static void put_clock(Buf *out, double s)
     else buf_printf(out, "%02ld:%02ld", t / 60, t % 60);
 }
 
+// Whether it is time for another one.
+static bool due(Bar *b, bool last, double now)
+{
+    const double passed = now - b->start, shown = b->drawn > 0 ? b->drawn : b->start;
+    if (last) return b->at_once || passed >= 0.5;
+    if (b->lines) return now - shown >= 60;
+    return (b->at_once || passed >= 0.5) && now - b->drawn >= 0.1;
+}
+
+// "12/100 [00:30<03:40,  2.50s/it]": time passed and left, and the rate, turned round where it is less than one a second.
+static void put_times(const Bar *b, int64_t done, double passed, bool with_rate, Buf *out)
+{
+    const double count = (double)(done - b->initial), rest = (double)(b->total - done),
+                 rate = passed > 0 ? count / passed : 0;
+    const bool known = b->all > 0 ? b->work > 0 : rate > 0;
+    buf_printf(out, "| %" PRId64 "/%" PRId64 " [", done, b->total);
+    put_clock(out, passed), buf_char(out, '<');
+    if (!known && done < b->total) buf_char(out, '?');
+    else put_clock(out, b->all > 0 ? passed * (b->all / b->work - 1) : rest / rate);
+    if (with_rate && !(rate > 0)) buf_str(out, STR_LIT(", ?it/s"));
+    else if (with_rate && rate < 1) buf_printf(out, ", %5.2fs/it", 1 / rate);
+    else if (with_rate) buf_printf(out, ", %5.2fit/s", rate);
+    buf_char(out, ']');
+}
+
 bool bar_text(Bar *b, int64_t done, Buf *out)
 {
     static const char *const eighths[] = {" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"};
-    double now = wall_clock(), passed = now - b->start,
-           rate = passed > 0 ? (double)(done - b->initial) / passed : 0;
-    bool last = done >= b->total, ended = b->drawn > 0 && b->done >= b->total;
-    b->done = done;
-    if (last && ended) return false;
-    if ((!b->at_once && passed < 0.5) || (!last && now - b->drawn < 0.1)) return false;
-    b->drawn = now;
-    Buf tail = {.arena = out->arena};
-    buf_printf(&tail, "| %" PRId64 "/%" PRId64 " [", done, b->total);
-    put_clock(&tail, passed), buf_char(&tail, '<');
-    put_clock(&tail, rate > 0 ? (double)(b->total - done) / rate : 0);
-    buf_printf(&tail, ", %5.2fit/s]", rate);
     enum { LEAST = 8 };
-    Buf head = {.arena = out->arena};
-    buf_printf(&head, ": %3d%%|", b->total ? (int)(100 * done / b->total) : 100);
-    int64_t title = (int64_t)strlen(b->title), room = b->width - 1 - (int64_t)head.n - (int64_t)tail.n;
-    if (title > room - LEAST) title = room > LEAST ? room - LEAST : 0; // the name gives way, not the bar
-    int64_t cells = room - title < LEAST ? LEAST : room - title;
-    buf_printf(out, "\r%.*s%s", (int)title, b->title, head.s + (title ? 0 : 2));
-    int64_t eighth = b->total ? cells * 8 * done / b->total : cells * 8;
+    const double now = wall_clock();
+    const bool last = done >= b->total, ended = b->drawn > 0 && b->done >= b->total;
+    b->done = done;
+    if ((last && ended) || !due(b, last, now)) return false;
+    b->drawn = now;
+    double share = b->all > 0 ? b->work / b->all : b->total ? (double)done / (double)b->total : 1;
+    if (last || share > 1) share = 1;
+    Buf head = {.arena = out->arena}, tail = {.arena = out->arena};
+    buf_printf(&head, ": %3d%%|", (int)(100 * share + 1e-9));
+    int64_t room = 0, title = (int64_t)strlen(b->title);
+    for (int rate = 1; rate >= 0; rate--) { // what gives way: the name, then the rate, then the bar
+        tail.n = 0, put_times(b, done, now - b->start, rate, &tail);
+        room = b->width - 1 - (int64_t)head.n - (int64_t)tail.n;
+        if (room >= LEAST - 2) break;
+    }
+    if (title > room - LEAST) title = room > LEAST ? room - LEAST : 0;
+    int64_t cells = title ? room - title : room + 2;
+    buf_printf(out, "%s%.*s%s", b->lines ? "" : "\r", (int)title, b->title, head.s + (title ? 0 : 2));
+    int64_t eighth = (int64_t)((double)(cells * 8) * share);
     for (int64_t i = 0; i < cells; i++, eighth -= 8)
         buf_str(out, str_of(eighths[eighth > 8 ? 8 : eighth < 0 ? 0 : eighth]));
     buf_str(out, buf_view(&tail));
-    if (last) buf_char(out, '\n');
+    if (last || b->lines) buf_char(out, '\n');
     return true;
 }

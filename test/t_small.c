@@ -220,6 +220,56 @@ TEST(small_aggregators_are_shown)
 
 // ------------------------------------------------------------------------------------------ the bar
 
+static int64_t columns(Str s) // of a line that has nothing but letters of one
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((uint8_t)s.s[i] & 0xC0) != 0x80 && s.s[i] != '\r' && s.s[i] != '\n';
+    return n;
+}
+
+// By the work that is done, which need not be the share of texts; never wider than the terminal; a line a minute for files.
+TEST(small_bar_tells_what_is_left)
+{
+    static const int64_t width[] = {200, 80, 79, 70, 60, 50, 40};
+    for (size_t i = 0; i < sizeof width / sizeof *width; i++) {
+        Bar b = {.title = "Attributing with layer_gradient_x_activation...",
+                 .total = 100000,
+                 .width = width[i],
+                 .at_once = true,
+                 .start = wall_clock() - 36000.5,
+                 .work = 1,
+                 .all = 4};
+        Buf line = {.arena = A};
+        CHECK(bar_text(&b, 99000, &line));
+        CHECK_INT(columns(buf_view(&line)), width[i] - 1);
+        CHECK_HAS(line.s, " 25%|"), CHECK_HAS(line.s, "99000/100000 [10:00:00<30:00:01");
+        CHECK(!strstr(line.s, ",  2.75it/s]") == (width[i] < 60));
+    }
+    Bar b = {.title = "X", .total = 4, .width = 60, .at_once = true, .start = wall_clock() - 20.4, .all = 8};
+    Buf line = {.arena = A};
+    CHECK(bar_text(&b, 0, &line));
+    CHECK_HAS(line.s, "  0%|"), CHECK_HAS(line.s, "0/4 [00:20<?, ?it/s]");
+    b.work = 2, b.drawn = 0, line.n = 0;
+    CHECK(bar_text(&b, 2, &line)); // 10 s a text so far, but three quarters of the work are left
+    CHECK_HAS(line.s, " 25%|"), CHECK_HAS(line.s, "2/4 [00:20<01:01, 10.20s/it]");
+    CHECK(!bar_text(&b, 2, &line)); // too soon
+    b.work = 8, line.n = 0;
+    CHECK(bar_text(&b, 4, &line));
+    CHECK_HAS(line.s, "100%|"), CHECK_HAS(line.s, "4/4 [00:20<00:00,  5.10s/it]\n");
+    Bar f = {
+        .title = "X", .total = 4, .width = 60, .at_once = true, .lines = true, .start = wall_clock() - 50};
+    line.n = 0;
+    CHECK(!bar_text(&f, 1, &line)); // of files nobody wants ten a second
+    f.start -= 10.5;
+    CHECK(bar_text(&f, 1, &line));
+    CHECK(line.s[0] == 'X' && line.s[line.n - 1] == '\n' && !strchr(line.s, '\r'));
+    CHECK(!bar_text(&f, 2, &line));
+    f.drawn -= 60, line.n = 0;
+    CHECK(bar_text(&f, 2, &line) && bar_text(&f, 4, &line) && !bar_text(&f, 4, &line));
+    CHECK_INT(lines(line.s), 2);
+}
+
 TEST(small_bar)
 {
     Bar b = {.title = "Attributing with discretized_integrated_gradients...",
