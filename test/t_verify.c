@@ -29,7 +29,8 @@ static void check_identical(const char *what, Run r, int texts)
 TEST(verify_identical)
 {
     static const char *const isa[] = {"INSEQ_ISA=scalar", "INSEQ_THREADS=1", "INSEQ_THREADS=3"};
-    const char *file[] = {
+    enum { CONTEXTS = 9 };
+    const char *file[CONTEXTS + 1] = {
         SAVED("one.json", "attribute", "-m", MODEL, "-a", "input_x_gradient", "--attribute_target",
               "--step_scores", "probability", "entropy", "-i", TEXT, "--hide", "-q"),
         SAVED("two.json.gz", "attribute", "-m", MODEL, "-a", "occlusion", "-i", TEXT, "A.", "--hide", "-q"),
@@ -47,7 +48,11 @@ TEST(verify_identical)
               "--weight_attributions", "probability", "-i", TEXT, "--hide", "-q"),
         SAVED("words.jsonl", "attribute", "-m", MODEL, "-a", "saliency", "--granularity", "word", "-i", TEXT,
               "--hide", "-q")};
-    static const int texts[] = {1, 2, 2, 2, 2, 4, 1, 1, 1};
+    file[CONTEXTS] = SAVED("context.json", "attribute-context", "-m", "demo/en-nl", "-a", "occlusion",
+                           "--evaluate", "--input_context_text", "She is a teacher.", "--input_current_text",
+                           "The teacher hid the ring.", "--output_context_text", "Zij is lerares.",
+                           "--output_current_text", "De lerares verstopte de ring.", "--no_show_viz", "-q");
+    static const int texts[] = {1, 2, 2, 2, 2, 4, 1, 1, 1, 1};
     for (size_t i = 0; i < sizeof file / sizeof *file; i++) {
         check_identical(file[i], RUN("verify", file[i]), texts[i]);
         Run r = RUN_WITH({.env = {isa[i % 3]}}, "verify", file[i], "-bs", "1", "-q");
@@ -163,7 +168,7 @@ TEST(verify_refuses)
         {"{\"command\": [\"attribute\", \"-m\", \"demo/en-nl\", \"-i\", \"A.\", \"--plan\", \"-o\", "
          "\"x.json\"]}",
          "made a plan"},
-        {"{\"command\": [\"attribute\", \"-m\", \"demo/en-nl\", \"-i\", \"A.\"]}", "no -o"},
+        {"{\"command\": [\"attribute\", \"-m\", \"demo/en-nl\", \"-i\", \"A.\"]}", "no -o that wrote this"},
         {"{\"command\": [\"attribute\", \"-m\", \"nowhere\", \"-i\", \"A.\", \"-o\", \"x\"]}", "nowhere"},
         {"{\"command\": [\"attribute\", \"-m\", \"demo/en-nl\", \"-i\", \"@nowhere\", \"-o\", \"x\"]}",
          "nowhere"},

@@ -103,7 +103,7 @@ static const Option options[] = {
     {"force", {0}, OPT_FLAG, QUANTIZE, NULL, "write over a file that is there", NULL},
     {"weight_attributions", {0}, OPT_TEXT, ALONE | SHOW | REQUEST, "STEP", "multiply each column by this step score: columns then sum to it", NULL},
     {"save_aggregated", {0}, OPT_FLAG, ALONE, NULL, "apply the method's own aggregation before saving", NULL},
-    {"provenance", {0}, OPT_FLAG, ATTRIBUTE | OPTION_YIELDS, NULL, "results say how they were made: version, command line, kernels, the SHA-256 of each file of the model; 'inseq verify' runs them again", NULL},
+    {"provenance", {0}, OPT_FLAG, ATTRIBUTE | CONTEXT | OPTION_YIELDS, NULL, "results say how they were made: version, command line, kernels, the SHA-256 of each file of the model; 'inseq verify' runs them again", NULL},
     {"viz_path", {"--html"}, OPT_TEXT, VIEWED, "FILE", "write the heatmaps as one HTML page", NULL},
     {"html", {0}, OPT_TEXT, DEMO, "FILE", "write the whole story as one HTML page", NULL},
     {"short", {0}, OPT_FLAG, DEMO, NULL, "print only the first chapter", NULL},

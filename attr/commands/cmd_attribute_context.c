@@ -306,9 +306,9 @@ static void put_number(Buf *b, const Args *a, const char *key, const char *absen
     if (absent[1] == '.' && !strpbrk(text, ".eE")) buf_str(b, STR_LIT(".0"));
 }
 
-// about: what is said of a row (NULL: it is none).
+// about: what is said of a row (NULL: it is none); made: the provenance, or empty.
 static const Json *describe(const Args *a, const ContextTexts *t, const ContextDoc *d, int64_t size,
-                            const Json *about)
+                            const Json *about, Str made)
 {
     Buf b = {.arena = a->a};
     buf_char(&b, '{');
@@ -368,6 +368,7 @@ static const Json *describe(const Args *a, const ContextTexts *t, const ContextD
         }
         buf_char(&b, ']');
     }
+    if (made.n) member(&b, ATTR_PROVENANCE), buf_str(&b, made);
     buf_char(&b, '}');
     return json_parse(a->a, buf_view(&b), "info", NULL);
 }
@@ -399,6 +400,7 @@ typedef struct Documents {
     const char *const *wrong; // [n] of rows; NULL: nothing is
     const Json *const *about; // [n] what is said of rows; NULL: none are rows
     size_t n, made;
+    Str provenance; // empty: none is wanted
     Buf lines;
 } Documents;
 
@@ -482,8 +484,9 @@ static void keep_document(Documents *x, const ContextTexts *t, const ContextDoc 
     Args here = *x->a;
     size_t i = (size_t)(t - x->t);
     here.a = x->w.a;
-    own.info = describe(&here, t, d, x->size[i], x->about ? x->about[i] : NULL);
-    if (args_on(x->a, "show_intermediate_outputs") && !cmd_wants_json(x->a)) show_steps(&here, d);
+    own.info = describe(&here, t, d, x->size[i], x->about ? x->about[i] : NULL, x->provenance);
+    if (args_on(x->a, "show_intermediate_outputs") && !cmd_wants_json(x->a) && !x->a->silent)
+        show_steps(&here, d);
     if (!own.n_cues) say_nothing_chosen(x, t);
     context_to_json(&own, true, &x->lines), buf_char(&x->lines, '\n'), x->made++;
 }
@@ -544,6 +547,7 @@ static int run(Args *a)
         !cmd_read_baselines(a, &x.w, &p.request, &p.attribution, &e))
         return cmd_fail(&e, EXIT_INPUT);
     texts_special(&l, &p.attribution);
+    if (args_on(a, "provenance") && !cmd_provenance(a, &x.provenance, &e)) return cmd_fail(&e, EXIT_INPUT);
     documents(a, &p, &x);
     share_output(&x);
     run_documents(&x, most);

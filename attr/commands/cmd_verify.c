@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // cmd_verify.c — a saved result made again by what --provenance noted, and compared number by number.
 //
-// The command line in the file is a stranger's: only attribute, attribute-dataset and compare are run, and whatever they
+// The command line in the file is a stranger's: only attribute, its kin and compare are run, and whatever they
 // would write or print is kept here instead.
 #include "../reports/report.h"
-#include "../results/journal.h"
+#include "../context.h"
 #include "commands.h"
 
 #include <string.h>
 
-// What a file holds: Inseq's own JSON, or a line for each sequence.
+// What a file holds: Inseq's own JSON, a line for each sequence, or context attributions.
 typedef struct Saved {
-    Attribution t; // lines NULL: this
-    bool flat;     // t was read from rows as they are shown
-    const Json **line;
+    Attribution t;     // neither lines nor contexts: this
+    const Json **line; // NULL: no lines
+    ContextResult *context;
     size_t n;
     const Json *made; // the provenance
 } Saved;
@@ -61,8 +61,12 @@ static bool read_saved(Args *a, const char *path, Saved *s, Err *e)
 {
     Str text;
     if (!read_plain(a, path, &text, e)) return false;
-    if (!journal_is(text) && is_lines(a->a, text)) return read_lines(a, text, path, s, e);
-    s->flat = journal_is(text);
+    if (contexts_in(a->a, text, &text)) {
+        if (!contexts_from_json(a->a, text, path, &s->context, &s->n, e)) return false;
+        s->made = s->n && s->context[0].info ? json_get(s->context[0].info, ATTR_PROVENANCE) : NULL;
+        return true;
+    }
+    if (is_lines(a->a, text)) return read_lines(a, text, path, s, e);
     if (!cmd_parse_result(a, text, path, &s->t, e)) return false;
     Str made = report_provenance(&s->t);
     s->n = s->t.n;
@@ -77,7 +81,7 @@ static const Command *command_named(Str name)
     size_t n;
     const Command *const *all = cmd_all(&n);
     for (size_t i = 0; i < n; i++)
-        if ((all[i]->options & ATTRIBUTE) && str_is(name, all[i]->name)) return all[i];
+        if ((all[i]->options & (ATTRIBUTE | CONTEXT)) && str_is(name, all[i]->name)) return all[i];
     return NULL;
 }
 
@@ -123,8 +127,7 @@ static const Command *parse_command(Args *a, const Json *made, Args *again, Err 
     }
     const Command *c = command_named(words->child->text);
     if (!c)
-        return err_set(e, "it was made by 'inseq %s'; attribute, attribute-dataset and compare are run again",
-                       argv[1]),
+        return err_set(e, "it was made by 'inseq %s'; attribute, its kin and compare are run again", argv[1]),
                NULL;
     *again = (Args){.a = a->a,
                     .value = arena_new(a->a, OptionValue, n_options),
@@ -201,20 +204,34 @@ static bool check_files(Args *again, const Json *made, Buf *out, size_t *others,
 
 // ------------------------------------------------------------------------------------------ the verdict
 
-static bool compare_lines(Args *a, const Saved *s, const Attribution *now, bool numbered, Differences *d,
-                          Err *e)
+// What was made again.
+typedef struct Made {
+    Attribution shown, saved;
+    const ContextResult *context;
+    size_t n_contexts;
+} Made;
+
+// A sequence or a context attribution as an object on one line.
+static const Json *one_line(Arena *a, const Attribution *t, const ContextResult *context, size_t i, Err *e)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        Buf saved = {.arena = a->a}, own = {.arena = a->a};
-        const char *what = arena_printf(a->a, "text %zu", i + 1);
-        if (i >= now->n) break;
-        report_json_line(a->a, now, i, &own);
-        if (!s->line) report_json_line(a->a, &s->t, i, &saved);
-        const Json *x = s->line ? s->line[i] : json_parse(a->a, buf_view(&saved), "", e),
-                   *y = json_parse(a->a, buf_view(&own), "", e);
+    Buf b = {.arena = a};
+    if (context) context_to_json(&context[i], true, &b);
+    else report_json_line(a, t, i, &b);
+    return json_parse(a, buf_view(&b), "", e);
+}
+
+static bool compare_all(Args *a, const Saved *s, const Made *m, Differences *d, Err *e)
+{
+    const Attribution *now = s->line ? &m->shown : &m->saved;
+    const size_t n = s->context ? m->n_contexts : now->n;
+    if (n != s->n) buf_printf(d->out, "%zu texts were saved, now there are %zu\n", s->n, n), d->places++;
+    for (size_t i = 0; i < s->n && i < n; i++) {
+        const int64_t number =
+            s->context || now->sequence[i].text <= 0 ? (int64_t)i + 1 : now->sequence[i].text;
+        const char *what = arena_printf(a->a, s->context ? "context %" PRId64 : "text %" PRId64, number);
+        const Json *x = s->line ? s->line[i] : one_line(a->a, &s->t, s->context, i, e),
+                   *y = one_line(a->a, now, s->context ? m->context : NULL, i, e);
         if (!x || !y) return false;
-        if (numbered && now->sequence[i].text > 0)
-            what = arena_printf(a->a, "text %" PRId64, now->sequence[i].text);
         cmd_differences(d, what, x, y);
     }
     return true;
@@ -222,14 +239,13 @@ static bool compare_lines(Args *a, const Saved *s, const Attribution *now, bool 
 
 static bool compare_info(Args *a, const Saved *s, const Attribution *now, Differences *d, Err *e)
 {
-    for (size_t i = 0; !s->line && i < s->t.n_info; i++) {
+    for (size_t i = 0; i < s->t.n_info; i++) {
         const InfoField *f = &s->t.info[i];
         const Json *y = NULL, *x = json_parse(a->a, f->json, "info", e);
         for (size_t k = 0; k < now->n_info; k++)
             if (str_eq(now->info[k].key, f->key) && !(y = json_parse(a->a, now->info[k].json, "info", e)))
                 return false;
         if (!x) return false;
-        if (str_is(f->key, ATTR_PROVENANCE) || str_is(f->key, "exec_time")) continue;
         Json saved = *x, empty = {.kind = J_OBJECT}, other = y ? *y : empty;
         saved.next = other.next = NULL, saved.key = other.key = f->key;
         cmd_differences(d, "info", &(Json){.kind = J_OBJECT, .child = &saved, .count = 1},
@@ -252,12 +268,36 @@ static void put_program(const Json *made, Buf *out)
                program.s, (int)commit.n, commit.s, cmd_commit());
 }
 
+static int verdict(Args *a, const Saved *s, const Made *m, size_t others)
+{
+    // -m names another place for the same model
+    static const char *const skip[] = {"crc32",    ATTR_PROVENANCE, "exec_time", "save_path",
+                                       "viz_path", "show_viz",      NULL},
+                             *const elsewhere[] = {
+                                 "crc32",           ATTR_PROVENANCE,      "exec_time", "save_path",
+                                 "viz_path",        "show_viz",           "model",     "model_name",
+                                 "sequence_models", "model_name_or_path", NULL};
+    Err e = {0};
+    Buf out = {.arena = a->a};
+    Differences d = {.out = &out, .skip = args_get(a, "model_name_or_path")->given ? elsewhere : skip};
+    if (!compare_info(a, s, &m->saved, &d, &e) || !compare_all(a, s, m, &d, &e))
+        return cmd_fail(&e, EXIT_INPUT);
+    if (!d.places)
+        buf_printf(&out, "identical: %zu %s, %zu values%s\n", s->n, s->n == 1 ? "text" : "texts", d.numbers,
+                   others ? ", though files are others" : "");
+    else
+        buf_printf(&out, "different: %zu of %zu values, in %zu %s\n", d.others, d.numbers, d.places,
+                   d.places == 1 ? "place" : "places");
+    int printed = cmd_print_text(a, buf_view(&out));
+    return printed ? printed : d.places ? EXIT_SOME : 0;
+}
+
 static int run(Args *a)
 {
     Err e = {0};
     Saved s = {0};
     Args again;
-    Attribution shown = {0}, kept = {0};
+    Made m = {0};
     Buf out = {.arena = a->a};
     size_t others = 0;
     if (a->n_rest != 1)
@@ -270,33 +310,20 @@ static int run(Args *a)
                        path),
                EXIT_INPUT;
     const Command *c = parse_command(a, s.made, &again, &e);
-    if (!c || !prepare(a, &again, &kept, &e))
+    if (!c || !prepare(a, &again, &m.saved, &e))
         return cmd_say("%s: %s", path, e.text), e.usage ? EXIT_USAGE : EXIT_INPUT;
-    again.talk = cmd_talk(&again), again.shown = &shown;
+    again.talk = cmd_talk(&again), again.shown = &m.shown;
+    again.contexts = &m.context, again.n_contexts = &m.n_contexts;
+    const bool contexts = c->options & CONTEXT;
+    if (contexts != (s.context != NULL) || (!s.context && !s.line && !again.saved_form))
+        return cmd_say("%s: its command has no -o that wrote this", path), EXIT_INPUT;
     if (!args_start_machine(&again, &e) || !check_files(&again, s.made, &out, &others, &e))
         return cmd_fail(&e, EXIT_INPUT);
     put_program(s.made, &out);
     int printed = cmd_print_text(a, buf_view(&out));
     if (printed) return printed;
-    out.n = 0;
     int code = c->run(&again);
-    if (code && code != EXIT_SOME) return code;
-    const Attribution *now = s.line || s.flat ? &shown : again.saved_form ? &kept : NULL;
-    if (!now) return cmd_say("%s: its command has no -o, which this is the file of", path), EXIT_INPUT;
-    const bool elsewhere = args_get(a, "model_name_or_path")->given; // then it has another name, too
-    Differences d = {.out = &out, .skip = {"crc32"}};
-    if (elsewhere) d.skip[1] = "model", d.skip[2] = "model_name", d.skip[3] = "sequence_models";
-    if (now->n != s.n) buf_printf(&out, "%zu texts were saved, now there are %zu\n", s.n, now->n), d.places++;
-    if (!compare_info(a, &s, now, &d, &e) || !compare_lines(a, &s, now, true, &d, &e))
-        return cmd_fail(&e, EXIT_INPUT);
-    if (!d.places)
-        buf_printf(&out, "identical: %zu %s, %zu values%s\n", s.n, s.n == 1 ? "text" : "texts", d.numbers,
-                   others ? ", though files are others" : "");
-    else
-        buf_printf(&out, "different: %zu of %zu values, in %zu %s\n", d.others, d.numbers, d.places,
-                   d.places == 1 ? "place" : "places");
-    printed = cmd_print_text(a, buf_view(&out));
-    return printed ? printed : d.places ? EXIT_SOME : 0;
+    return code && code != EXIT_SOME ? code : verdict(a, &s, &m, others);
 }
 
 const Command command_verify = {

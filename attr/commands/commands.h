@@ -43,7 +43,9 @@ typedef struct Args {
     const char **rest;  // words that belong to no option
     size_t n_rest;
     Attribution *saved_form; // gets what -o would save (NULL: -o does)
-    bool silent;             // nothing is printed or written: a result only goes to these two
+    bool silent;             // nothing is printed or written: a result only goes to this one and to shown,
+    const struct ContextResult **contexts; // or, of contexts, here
+    size_t *n_contexts;
     int argc;
     char **argv;          // as they were given: the program, the command, its words
     const Loaded *loaded; // [n_loaded] the models that were opened, where --provenance tells of them
@@ -144,10 +146,10 @@ bool cmd_add_provenance(Args *a, Attribution *t, Err *e); // to its info, if it 
 
 // What was found to differ (differences.c). {.out = ...} is nothing yet.
 typedef struct Differences {
-    Buf *out;               // gets a line for each of the first places
-    const char *skip[4];    // keys that are not looked at
-    size_t numbers, others; // values looked at, and those that differ
-    size_t places;          // arrays and the like that they are in
+    Buf *out;                // gets a line for each of the first places
+    const char *const *skip; // keys that are not looked at, the last NULL
+    size_t numbers, others;  // values looked at, and those that differ
+    size_t places;           // arrays and the like that they are in
 } Differences;
 // The members of an object that was saved, against those of another one; what: what it is of ("text 3").
 void cmd_differences(Differences *d, const char *what, const Json *saved, const Json *now);

@@ -69,6 +69,7 @@ int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
     const OptionValue *export = args_get(a, "export");
     const char *format = cmd_wants_json(a) ? "json" : args_text(a, "format");
     int code = 0, own;
+    if (a->silent) return *a->contexts = r, *a->n_contexts = n, 0;
     for (int k = 0; k < 3; k++) {
         const char *path = args_text(a, option[k]);
         if (path && (own = write_view(a, path, view_of(a->a, path, name[k]), r, n, o))) code = own;

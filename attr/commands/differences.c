@@ -118,8 +118,8 @@ static void look(Differences *d, const char *what, Str key, const Json *x, const
 
 static bool skipped(const Differences *d, const char *key)
 {
-    for (size_t i = 0; i < sizeof d->skip / sizeof *d->skip; i++)
-        if (d->skip[i] && !strcmp(key, d->skip[i])) return true;
+    for (const char *const *s = d->skip; s && *s; s++)
+        if (!strcmp(key, *s)) return true;
     return false;
 }
 
@@ -131,9 +131,9 @@ void cmd_differences(Differences *d, const char *what, const Json *saved, const 
         if (skipped(d, key)) continue;
         if (c->kind != J_OBJECT) look(d, what, c->key, c, other, saved);
         for (const Json *n = c->kind == J_OBJECT ? c->child : NULL; n; n = n->next) { // named scores
-            const char *path = arena_printf(d->out->arena, "%s.%.*s", key, (int)n->key.n, n->key.s);
-            look(d, what, str_of(path), n, other ? json_get(other, str_zero(d->out->arena, n->key)) : NULL,
-                 saved);
+            const char *own = str_zero(d->out->arena, n->key),
+                       *path = arena_printf(d->out->arena, "%s.%s", key, own);
+            if (!skipped(d, own)) look(d, what, str_of(path), n, other ? json_get(other, own) : NULL, saved);
         }
     }
 }

@@ -193,6 +193,10 @@ void contexts_html(Arena *a, const ContextResult *r, size_t n, const ReportOptio
         for (size_t i = 0; i < r[k].n_cues; i++) put_cue(a, out, level, &r[k], k, i);
         buf_str(out, STR_LIT("</section>\n"));
     }
+    const Str *line;
+    const size_t n_lines =
+        report_made_lines(a, n && r[0].info ? json_get(r[0].info, ATTR_PROVENANCE) : NULL, &line);
+    report_made_foot(out, line, n_lines);
     buf_str(out, STR_LIT("<script>"));
     buf_str(out, STR_LIT(script));
     buf_str(out, STR_LIT("</script>\n</main>\n</body>\n</html>\n"));

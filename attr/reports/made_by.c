@@ -40,8 +40,22 @@ static void put_word(Buf *b, Str s)
 size_t report_made_by(Arena *a, const Attribution *t, const Str **line)
 {
     Str json = report_provenance(t);
-    const Json *j = json.n ? json_parse(a, json, ATTR_PROVENANCE, NULL) : NULL,
-               *command = j ? json_get(j, "command") : NULL, *models = j ? json_get(j, "models") : NULL;
+    return report_made_lines(a, json.n ? json_parse(a, json, ATTR_PROVENANCE, NULL) : NULL, line);
+}
+
+void report_made_foot(Buf *out, const Str *line, size_t n)
+{
+    if (n) buf_str(out, STR_LIT("<footer><details><summary>How this was made</summary>\n"));
+    for (size_t i = 0; i < n; i++) {
+        buf_str(out, STR_LIT("<p class=\"code\">"));
+        report_escape(out, line[i]), buf_str(out, STR_LIT("</p>\n"));
+    }
+    if (n) buf_str(out, STR_LIT("</details></footer>\n"));
+}
+
+size_t report_made_lines(Arena *a, const Json *j, const Str **line)
+{
+    const Json *command = j ? json_get(j, "command") : NULL, *models = j ? json_get(j, "models") : NULL;
     size_t most = 2, n = 0;
     if (!j || j->kind != J_OBJECT) return 0;
     for (const Json *m = models ? models->child : NULL; m; m = m->next)

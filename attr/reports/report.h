@@ -111,6 +111,8 @@ void report_ordinal(Buf *b, size_t i);                     // 0th, 1st, 2nd, 3rd
 // (report_visible). Empty, and none: it is not known.
 Str report_provenance(const Attribution *t);
 size_t report_made_by(Arena *a, const Attribution *t, const Str **line);
+size_t report_made_lines(Arena *a, const Json *made, const Str **line); // the same of the object (NULL: none)
+void report_made_foot(Buf *out, const Str *line, size_t n);             // of a page
 
 // What report_csv.c and report_json.c write, for their kin: rows whose fields a character separates; the i-th sequence (or,
 // counted on, picture) on one line.

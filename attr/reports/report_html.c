@@ -431,19 +431,6 @@ static void put_live(Arena *a, Buf *out, const Chapter *chapter, size_t n, const
     buf_str(out, STR_LIT("</script>\n<noscript>\n"));
 }
 
-// The foot: with --provenance, how the page was made.
-static void put_made_by(Arena *a, Buf *out, const Attribution *t)
-{
-    const Str *line;
-    size_t n = report_made_by(a, t, &line);
-    if (n) buf_str(out, STR_LIT("<footer><details><summary>How this was made</summary>\n"));
-    for (size_t i = 0; i < n; i++) {
-        buf_str(out, STR_LIT("<p class=\"code\">"));
-        report_escape(out, line[i]), buf_str(out, STR_LIT("</p>\n"));
-    }
-    if (n) buf_str(out, STR_LIT("</details></footer>\n"));
-}
-
 static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
 {
     if (!report_two_dimensional(t, e)) return false;
@@ -455,7 +442,9 @@ static bool write_html(Arena *a, const Attribution *t, const ReportOptions *o, B
     if (t->n) put_guide(out, t);
     put_sequences(a, out, t, o, true);
     buf_str(out, STR_LIT("</noscript>\n"));
-    put_made_by(a, out, t);
+    const Str *line;
+    const size_t n_lines = report_made_by(a, t, &line); // with --provenance
+    report_made_foot(out, line, n_lines);
     buf_str(out, STR_LIT("</body>\n</html>\n"));
     return true;
 }
