@@ -14,7 +14,8 @@ typedef struct Saved {
     Attribution t;     // neither lines nor contexts: this
     const Json **line; // NULL: no lines
     ContextResult *context;
-    size_t n;
+    size_t n, failed; // failed: lines that say why there is no sequence
+    bool part;        // of --shard: not all of its command's texts
     const Json *made; // the provenance
 } Saved;
 
@@ -42,6 +43,7 @@ static bool read_lines(Args *a, Str text, const char *path, Saved *s, Err *e)
 {
     size_t most = 1;
     for (size_t i = 0; i < text.n; i++) most += text.s[i] == '\n';
+    const Json *head = NULL;
     s->line = arena_new(a->a, const Json *, most);
     while (text.n) {
         Str own = str_line(&text);
@@ -51,10 +53,16 @@ static bool read_lines(Args *a, Str text, const char *path, Saved *s, Err *e)
         if (j->kind != J_OBJECT)
             return err_set(e, "%s: line %zu is %s; a result has an object a line", path, s->n + 1,
                            json_kind_name(j));
-        if (json_get(j, ATTR_PROVENANCE)) s->made = json_get(j, ATTR_PROVENANCE);
+        if (json_get(j, ATTR_PROVENANCE)) head = j;
+        else if (json_get(j, "error") && !json_get(j, "source_tokens")) s->failed++;
         else s->line[s->n++] = j;
     }
-    return true;
+    if (!head) return true;
+    s->made = json_get(head, ATTR_PROVENANCE), s->part = json_get(head, "shard");
+    const Json *from = json_get(head, "from"), *to = json_get(head, "to");
+    if (!from || !to || to->number - from->number <= (double)(s->n + s->failed)) return true;
+    return err_set(e, "%s: %zu of its %g rows are done; give its command again", path, s->n + s->failed,
+                   to->number - from->number);
 }
 
 static bool read_saved(Args *a, const char *path, Saved *s, Err *e)
@@ -70,6 +78,7 @@ static bool read_saved(Args *a, const char *path, Saved *s, Err *e)
     if (!cmd_parse_result(a, text, path, &s->t, e)) return false;
     Str made = report_provenance(&s->t);
     s->n = s->t.n;
+    for (size_t i = 0; i < s->t.n_info; i++) s->part |= str_is(s->t.info[i].key, ATTR_SHARD);
     s->made = made.n ? json_parse(a->a, made, path, e) : NULL;
     return !made.n || s->made;
 }
@@ -88,12 +97,13 @@ static const Command *command_named(Str name)
 static OptionValue *value_of(Args *a, const char *name) { return &a->value[args_get(a, name) - a->value]; }
 
 // What a run writes and prints, and how fast it is, does not change its numbers: verify's own words count there.
-static bool prepare(Args *a, Args *again, Attribution *kept, Err *e)
+static bool prepare(Args *a, Args *again, const Saved *s, Attribution *kept, Err *e)
 {
-    static const char *const outputs[] = {"save_path",      "viz_path",   "svg",      "csv",
-                                          "export",         "format",     "json",     "hide_attributions",
-                                          "show_alignment", "provenance", "progress", "color",
-                                          "no_color",       "plain",      "verbose",  "very_verbose"},
+    static const char *const outputs[] = {"save_path",      "viz_path",    "svg",      "csv",
+                                          "export",         "format",      "json",     "hide_attributions",
+                                          "show_alignment", "provenance",  "progress", "overwrite",
+                                          "retry_failed",   "color",       "no_color", "plain",
+                                          "verbose",        "very_verbose"},
                              *const own[] = {"threads", "batch_size", "cache_dir", "quiet"};
     const OptionValue *model = args_get(a, "model_name_or_path");
     if (args_text(again, "save_path")) again->saved_form = kept;
@@ -101,6 +111,7 @@ static bool prepare(Args *a, Args *again, Attribution *kept, Err *e)
         *value_of(again, outputs[i]) = (OptionValue){0};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (args_get(a, own[i])->given) *value_of(again, own[i]) = *args_get(a, own[i]);
+    if (!s->part) *value_of(again, "shard") = (OptionValue){0}; // parts that were merged
     if (args_on(again, "plan")) return err_set(e, "its command made a plan and no result");
     if (!model->n) return true;
     if (model->n != args_get(again, "model_name_or_path")->n)
@@ -211,11 +222,36 @@ typedef struct Made {
     size_t n_contexts;
 } Made;
 
-// A sequence or a context attribution as an object on one line.
-static const Json *one_line(Arena *a, const Attribution *t, const ContextResult *context, size_t i, Err *e)
+// A list of texts in a result's info: the i-th, as JSON.
+static void put_text(Arena *a, const Attribution *t, const char *key, size_t i, Buf *b)
+{
+    const Json *list = NULL;
+    for (size_t k = 0; k < t->n_info && !list; k++)
+        if (str_is(t->info[k].key, key)) list = json_parse(a, t->info[k].json, "info", NULL);
+    const Json *c = list ? list->child : NULL;
+    while (c && i--) c = c->next;
+    buf_json(b, c ? c->text : (Str){"", 0});
+}
+
+// A row of -o FILE.jsonl has a number, which is `like` where the sequence knows none, and its texts before all else.
+static void put_row_head(Arena *a, const Attribution *t, size_t i, const Json *like, Buf *b)
+{
+    const int64_t number = t->sequence[i].text > 0 ? t->sequence[i].text : json_get(like, "number")->i;
+    buf_printf(b, "{\"number\": %" PRId64 ", \"input_text\": ", number);
+    put_text(a, t, "input_texts", i, b), buf_str(b, STR_LIT(", \"generated_text\": "));
+    put_text(a, t, "generated_texts", i, b), buf_str(b, STR_LIT(", "));
+}
+
+// A sequence or a context attribution as an object on one line. like (may be NULL): one that it is compared with.
+static const Json *one_line(Arena *a, const Attribution *t, const ContextResult *context, size_t i,
+                            const Json *like, Err *e)
 {
     Buf b = {.arena = a};
-    if (context) context_to_json(&context[i], true, &b);
+    if (like && json_get(like, "number")) {
+        Buf line = {.arena = a};
+        report_json_line(a, t, i, &line);
+        put_row_head(a, t, i, like, &b), buf_put(&b, line.s + 1, line.n - 1);
+    } else if (context) context_to_json(&context[i], true, &b);
     else report_json_line(a, t, i, &b);
     return json_parse(a, buf_view(&b), "", e);
 }
@@ -229,8 +265,8 @@ static bool compare_all(Args *a, const Saved *s, const Made *m, Differences *d, 
         const int64_t number =
             s->context || now->sequence[i].text <= 0 ? (int64_t)i + 1 : now->sequence[i].text;
         const char *what = arena_printf(a->a, s->context ? "context %" PRId64 : "text %" PRId64, number);
-        const Json *x = s->line ? s->line[i] : one_line(a->a, &s->t, s->context, i, e),
-                   *y = one_line(a->a, now, s->context ? m->context : NULL, i, e);
+        const Json *x = s->line ? s->line[i] : one_line(a->a, &s->t, s->context, i, NULL, e),
+                   *y = one_line(a->a, now, s->context ? m->context : NULL, i, s->line ? x : NULL, e);
         if (!x || !y) return false;
         cmd_differences(d, what, x, y);
     }
@@ -271,12 +307,12 @@ static void put_program(const Json *made, Buf *out)
 static int verdict(Args *a, const Saved *s, const Made *m, size_t others)
 {
     // -m names another place for the same model
-    static const char *const skip[] = {"crc32",    ATTR_PROVENANCE, "exec_time", "save_path",
-                                       "viz_path", "show_viz",      NULL},
+    static const char *const skip[] = {"crc32",     ATTR_PROVENANCE, "exec_time", ATTR_SHARD,
+                                       "save_path", "viz_path",      "show_viz",  NULL},
                              *const elsewhere[] = {
-                                 "crc32",           ATTR_PROVENANCE,      "exec_time", "save_path",
-                                 "viz_path",        "show_viz",           "model",     "model_name",
-                                 "sequence_models", "model_name_or_path", NULL};
+                                 "crc32",      ATTR_PROVENANCE,   "exec_time",          ATTR_SHARD,
+                                 "save_path",  "viz_path",        "show_viz",           "model",
+                                 "model_name", "sequence_models", "model_name_or_path", NULL};
     Err e = {0};
     Buf out = {.arena = a->a};
     Differences d = {.out = &out, .skip = args_get(a, "model_name_or_path")->given ? elsewhere : skip};
@@ -310,7 +346,7 @@ static int run(Args *a)
                        path),
                EXIT_INPUT;
     const Command *c = parse_command(a, s.made, &again, &e);
-    if (!c || !prepare(a, &again, &m.saved, &e))
+    if (!c || !prepare(a, &again, &s, &m.saved, &e))
         return cmd_say("%s: %s", path, e.text), e.usage ? EXIT_USAGE : EXIT_INPUT;
     again.talk = cmd_talk(&again), again.shown = &m.shown;
     again.contexts = &m.context, again.n_contexts = &m.n_contexts;
