@@ -220,7 +220,7 @@ bool file_can_write(const char *path, Err *e); // tries it, before work is done 
 bool file_same(Arena *a, const char *x, const char *y);
 bool file_part(FileOut *f, Str bytes, Err *e);
 bool file_end(FileOut *f, Err *e);
-const char *file_begun(const FileOut *f); // the path of what is written so far; NULL: none but the last one
+const char *file_begun(const FileOut *f);   // the path of what is written so far; NULL: none but the last one
 bool file_remove(const char *path, Err *e); // what is not there is no error
 bool file_rename(const char *from, const char *to, Err *e);
 bool file_is_plain(const char *path); // a regular file, or nothing there yet: no pipe or device, and not "-"
@@ -390,6 +390,9 @@ typedef struct Bar {
     int64_t initial, done, total, width;
     int64_t before,
         share; // for whoever counts in parts: done before this part, and what all of it counts for
+    double work_before, part_work; // and the work of the parts before this one, and of this one;
+    double seen, ahead,
+        next; // roughly, in any unit: of what work is known, of what is still to come, of the next part
     double start, drawn;
 } Bar;
 bool bar_text(Bar *b, int64_t done,

@@ -49,6 +49,9 @@ static void check_method(Arena *A, const Lab *l, const char *method, const Plann
         if (!strstr(e.text, "attribute_target must be off")) FAIL("%s: %s", method, e.text);
         return;
     }
+    const double work = attr_work(A, l->m, &o, &p, 1), planned = plan.seconds * 1e9;
+    if (!(work <= planned * (1 + 1e-9) && work >= 0.8 * planned))
+        FAIL("%s: work %g, planned %g", method, work, planned);
     o.made = &made;
     if (!attr_run(A, l->m, &o, &p, 1, &s, &e)) return FAIL("%s: %s", method, e.text);
     const Passes *q = &plan.passes;

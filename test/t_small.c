@@ -286,6 +286,18 @@ TEST(small_bar)
     CHECK_INT(r.code, 0);
     CHECK(!strstr(r.err, "/1 [") && !strstr(r.err, "/2 [")); // three texts from the beginning
     CHECK_HAS(r.err, "| 3/3 ["), CHECK_INT(lines(r.err), 1);
+    CHECK(!strchr(r.err, '\r')); // standard error is a file here: whole lines
+    static const char *const off[] = {"TQDM_DISABLE=1", "TQDM_DISABLE=0", "TQDM_DISABLE="};
+    for (int i = 0; i < 3; i++) {
+        r = RUN_WITH({.env = {off[i]}}, "attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--progress",
+                     "--hide");
+        CHECK_INT(r.code, 0);
+        CHECK_INT(lines(r.err), i == 2); // tqdm asks whether it is empty, and nothing else
+    }
+    r = RUN("compare", "-m", MODEL, "-a", "saliency", "-a", "occlusion", "-i", TEXT, "A.", "It rains.", "-bs",
+            "2", "--progress", "--json");
+    CHECK_INT(r.code, 0);
+    CHECK_INT(lines(r.err), 2), CHECK_HAS(r.err, "| 3/3 [");
     r = RUN("attribute", "-m", MODEL, "-i", TEXT, "-g", INTO, "--progress", "--hide", "--attribution_kwargs",
             "{\"show_progress\": false}");
     check_ran("no bar", r);

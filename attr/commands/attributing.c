@@ -130,7 +130,7 @@ static void show_alignment(Args *a, const Work *w, Job **batch, size_t n, const 
 size_t cmd_batch_scores(Args *a, const Work *w, const AttrOptions *o, const AttrRequest *x, Job **batch,
                         size_t n, Bar *bar, Sequence *out)
 {
-    cmd_bar_batch(bar, batch, n);
+    cmd_bar_batch(bar, w, o, batch, n);
     size_t done = texts_attribute(w, o, x->clean_special_chars, batch, n, out);
     if (o->progress && !stop_asked()) cmd_bar_done(bar, n);
     if (args_on(a, "show_alignment")) show_alignment(a, w, batch, n, out);

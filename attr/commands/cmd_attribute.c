@@ -79,6 +79,7 @@ static bool attribute_texts(Args *a, Work w, const AttrOptions *o, const AttrReq
     if (!texts_jobs(&w, t, &job, &n, e)) return false;
     size_t count = texts_next_batch(job, n, &at, n, batch);
     if (count) texts_make_targets(&w, batch, count);
+    bar->next = stream_size(t, 0, t->n);
     if (count) cmd_batch_scores(a, &w, o, x, batch, count, bar, made);
     if (count < n && o->progress) cmd_bar_done(bar, n - count);
     for (size_t i = 0; i < n; i++) {
@@ -133,6 +134,7 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     o.keep_layers = cmd_keeps_layers(a, texts.n);
     Bar bar;
     cmd_start_bar(a, &o, s.to - s.at, &bar);
+    bar.ahead = stream_size(&texts, s.at, s.to);
     bool ok = attribute_all(a, &w, &o, x, &texts, &s, &bar, &e);
     Err late = {0};
     if (!cmd_stream_end(&s, &late) && ok) e = late, ok = false;

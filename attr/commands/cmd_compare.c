@@ -39,6 +39,12 @@ static bool methods_options(Args *a, Methods *m, Err *e)
     return args_batch_size(a, &m->batch, e) && cmd_check_delivery(a, e);
 }
 
+// Roughly what a text costs, for the bar: steps times all tokens.
+static double size_of(const Job *j)
+{
+    return j->err ? 0 : (double)j->target_ids.n * (double)(j->source_ids.n + j->target_ids.n);
+}
+
 // All texts with method i. Says what failed.
 static int attribute_method(Args *a, Methods *m, size_t i)
 {
@@ -56,9 +62,12 @@ static int attribute_method(Args *a, Methods *m, size_t i)
     size_t right = 0;
     for (size_t text = 0; text < m->texts; text++) right += !own[text].err;
     cmd_start_bar(a, &o, right, &bar);
+    for (size_t text = 0; text < m->texts; text++) bar.ahead += size_of(&own[text]);
     for (size_t at = 0, count;
-         !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));)
+         !stop_asked() && (count = texts_next_batch(own, m->texts, &at, m->batch, batch));) {
+        for (size_t b = 0; b < count; b++) bar.next += size_of(batch[b]);
         done += cmd_batch_scores(a, &m->w, &o, &m->x[i], batch, count, &bar, &out[done]);
+    }
     for (size_t t = 0; t < m->texts; t++) {
         if (own[t].made)
             out[k].method = m->name[i], out[k++].text = (int64_t)(by_number ? own[t].number : t + 1);

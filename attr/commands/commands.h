@@ -112,8 +112,9 @@ int cmd_interrupted(bool kept); // 0, or the exit code after a word about it; ke
 Talk cmd_talk(Args *a);
 void cmd_no_note(void *context, const char *sentence);                 // for a Talk that says nothing
 void cmd_start_bar(const Args *a, AttrOptions *o, size_t n, Bar *bar); // n texts
-void cmd_bar_batch(Bar *b, Job *const *batch, size_t n);               // the next ones
-void cmd_bar_done(Bar *b, size_t n);                                   // so many more texts are done
+// The next ones, with their targets; Bar.next was set to their part of Bar.ahead.
+void cmd_bar_batch(Bar *b, const Work *w, const AttrOptions *o, Job *const *batch, size_t n);
+void cmd_bar_done(Bar *b, size_t n); // so many more texts are done
 bool cmd_wants_json(const Args *a);
 
 // ------------------------------------------------------------------------------------------ results (forms.c, deliver.c)

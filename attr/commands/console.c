@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -99,8 +100,17 @@ int cmd_report_failures(const Job *job, size_t n)
     return !failed ? 0 : failed == n ? EXIT_INPUT : EXIT_SOME;
 }
 
+// What is still to come is as much work for its size as what was met so far.
+static void weigh(Bar *b, double share)
+{
+    const double known = b->work_before + b->part_work, work = b->work_before + share * b->part_work;
+    b->all = known + (b->seen > 0 ? b->ahead * known / b->seen : 0);
+    if (work > b->work) b->work = work; // a text that is tried again, alone, was counted before
+}
+
 static void draw(Bar *b, int64_t done)
 {
+    if (done < b->done) done = b->done;
     Arena *a = arena_create(NULL);
     Buf line = {.arena = a};
     if (b->total && bar_text(b, done, &line)) {
@@ -113,28 +123,49 @@ static void draw(Bar *b, int64_t done)
 static void bar_progress(void *context, int64_t done, int64_t total)
 {
     Bar *b = context;
+    if (b->share && total) weigh(b, (double)done / (double)total);
     draw(b, b->before + (b->share && total ? b->share * done / total : done));
 }
 
+// As tqdm, which the library's bar is made by, has it: any text there, even "0".
+static bool disabled(void)
+{
+    const char *v = getenv("TQDM_DISABLE");
+    return v && *v;
+}
+
 // A single text is counted in steps, as the library counts: from the start position to the end. Of several nobody knows how
-// long they will be, so texts are counted.
+// long they will be, so texts are counted, and the time that is left is told by their work (attr_work).
 void cmd_start_bar(const Args *a, AttrOptions *o, size_t n, Bar *bar)
 {
     *bar = (Bar){.title = arena_printf(a->a, "Attributing with %s...", o->method),
                  .at_once = args_on(a, "progress"),
+                 .lines = !isatty(STDERR_FILENO),
                  .width = terminal_width(STDERR_FILENO),
                  .start = wall_clock()};
     bool shown = o->progress != attr_no_progress && (args_on(a, "progress") || isatty(STDERR_FILENO)) &&
-                 !args_on(a, "no_progress") && !args_on(a, "quiet");
+                 !args_on(a, "no_progress") && !args_on(a, "quiet") && !disabled();
     if (shown) bar->total = (int64_t)n;
     o->progress = shown ? bar_progress : NULL, o->context = bar;
 }
 
-void cmd_bar_batch(Bar *b, Job *const *batch, size_t n)
+void cmd_bar_batch(Bar *b, const Work *w, const AttrOptions *o, Job *const *batch, size_t n)
 {
+    if (!b->total) return;
     b->share = 0;
     for (size_t i = 0; i < n; i++) b->share += !batch[i]->err;
-    if (b->total != 1 || b->share != 1) return;
+    if (b->total != 1 || b->share != 1) {
+        Arena *work = arena_create(w->a);
+        Job **job = arena_new(work, Job *, n);
+        Pair *pair = arena_new(work, Pair, n);
+        memcpy(job, batch, n * sizeof *job);
+        const size_t count = texts_pairs(job, n, pair);
+        b->part_work = count ? attr_work(work, w->l->model, o, pair, count) : 0;
+        b->seen += b->next, b->ahead -= b->next, b->next = 0;
+        arena_free(work);
+        weigh(b, 0);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         if (!batch[i]->err) b->total = batch[i]->target_ids.n, b->initial = b->before = 1, b->share = 0;
 }
@@ -142,6 +173,8 @@ void cmd_bar_batch(Bar *b, Job *const *batch, size_t n)
 void cmd_bar_done(Bar *b, size_t n)
 {
     b->before = b->initial ? b->total : b->before + (int64_t)n;
+    b->work_before += b->part_work, b->part_work = 0;
+    if (b->work_before > 0) weigh(b, 0);
     if (b->total) draw(b, b->before);
 }
 

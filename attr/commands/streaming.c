@@ -201,6 +201,13 @@ static uint64_t work_of(const Texts *t, size_t i)
     return target * (source + target);
 }
 
+double stream_size(const Texts *t, size_t from, size_t to)
+{
+    double all = 0;
+    for (size_t i = from; i < to; i++) all += (double)work_of(t, i);
+    return all;
+}
+
 // Rows whose middle, counted in work, lies in this part.
 void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from, size_t *to)
 {

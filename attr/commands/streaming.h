@@ -32,7 +32,8 @@ typedef struct Stream {
 // --shard I/N, or auto: by the task of a job array. 0 of 0: not given.
 bool args_shard(const Args *a, size_t *shard, size_t *shards, Err *e);
 void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from,
-                  size_t *to); // which texts it has
+                  size_t *to);                              // which texts it has
+double stream_size(const Texts *t, size_t from, size_t to); // roughly what they cost, for the bar
 // What of these texts is to be done, and where it goes. alone: one model and method, so that rows can be kept one by one.
 bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts *t, size_t most, bool alone,
                       Stream *s, Err *e);
