@@ -136,6 +136,7 @@ TEST(journal_cut_anywhere)
             (void)part;
             if (!file_exists(kept)) continue; // it was done before
             all = bytes_of(A, kept);
+            if (all.n < 2000) continue; // it was hardly begun
         }
         size_t step = all.n / 17 + 1;
         for (size_t cut = 0; cut <= all.n; cut += step) {

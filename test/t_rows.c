@@ -25,7 +25,8 @@ static const char *rows_of(Arena *A, const char *path, RowsOptions o)
     for (size_t i = 0; i < f.n; i++) {
         const Row *r = &f.row[i];
         buf_printf(&b, "%zu%s%s", r->line, r->wrong ? "!" : ":", r->wrong ? r->wrong : "");
-        for (const Json *j = r->field ? r->field->child : NULL; j; j = j->next) {
+        const Json *row = rows_fields(A, r);
+        for (const Json *j = row ? row->child : NULL; j; j = j->next) {
             buf_str(&b, j->key), buf_char(&b, '='), buf_str(&b, j->text);
             if (j->next) buf_char(&b, ';');
         }
@@ -163,7 +164,7 @@ TEST(rows_faults)
             Err e = {0};
             bool ok = rows_read(&f, put(A, folder, bytes[i][0], (Str){bytes[i][1], n}), &e);
             CHECK(ok != e.set && (ok || !f.n));
-            for (size_t k = 0; k < f.n; k++) CHECK(!f.row[k].field == (f.row[k].wrong != NULL));
+            for (size_t k = 0; k < f.n; k++) CHECK(!rows_fields(A, &f.row[k]) == (f.row[k].wrong != NULL));
         }
     }
 }

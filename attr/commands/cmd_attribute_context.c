@@ -405,16 +405,17 @@ typedef struct Documents {
 } Documents;
 
 // A row's texts. Where it has none, the document has none: the column may be empty there.
-static void of_row(Arena *a, const Parsed *p, const Row *row, ContextTexts *t, const char **wrong)
+static void of_row(Arena *a, const Parsed *p, const Row *row, const Json *fields, ContextTexts *t,
+                   const char **wrong)
 {
     t->number = row->number, *wrong = row->wrong;
     for (int k = 0; k < PARTS && !*wrong; k++) {
         const Json *j;
         if (!p->column[k]) continue;
         *part(t, k) = (Str){0};
-        if (rows_field(row, p->column[k], part(t, k), &j) == ROW_OTHER)
-            *wrong = arena_printf(a, "%s: line %zu: column \"%s\" is %s, not a text", row->path, row->line,
-                                  p->column[k], json_kind_name(j));
+        if (rows_field(fields, p->column[k], part(t, k), &j) == ROW_OTHER)
+            *wrong = arena_printf(a, "%s: line %zu: column \"%s\" is %s, not a text", row->part->path,
+                                  row->line, p->column[k], json_kind_name(j));
         if (!part(t, k)->n) *part(t, k) = (Str){0};
     }
 }
@@ -424,8 +425,10 @@ static void row_documents(Args *a, const Parsed *p, Documents *x)
     const char **wrong = arena_new(a->a, const char *, x->n), *id = args_text(a, "id_field");
     const Json **about = arena_new(a->a, const Json *, x->n);
     for (size_t i = 0; i < x->n; i++) {
-        of_row(a->a, p, &p->rows.row[i], &x->t[i], &wrong[i]);
-        about[i] = rows_about(a->a, &p->rows.row[i], p->column, PARTS, id ? id : "id");
+        const Row *row = &p->rows.row[i];
+        const Json *fields = rows_fields(a->a, row);
+        of_row(a->a, p, row, fields, &x->t[i], &wrong[i]);
+        about[i] = rows_about(a->a, row, fields, p->column, PARTS, id ? id : "id");
     }
     x->wrong = wrong, x->about = about;
 }

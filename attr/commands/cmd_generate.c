@@ -6,7 +6,7 @@
 static void begin_line(const Work *w, const Job *j, Buf *out)
 {
     buf_char(out, '{');
-    if (j->about) buf_printf(out, "\"row\":%s,", str_zero(w->a, attr_row(w->a, j->about)));
+    if (j->about.n) buf_printf(out, "\"row\":%s,", str_zero(w->a, j->about));
     buf_str(out, STR_LIT("\"sequences\":["));
 }
 

@@ -186,7 +186,7 @@ static const char *input_column(const Args *a, const RowsFile *f, Err *e)
     static const char *const likely[] = {"input_text", "source", "text", "input", "prompt"};
     const char *name = args_text(a, "input_text_field");
     const Json *first = NULL;
-    for (size_t i = 0; i < f->n && !first; i++) first = f->row[i].field;
+    for (size_t i = 0; i < f->n && !first; i++) first = rows_fields(f->a, &f->row[i]);
     if (!name && first && first->count == 1) return str_zero(a->a, first->child->key);
     for (size_t i = 0; i < sizeof likely / sizeof *likely && !name; i++)
         if (rows_have(f, likely[i])) return likely[i];
@@ -198,24 +198,43 @@ static const char *input_column(const Args *a, const RowsFile *f, Err *e)
     return NULL;
 }
 
-// A column of all rows; where a row does not have it, wrong [i] says so.
-static const Str *column(const Args *a, const RowsFile *f, const char *name, const char **wrong)
+// The columns that are read: sources, targets, foils.
+enum { SOURCE, TARGET, FOIL, FOIL_SOURCE, COLUMNS };
+
+// What is not part of the file's own bytes is copied.
+static Str kept_text(Arena *a, const Row *r, Str s)
 {
-    Str *out = arena_new(a->a, Str, f->n);
-    for (size_t i = 0; i < f->n; i++) {
+    bool there = !r->raw.s || (s.s >= r->raw.s && s.s + s.n <= r->raw.s + r->raw.n);
+    return there ? s : str_copy(a, s);
+}
+
+static const char *not_a_text(Arena *a, const Row *r, const char *name, const Json *found)
+{
+    return found && found->kind != J_NULL
+               ? arena_printf(a, "%s: line %zu: column \"%s\" is %s, not a text", r->part->path, r->line,
+                              name, json_kind_name(found))
+               : arena_printf(a, "%s: line %zu: column \"%s\" is missing", r->part->path, r->line, name);
+}
+
+// The texts of all rows; where a row lacks one, wrong [i] says so. A row is taken apart once, and only what is wanted is kept.
+static void read_columns(Arena *a, const RowsFile *f, const char *const *used, const char *id,
+                         Str *const *out, const char **wrong, Str *about)
+{
+    Arena *work = arena_create(a);
+    for (size_t i = 0; i < f->n; i++, arena_reset(work)) {
         const Row *r = &f->row[i];
-        const Json *j;
-        out[i] = (Str){"", 0};
-        if (wrong[i]) continue;
-        RowText found = r->wrong ? ROW_OTHER : rows_field(r, name, &out[i], &j);
-        if (r->wrong) wrong[i] = r->wrong;
-        else if (found != ROW_TEXT)
-            wrong[i] = arena_printf(
-                a->a, "%s: line %zu: column \"%s\" %s%s", r->path, r->line, name,
-                found == ROW_ABSENT ? "is missing" : "is ",
-                found == ROW_ABSENT ? "" : arena_printf(a->a, "%s, not a text", json_kind_name(j)));
+        const Json *fields = rows_fields(work, r), *found;
+        wrong[i] = r->wrong;
+        for (int k = 0; k < COLUMNS; k++) {
+            Str text = {"", 0};
+            if (!out[k]) continue;
+            if (!wrong[i] && rows_field(fields, used[k], &text, &found) != ROW_TEXT)
+                wrong[i] = not_a_text(a, r, used[k], found);
+            out[k][i] = kept_text(a, r, text);
+        }
+        about[i] = str_copy(a, attr_row(work, rows_about(work, r, fields, used, COLUMNS, id)));
     }
-    return out;
+    arena_free(work);
 }
 
 bool args_dataset(const Args *a, RowsFile *f, bool *given, Err *e)
@@ -248,17 +267,17 @@ static bool read_rows(const Args *a, Texts *t, Err *e)
     if (target && args_get(a, "generated_texts")->given)
         return err_usage(e, "-g and --generated_text_field: one of them has the targets");
     const char **wrong = arena_new(a->a, const char *, f.n);
+    const char *used[COLUMNS] = {[SOURCE] = input, [TARGET] = target, [FOIL] = foil, [FOIL_SOURCE] = other};
     size_t *number = arena_new(a->a, size_t, f.n);
+    Str *about = arena_new(a->a, Str, f.n), *text[COLUMNS] = {0};
+    for (int k = 0; k < COLUMNS; k++)
+        if (used[k]) text[k] = arena_new(a->a, Str, f.n);
     for (size_t i = 0; i < f.n; i++) number[i] = f.row[i].number;
-    t->n = f.n, t->number = number, t->wrong = wrong;
-    t->source = column(a, &f, input, wrong);
-    if (target) t->target = column(a, &f, target, wrong), t->n_targets = f.n;
+    read_columns(a->a, &f, used, id ? id : "id", text, wrong, about);
+    t->n = f.n, t->number = number, t->wrong = wrong, t->about = about;
+    t->source = text[SOURCE], t->foil_target = text[FOIL], t->foil_source = text[FOIL_SOURCE];
+    if (target) t->target = text[TARGET], t->n_targets = f.n;
     else if (!option_texts(a->a, args_get(a, "generated_texts"), &t->target, &t->n_targets, e)) return false;
-    if (foil) t->foil_target = column(a, &f, foil, wrong);
-    if (other) t->foil_source = column(a, &f, other, wrong);
-    const char *used[] = {input, target, foil, other, id ? id : "id"};
-    t->about = arena_new(a->a, const Json *, f.n);
-    for (size_t i = 0; i < f.n; i++) t->about[i] = rows_about(a->a, &f.row[i], used, 4, used[4]);
     if (t->n_targets && t->n_targets != t->n)
         return err_usage(e, "%zu generated texts for %zu rows; there must be one for each", t->n_targets,
                          t->n);

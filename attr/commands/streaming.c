@@ -114,7 +114,7 @@ static void hash_texts(Arena *a, const Texts *t, char out[65])
     for (size_t i = 0; i < t->n; i++) {
         Arena *work = arena_create(a);
         size_t number = t->number ? t->number[i] : t->first + i + 1;
-        Str about = attr_row(work, t->about ? t->about[i] : NULL),
+        Str about = t->about ? t->about[i] : (Str){"", 0},
             wrong = str_of(t->wrong && t->wrong[i] ? t->wrong[i] : ""),
             order = str_of(arena_printf(work, "%zu", number));
         const Str *all[] = {&order,
@@ -385,7 +385,7 @@ static bool put_row(Stream *s, Arena *a, const Job *j, const Sequence *q, Err *e
 {
     Buf b = {.arena = a};
     Attribution t = s->about, shown, saved;
-    Str row = attr_row(a, j->about);
+    Str row = j->about;
     buf_printf(&b, "\"number\": %zu", j->number);
     if (!q) {
         buf_str(&b, STR_LIT(", \"error\": ")), buf_json(&b, str_of(j->err->text));

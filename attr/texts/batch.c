@@ -90,7 +90,7 @@ size_t texts_attribute(const Work *w, const AttrOptions *o, bool clean, Job **jo
 {
     size_t done = attribute_batch(w, o, job, n, out);
     for (size_t i = 0, k = 0; i < n && k < done; i++)
-        if (job[i]->made) out[k++].row = attr_row(w->a, job[i]->about);
+        if (job[i]->made) out[k++].row = job[i]->about;
     for (size_t i = 0; i < done && clean; i++) {
         clean_tokens(w, out[i].source, out[i].n_source);
         clean_tokens(w, out[i].target, out[i].n_target);

@@ -105,14 +105,15 @@ static void repeat(Arena *a, Texts *t, size_t n)
     Str *source = arena_new(a, Str, n), *target = arena_new(a, Str, n);
     size_t *number = arena_new(a, size_t, n);
     const char **wrong = arena_new(a, const char *, n);
-    const Json **about = arena_new(a, const Json *, n);
+    Str *about = arena_new(a, Str, n);
     for (size_t i = 0; i < n; i++) {
         source[i] = t->source[0], number[i] = number_of(t, 0);
         if (t->n_targets) target[i] = t->target[0];
         if (t->wrong) wrong[i] = t->wrong[0];
         if (t->about) about[i] = t->about[0];
     }
-    t->n = n, t->source = source, t->number = number, t->wrong = wrong, t->about = about;
+    t->n = n, t->source = source, t->number = number, t->wrong = wrong;
+    if (t->about) t->about = about;
     if (t->n_targets) t->n_targets = n, t->target = target;
 }
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-void rows_add(RowsFile *f, size_t line, const Json *field, const char *wrong)
+static Row *add(RowsFile *f, size_t line)
 {
     if (f->n == f->room) {
         size_t room = f->room ? 2 * f->room : 64;
@@ -12,8 +12,22 @@ void rows_add(RowsFile *f, size_t line, const Json *field, const char *wrong)
         if (f->n) memcpy(more, f->row, f->n * sizeof *more);
         f->row = more, f->room = room;
     }
-    f->row[f->n] = (Row){.number = f->n + 1, .line = line, .path = f->path, .field = field, .wrong = wrong};
-    f->n++;
+    Row *r = &f->row[f->n++];
+    *r = (Row){.number = f->n, .line = line, .part = f->part};
+    return r;
+}
+
+void rows_add(RowsFile *f, size_t line, const Json *field, const char *wrong)
+{
+    Row *r = add(f, line);
+    r->field = field, r->wrong = wrong;
+}
+
+void rows_add_raw(RowsFile *f, size_t line, Str raw) { add(f, line)->raw = raw; }
+
+const Json *rows_fields(Arena *a, const Row *r)
+{
+    return r->wrong ? NULL : r->field ? r->field : r->part->kind->fields(a, r->part, r->raw);
 }
 
 Json *rows_member(Arena *a, Str name, Str text)

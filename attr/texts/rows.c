@@ -75,6 +75,8 @@ bool rows_read(RowsFile *f, const char *path, Err *e)
     const size_t most = (size_t)1 << 32;
     Str all;
     f->path = !strcmp(path, "-") ? "standard input" : path;
+    f->part = arena_new(f->a, RowsPart, 1);
+    *f->part = (RowsPart){.path = f->path};
     const RowsKind *kind = f->o.kind ? kind_named(f->o.kind, e) : rows_kind_of(path);
     if (f->o.kind && !kind) return false;
     if (!file_stream(f->a, path, most, &all, e) || !refuse_columnar(f->path, all, e)) return false;
@@ -86,7 +88,8 @@ bool rows_read(RowsFile *f, const char *path, Err *e)
     const char *encoding = str_other_encoding(all);
     if (encoding) return err_set(e, "%s: the text is in %s; save it as UTF-8", f->path, encoding);
     if (str_starts(all, STR_LIT("\xEF\xBB\xBF"))) all.s += 3, all.n -= 3; // a mark that only says UTF-8
-    return (kind ? kind : &rows_text)->read(f, all, e);
+    f->part->kind = kind ? kind : &rows_text;
+    return f->part->kind->read(f, all, e);
 }
 
 // ------------------------------------------------------------------------------------------ slices
@@ -144,9 +147,9 @@ bool rows_slice(RowsFile *f, Str slice, Err *e)
 
 // ------------------------------------------------------------------------------------------ columns
 
-RowText rows_field(const Row *r, const char *name, Str *out, const Json **found)
+RowText rows_field(const Json *fields, const char *name, Str *out, const Json **found)
 {
-    const Json *j = json_get(r->field, name);
+    const Json *j = json_get(fields, name);
     *found = j;
     if (!j || j->kind == J_NULL) return ROW_ABSENT;
     if (j->kind != J_STRING) return ROW_OTHER;
@@ -155,17 +158,22 @@ RowText rows_field(const Row *r, const char *name, Str *out, const Json **found)
 
 bool rows_have(const RowsFile *f, const char *name)
 {
-    for (size_t i = 0; i < f->n; i++)
-        if (json_get(f->row[i].field, name)) return true;
-    return false;
+    Arena *work = arena_create(f->a);
+    bool have = false;
+    for (size_t i = 0; i < f->n && !have; i++, arena_reset(work))
+        have = json_get(rows_fields(work, &f->row[i]), name) != NULL;
+    arena_free(work);
+    return have;
 }
 
 const char *rows_names(const RowsFile *f)
 {
     Buf b = {.arena = f->a};
-    for (size_t i = 0; i < f->n && !b.n; i++)
-        for (const Json *j = f->row[i].field ? f->row[i].field->child : NULL; j; j = j->next)
+    for (size_t i = 0; i < f->n && !b.n; i++) {
+        const Json *row = rows_fields(f->a, &f->row[i]);
+        for (const Json *j = row ? row->child : NULL; j; j = j->next)
             buf_printf(&b, "%s%.*s", b.n ? ", " : "", (int)j->key.n, j->key.s);
+    }
     return b.n ? b.s : "none";
 }
 
@@ -178,10 +186,11 @@ static void with(Json *object, const Json ***last, Arena *a, const Json *value, 
     **last = own, *last = &own->next, object->count++;
 }
 
-const Json *rows_about(Arena *a, const Row *r, const char *const *used, size_t n, const char *id)
+const Json *rows_about(Arena *a, const Row *r, const Json *row, const char *const *used, size_t n,
+                       const char *id)
 {
     Json *about = arena_new(a, Json, 1), *fields = arena_new(a, Json, 1);
-    const Json **last = &about->child, **last_field = &fields->child, *own = json_get(r->field, id);
+    const Json **last = &about->child, **last_field = &fields->child, *own = json_get(row, id);
     *about = *fields = (Json){.kind = J_OBJECT};
     const Json number = {.kind = J_NUMBER,
                          .is_int = true,
@@ -189,8 +198,8 @@ const Json *rows_about(Arena *a, const Row *r, const char *const *used, size_t n
                          .text = str_of(arena_printf(a, "%zu", r->number))};
     with(about, &last, a, &number, STR_LIT("number"));
     if (own && (own->kind == J_STRING || own->kind == J_NUMBER)) with(about, &last, a, own, STR_LIT("id"));
-    for (const Json *j = r->field ? r->field->child : NULL; j; j = j->next) {
-        bool known = j == own || json_get(r->field, str_zero(a, j->key)) != j; // of equal names the last
+    for (const Json *j = row ? row->child : NULL; j; j = j->next) {
+        bool known = j == own || json_get(row, str_zero(a, j->key)) != j; // of equal names the last
         for (size_t i = 0; i < n; i++) known |= used[i] && str_is(j->key, used[i]);
         if (!known) with(fields, &last_field, a, j, j->key);
     }

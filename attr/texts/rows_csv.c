@@ -88,33 +88,40 @@ static const Json *named(Arena *a, const Json *columns, const Json *row)
     return out;
 }
 
+static void add_record(RowsFile *f, Csv *c, Arena *work, size_t columns)
+{
+    size_t line = c->line, from = c->at;
+    const char *wrong;
+    Json *row = record(work, c, &wrong);
+    if (!wrong && row->count > columns)
+        wrong = arena_printf(work, "%zu fields, and the header names %zu columns", row->count, columns);
+    if (wrong) rows_add(f, line, NULL, arena_printf(f->a, "%s: line %zu: %s", f->path, line, wrong));
+    else rows_add_raw(f, line, (Str){c->all.s + from, c->at - from});
+}
+
 bool rows_delimited(RowsFile *f, Str all, char delimiter, Err *e)
 {
     Csv c = {all, 0, 1, f->o.delimiter ? f->o.delimiter : delimiter};
-    const Json *columns = f->o.columns;
-    while (more(&c)) {
-        if (at_end_of_line(&c)) {
-            end_line(&c);
-            continue;
-        }
+    Arena *work = arena_create(f->a);
+    const char *wrong = NULL;
+    f->part->delimiter = c.delimiter, f->part->columns = f->o.columns;
+    while (more(&c) && !wrong) {
         size_t line = c.line;
-        const char *wrong;
-        Json *row = record(f->a, &c, &wrong);
-        if (!columns) {
-            if (wrong) return err_set(e, "%s: line %zu: %s", f->path, line, wrong);
-            columns = row;
-            continue;
+        if (at_end_of_line(&c)) end_line(&c);
+        else if (f->part->columns) add_record(f, &c, work, f->part->columns->count), arena_reset(work);
+        else {
+            f->part->columns = record(f->a, &c, &wrong);
+            if (wrong) err_set(e, "%s: line %zu: %s", f->path, line, wrong);
         }
-        if (!wrong && row->count > columns->count)
-            wrong = arena_printf(f->a, "%zu fields, and the header names %zu columns", row->count,
-                                 columns->count);
-        if (wrong) {
-            rows_add(f, line, NULL, arena_printf(f->a, "%s: line %zu: %s", f->path, line, wrong));
-            continue;
-        }
-        rows_add(f, line, named(f->a, columns, row), NULL);
     }
-    return true;
+    arena_free(work);
+    return !wrong;
+}
+
+const Json *rows_delimited_fields(Arena *a, const RowsPart *part, Str raw)
+{
+    const char *wrong;
+    return named(a, part->columns, record(a, &(Csv){raw, 0, 1, part->delimiter}, &wrong));
 }
 
 static bool read_csv(RowsFile *f, Str all, Err *e) { return rows_delimited(f, all, ',', e); }
@@ -123,4 +130,5 @@ const RowsKind rows_csv = {
     .name = "csv",
     .extensions = {".csv"},
     .read = read_csv,
+    .fields = rows_delimited_fields,
 };

@@ -8,4 +8,5 @@ const RowsKind rows_tsv = {
     .name = "tsv",
     .extensions = {".tsv", ".tab"},
     .read = read,
+    .fields = rows_delimited_fields,
 };

@@ -76,7 +76,7 @@ typedef struct Texts {
     // of rows of data files, each [n] or NULL: why a text can't be used (or NULL), its foil, what rows_about says of it
     const char *const *wrong;
     const Str *foil_source, *foil_target;
-    const Json **about;
+    const Str *about; // as JSON
     // and of their foils (texts_foils)
     AttrAlign align;
     const AttrAlignment *alignment; // [n], NULL: none
@@ -98,7 +98,7 @@ typedef struct Job {
     bool *of_template; // [source_ids.n] tokens that came out of no message; NULL: no template
     bool bare;         // the prompt was empty: the start token stands for it
     bool made;         // it has a sequence
-    const Json *about; // the row of a data file that it was; NULL: none
+    Str about;         // the row of a data file that it was, as JSON; empty: none
     Err *err;          // NULL: nothing went wrong so far; while a step runs, where it would be said
 } Job;
 

@@ -16,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     bool ok = rows_read(&f, path, &e);
     REQUIRE(ok != e.set);
     for (size_t i = 0; i < f.n; i++) {
-        REQUIRE(!f.row[i].field == (f.row[i].wrong != NULL));
+        REQUIRE(!rows_fields(f.a, &f.row[i]) == (f.row[i].wrong != NULL));
         Str about = attr_row(a, rows_about(a, &f.row[i], (const char *[]){"source"}, 1, "id"));
         REQUIRE(json_parse(a, about, "about", &e));
     }
