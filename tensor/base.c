@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -74,6 +75,7 @@ static struct {
     _Atomic long seen; // workers may allocate too, from arenas of their own
     bool persistent;
 } faults[FAULT_KINDS];
+static bool faults_kill; // the program, instead of failing a call
 
 void fault_arm(FaultKind kind, long nth, bool persistent)
 {
@@ -87,13 +89,17 @@ long fault_count(FaultKind kind) { return faults[kind].seen; }
 bool fault_hit(FaultKind kind)
 {
     long seen = ++faults[kind].seen, nth = faults[kind].nth;
-    return nth > 0 && (faults[kind].persistent ? seen >= nth : seen == nth);
+    bool hit = nth > 0 && (faults[kind].persistent ? seen >= nth : seen == nth);
+    if (hit && faults_kill) raise(SIGKILL);
+    return hit;
 }
 
 void fault_arm_from_env(void)
 {
     static const char *const names[FAULT_KINDS] = {"alloc:", "io:", "short:"};
     const char *text = getenv("INSEQ_FAULT");
+    if (text && !strncmp(text, "kill:", 5))
+        faults_kill = true, fault_arm(FAULT_IO, strtol(text + 5, NULL, 10), false);
     for (FaultKind k = 0; text && k < FAULT_KINDS; k++) {
         size_t n = strlen(names[k]);
         if (!strncmp(text, names[k], n))

@@ -405,5 +405,6 @@ bool bar_text(Bar *b, int64_t done,
 typedef enum { FAULT_ALLOC, FAULT_IO, FAULT_SHORT, FAULT_KINDS } FaultKind;
 void fault_arm(FaultKind kind, long nth, bool persistent); // nth counts from 1; 0 disarms
 long fault_count(FaultKind kind);                          // calls seen since arming
-void fault_arm_from_env(void);  // INSEQ_FAULT=alloc:N, io:N or short:N; "N+" is persistent
+void fault_arm_from_env(void);  // INSEQ_FAULT=alloc:N, io:N or short:N; "N+" is persistent; kill:N ends
+                                // the program by SIGKILL before the N-th I/O call
 bool fault_hit(FaultKind kind); // used by base.c and file.c only; false without -DFAULTS

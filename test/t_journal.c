@@ -184,6 +184,33 @@ TEST(journal_killed)
     }
 }
 
+// Killed before each of the calls that read, write, cut, sync or rename, and then run again.
+TEST(journal_killed_at_calls)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 3; k++) {
+        Str want;
+        undisturbed(A, folder, rows, names[k], &want);
+        const char *out = arena_printf(A, "%s/%s", folder, names[k]);
+        int killed = 0;
+        for (int n = 40;; n += k ? 4 : 1) { // before that the model is opened
+            Arena *a = arena_create(A);
+            unlink(out), unlink(lines_of(a, out));
+            const char *fault = arena_printf(a, "INSEQ_FAULT=kill:%d", n);
+            Run r = attribute(a, &(Setup){.env = {fault}}, rows, out, NULL, NULL);
+            bool done = r.signal != SIGKILL;
+            killed += !done;
+            r = attribute(a, &(Setup){0}, rows, out, NULL, NULL);
+            if (r.code != 3 || !str_eq(bytes_of(a, out), want))
+                FAIL("%s after kill:%d: exit code %d: %s", names[k], n, r.code, r.err);
+            test_count(1);
+            arena_free(a);
+            if (done) break;
+        }
+        CHECK(killed > ROWS); // at least each row's write
+    }
+}
+
 // After any failing call the next run gives what the undisturbed one gave; calls that are cut short are no failure at all.
 TEST(journal_faults)
 {
