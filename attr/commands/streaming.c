@@ -545,14 +545,34 @@ bool cmd_stream_end(Stream *s, Err *e)
     return s->flat || save(s, lines, e);
 }
 
+// The command as a shell takes it.
+static const char *command_line(const Args *a)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+    Buf b = {.arena = a->a};
+    buf_str(&b, str_of(a->program));
+    for (int i = 1; i < a->argc; i++) {
+        const char *word = a->argv[i];
+        buf_char(&b, ' ');
+        if (*word && strspn(word, plain) == strlen(word)) {
+            buf_str(&b, str_of(word));
+            continue;
+        }
+        buf_char(&b, '\'');
+        for (; *word; word++) buf_str(&b, *word == '\'' ? STR_LIT("'\\''") : (Str){word, 1});
+        buf_char(&b, '\'');
+    }
+    return b.s;
+}
+
 int cmd_stream_interrupted(const Stream *s)
 {
     if (!s->journal || !stop_asked()) return cmd_interrupted(s->n_kept > 0);
     if (s->before) cmd_say("interrupted; %s is as it was", s->replaced);
     else
-        cmd_say("interrupted; finished texts were kept: %zu of %zu rows are done, in %s; the same command "
-                "goes on "
-                "with the others",
-                s->at - s->from, s->to - s->from, journal_path(s->journal));
+        cmd_say(
+            "interrupted; finished texts were kept: %zu of %zu rows are done, in %s; this goes on with the "
+            "others:\n  %s",
+            s->at - s->from, s->to - s->from, journal_path(s->journal), command_line(s->a));
     return 128 + stop_asked();
 }
