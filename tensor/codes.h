@@ -338,7 +338,7 @@ INLINE void eight_AWQ(float *y, int64_t ld, const Coded *w, int64_t row, int64_t
 // Whether n columns from `at` on of the EIGHT rows from p on can be made so; if so, they are.
 static bool made_eight(float *y, int64_t ld, const char *p, int type, int64_t at, int64_t n)
 {
-    if ((type != W_GPTQ && type != W_AWQ) || at % 8 || n % 16) return false;
+    if (at % 8 || n % 16) return false;
     const CodedRow *r = (const CodedRow *)(const void *)p;
     const Coded *w = r->weight;
     if (r->row % EIGHT || r->row + EIGHT > w->rows || w->bits != 4 || at + n > w->cols) return false;

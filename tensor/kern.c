@@ -359,7 +359,7 @@ static void k_rmsnorm_dg(float *dg, const float *dy, const float *x, const float
 // a weight [n, k] (gemm_nt: the way forward). Two drivers run one register tile, M numbers, one at a time in all lanes,
 // times V registers:
 //
-//   product          numbers of a, registers of b. A strip of 32 columns of b, K_BLOCK deep, is first copied to a panel
+//   product          numbers of a, registers of b. A strip of columns of b, K_BLOCK deep, is first copied to a panel
 //                    that stays in the cache while all rows pass by: widened to float32, and turned in blocks of 16 x 16
 //                    if it is a weight; a strip that needs neither may rest where it is.
 //   product_of_rows  numbers of b, registers of a: PANEL rows of a, packed, lie side by side in ROWS_V registers. So
@@ -370,7 +370,8 @@ static void k_rmsnorm_dg(float *dg, const float *dy, const float *x, const float
 // the cache lines of the next.
 
 enum {
-    STRIP = 32,
+    STRIP = 32, // columns of a weight's turned panel
+    BROAD = 64, // of one that is not turned: longer pieces of its rows
     AHEAD = 32,
     LATE = 4,
     PACKED = ROWS_V ? PANEL : PANEL / 2,
@@ -445,9 +446,10 @@ typedef struct Block {
 static void copy_widened(float *wide, int64_t ld, const Right *b, int64_t r, int64_t rows, int64_t whole,
                          int64_t e, int64_t n)
 {
+    const bool eights = b->type == W_GPTQ || b->type == W_AWQ;
     for (int64_t i = 0; i < whole; i++, wide += ld) {
         const char *from = b->at + (r + i) * b->row;
-        if (i + EIGHT <= rows && made_eight(wide, ld, from, b->type, e, n)) {
+        if (eights && i + EIGHT <= rows && made_eight(wide, ld, from, b->type, e, n)) {
             i += EIGHT - 1, wide += (EIGHT - 1) * ld;
             continue;
         }
@@ -497,13 +499,13 @@ static void fill(float *panel, const Right *b, int64_t k0, int64_t j, int64_t n,
     for (int64_t v = 0; b->turned && v < n; v += LANES)
         fill_turned(panel + v, b, k0, j + v, least(LANES, n - v), k);
     if (b->turned) return;
-    if (b->type != F32 || n < STRIP) {
-        copy_widened(panel, STRIP, b, k0, k, k, j, n);
+    if (b->type != F32 || n % 16) {
+        copy_widened(panel, BROAD, b, k0, k, k, j, n);
         return;
     }
     const char *from = right_at(b, k0, j);
-    for (int64_t p = 0; p < k; p++, from += b->row, panel += STRIP)
-        for (int64_t v = 0; v < STRIP; v += 16) v_store(panel + v, v_load(from + 4 * v));
+    for (int64_t p = 0; p < k; p++, from += b->row, panel += BROAD)
+        for (int64_t v = 0; v < n; v += 16) v_store(panel + v, v_load(from + 4 * v));
 }
 
 static Ahead ahead_of(const Right *b, int64_t k, int64_t j)
@@ -551,26 +553,27 @@ static void k_pack(float *out, const float *a, int64_t ai, int64_t ak, int64_t r
 static bool rests(const Right *b, int64_t k0, int64_t j, int64_t n, int64_t rows)
 {
     bool whole_lines = (uintptr_t)right_at(b, k0, j) % 64 == 0 && b->row % 64 == 0;
-    return !b->turned && b->type == F32 && n == STRIP && (whole_lines || rows <= 72);
+    return !b->turned && b->type == F32 && n % STRIP == 0 && (whole_lines || rows <= 200);
 }
 
 static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t ak, int64_t rows, Right b,
                     int64_t j0, int64_t j1, int64_t then, int64_t k, bool add)
 {
     enum { W = TILE_V * LANES };
-    float panel[K_BLOCK * STRIP] __attribute__((aligned(64)));
+    const int64_t strip = b.turned ? STRIP : BROAD;
+    float panel[K_BLOCK * BROAD] __attribute__((aligned(64)));
     for (int64_t k0 = 0; k0 < k; k0 += K_BLOCK) {
         int64_t kn = least(K_BLOCK, k - k0);
         bool more = add || k0;
-        for (int64_t j = j0; j < j1; j += STRIP) {
-            int64_t n = least(STRIP, j1 - j);
+        for (int64_t j = j0; j < j1; j += strip) {
+            int64_t n = least(strip, j1 - j);
             const bool in_place = rests(&b, k0, j, n, rows);
             if (!in_place) fill(panel, &b, k0, j, n, kn);
             const AnyFloat *right = in_place ? (const AnyFloat *)(const void *)right_at(&b, k0, j) : panel;
-            const int64_t bk = in_place ? b.row / 4 : STRIP;
+            const int64_t bk = in_place ? b.row / 4 : strip;
             const Ahead nothing = {(const char *)panel, 0, AHEAD, 0};
             Ahead next = nothing, soon = nothing;
-            if (j + STRIP < j1) soon = ahead_of(&b, k0, j + STRIP);
+            if (j + strip < j1) soon = ahead_of(&b, k0, j + strip);
             else if (k0 + K_BLOCK < k) soon = ahead_of(&b, k0 + K_BLOCK, j0);
             else if (j1 < then) soon = ahead_of(&b, 0, j1);
             int calls = 0;
@@ -590,8 +593,8 @@ static void product(float *c, int64_t ldc, const float *a, int64_t ai, int64_t a
                         for (int64_t u = 0; u < w; u += LANES)
                             put(to + u, r_load(out + i * W + u), w - u, more);
                     if (next.at == nothing.at) continue;
-                    next.at += b.turned ? 16 * b.row : 64; // two calls reach all of the next strip
-                    if (++calls == 2) next = nothing;
+                    next.at += b.turned ? 16 * b.row : 64; // so many calls reach all of the next strip
+                    if (++calls == (b.turned ? 2 : 5)) next = nothing;
                 }
             }
         }
