@@ -109,16 +109,21 @@ golden:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
-$(B)/inseq.1.gz: inseq
-	$(call says,MAN) ./inseq help --man | gzip -9n >$@
+MAN := $(B)/inseq.1 $(B)/inseq-methods.7 $(B)/inseq-formats.5
+$(B)/inseq.1: page := --man
+$(B)/inseq-methods.7: page := --man-methods
+$(B)/inseq-formats.5: page := --man-formats
+$(MAN): inseq
+	$(call says,MAN) ./inseq help $(page) >$@
 
 to = $(DESTDIR)$(PREFIX)
-install: inseq $(B)/inseq.1.gz
+install: inseq $(MAN)
 	$(call says,INSTALL) install -D -m 755 -s --strip-program=$(CROSS)strip inseq "$(to)/bin/inseq"
-	@install -D -m 644 $(B)/inseq.1.gz "$(to)/share/man/man1/inseq.1.gz"
+	@$(foreach m,$(MAN),d="$(to)/share/man/man$(subst .,,$(suffix $m))" && mkdir -p "$$d" && \
+	    gzip -9nc $m >"$$d/$(notdir $m).gz" && chmod 644 "$$d/$(notdir $m).gz" &&) true
 	@install -D -m 644 -t "$(to)/share/doc/inseq" LICENSE NOTICE README CHANGELOG.md
 uninstall:
-	rm -f "$(to)/bin/inseq" "$(to)/share/man/man1/inseq.1.gz"
+	rm -f "$(to)/bin/inseq" $(foreach m,$(MAN),"$(to)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m).gz")
 	rm -rf "$(to)/share/doc/inseq"
 
 clean:

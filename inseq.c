@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// inseq.c — main: which command, help, the man page, signals, exit codes. The commands are in attr/commands/.
+// inseq.c — main: which command, signals, exit codes. The commands are in attr/commands/.
 //
 // Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 the input is wrong, 2 usage,
 // 3 finished but some texts failed or the machine was short (of memory, of a file's bytes), 128 + n ended by signal n.
@@ -45,77 +45,6 @@ static void on_lost_file(int signal_number, siginfo_t *info, void *context)
     _exit(EXIT_SOME);
 }
 
-// ------------------------------------------------------------------------------------------------ help
-
-static void usage(FILE *to)
-{
-    size_t n;
-    const Command *const *command = cmd_all(&n);
-    fprintf(to, "inseq " VERSION ": why a sequence model wrote what it wrote\n\n"
-                "  inseq attribute -m demo/en-nl -a input_x_gradient --attribute_target --step_scores "
-                "probability \\\n"
-                "      -i \"The nurse went to the hospital.\" --viz_path heatmap.html\n\n");
-    for (size_t i = 0; i < n; i++) fprintf(to, "  inseq %-10s %s\n", command[i]->name, command[i]->summary);
-    fprintf(
-        to,
-        "\n'inseq demo' is the place to start; 'inseq COMMAND --help' lists a command's options. A "
-        "model (-m)\n"
-        "is a checkpoint folder as the Hugging Face Hub lays it out, the name of one in the Hub's "
-        "local cache,\n"
-        "or one inside this program, such as demo/en-nl. 'inseq --version' and 'inseq --license' tell of the "
-        "program.\n");
-}
-
-static int command_help(Arena *a, const Command *c)
-{
-    Buf b = {.arena = a};
-    size_t n;
-    const Option *options = args_options(&n);
-    buf_printf(&b, "usage: inseq %s %s\n%s\nexample: inseq %s %s\n\n", c->name, c->usage, c->summary, c->name,
-               c->example);
-    options_help(options, n, c->options, terminal_width(STDOUT_FILENO), &b);
-    return cmd_print(buf_view(&b));
-}
-
-// inseq.1, from the same tables.
-static int manual(Arena *a)
-{
-    Buf b = {.arena = a};
-    size_t n, n_options;
-    const Command *const *command = cmd_all(&n);
-    const Option *options = args_options(&n_options);
-    buf_str(
-        &b,
-        STR_LIT(
-            ".TH INSEQ 1 \"\" \"inseq " VERSION
-            "\" \"User Commands\"\n.SH NAME\ninseq \\- why a sequence model wrote what it "
-            "wrote\n.SH SYNOPSIS\n.B inseq\nCOMMAND [options]\n.SH EXAMPLE\n.EX\n"
-            "inseq attribute \\-m demo/en\\-nl \\-a input_x_gradient \\-\\-step\\-scores probability \\-i "
-            "\"TEXT\"\n.EE\n"
-            ".SH COMMANDS\nMODEL is a checkpoint folder as the Hugging Face Hub lays it out, the name of "
-            "one in the Hub's local cache, or one inside this program, such as demo/en\\-nl. "
-            "Underscores work in place of hyphens in options.\n"));
-    for (size_t c = 0; c < n; c++) {
-        buf_printf(&b, ".SS inseq %s\n.PP\n.B ", command[c]->name);
-        man_text(&b, arena_printf(a, "inseq %s %s", command[c]->name, command[c]->usage));
-        buf_str(&b, STR_LIT(".PP\n")), man_text(&b, command[c]->summary);
-        buf_str(&b, STR_LIT(".PP\n.EX\n"));
-        man_text(&b, arena_printf(a, "inseq %s %s", command[c]->name, command[c]->example));
-        buf_str(&b, STR_LIT(".EE\n"));
-        options_man(options, n_options, command[c]->options, &b);
-    }
-    buf_str(
-        &b,
-        STR_LIT(".SH EXIT STATUS\n0 done, 1 the input is wrong or a result can't be written, 2 usage, 3 some "
-                "texts failed and the "
-                "others were kept (or memory ran out, or a file was cut short while it was read), "
-                "130, 143 and 129 interrupted by Ctrl-C, by SIGTERM and by SIGHUP (what was finished is "
-                "kept, but not by compare), 141 the reader of standard output has gone.\n"
-                ".SH ENVIRONMENT\nCOLUMNS the width of tables; NO_COLOR no colour; INSEQ_THREADS threads; "
-                "INSEQ_ISA avx512, avx2, neon or scalar; HF_HUB_CACHE, HF_HOME where the Hub's cache is.\n"));
-    return cmd_print(buf_view(&b));
-}
-
 // ------------------------------------------------------------------------------------------------ running
 
 static Arena *everything; // what it holds of the system is given back, whatever happens
@@ -138,74 +67,97 @@ static void no_memory(size_t wanted)
 // An option that this command does not have, and others do.
 static int misplaced(Arena *a, const Command *c, unsigned elsewhere, const char *option)
 {
-    size_t n, count = 0;
-    const Command *const *all = cmd_all(&n);
+    Commands all = cmd_all();
     Buf b = {.arena = a};
-    for (size_t i = 0; i < n; i++)
-        if (all[i]->options & elsewhere) buf_printf(&b, "%s%s", count++ ? ", " : "", all[i]->name);
-    return cmd_complain(
-               arena_printf(a, "unknown option %s for %s: it is one of %s; 'inseq %s --help' lists its own",
-                            option, c->name, b.s, c->name)),
+    for (size_t i = 0; i < all.n; i++)
+        if (all.v[i]->options & elsewhere) buf_printf(&b, "%s%s", b.n ? ", " : "", all.v[i]->name);
+    return cmd_complain(arena_printf(
+               a, "unknown option %s for %s: it is one of %s; 'inseq %s --help-all' lists its own", option,
+               c->name, b.s, c->name)),
            EXIT_USAGE;
+}
+
+// What --help and its kin ask for: nothing, a command's first options, or all.
+static int asks_for_help(const char *word)
+{
+    return !strcmp(word, "--help") || !strcmp(word, "-h")               ? 1
+           : !strcmp(word, "--help-all") || !strcmp(word, "--help_all") ? 2
+                                                                        : 0;
+}
+
+static int unknown_command(const char *word)
+{
+    enum { MOST = 64 };
+    Commands all = cmd_all();
+    const char *names[MOST];
+    size_t n = 0;
+    for (; n < all.n && n < MOST; n++) names[n] = all.v[n]->name;
+    const char *near = str_nearest(str_of(word), names, n);
+    if (*word == '-') cmd_say("%s: a command comes first, as in 'inseq attribute %s ...'", word, word);
+    else
+        cmd_say("unknown command '%s'%s%s%s", word, near ? "; did you mean " : "; 'inseq help' lists them",
+                near ? near : "", near ? "?" : "");
+    return EXIT_USAGE;
 }
 
 // shown: gets what a command drew, if it drew something; may be NULL.
 static int run(Arena *arena, int argc, char **argv, Attribution *shown)
 {
-    if (argc < 2) return usage(stderr), EXIT_USAGE;
-    size_t n, n_options;
-    const Command *const *command = cmd_all(&n);
-    const Option *options = args_options(&n_options);
-    const char *word = argv[1], **names = arena_new(arena, const char *, n);
-    bool help = !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
-    if (!strcmp(word, "--version")) return cmd_version();
-    if (!strcmp(word, "--license")) return cmd_license();
-    if (help && argc < 3) return usage(stdout), 0;
-    if (help && !strcmp(argv[2], "--man")) return manual(arena);
-    if (help) word = argv[2];
-    for (size_t i = 0; i < n; i++) {
-        names[i] = command[i]->name;
-        if (strcmp(command[i]->name, word)) continue;
-        for (int k = 2; k < argc; k++) help |= !strcmp(argv[k], "--help") || !strcmp(argv[k], "-h");
-        if (help) return command_help(arena, command[i]);
-        Args a = {.a = arena,
-                  .value = arena_new(arena, OptionValue, n_options),
-                  .argc = argc,
-                  .argv = argv,
-                  .shown = shown,
-                  .program = argv[0],
-                  .catch_interrupts = catch_interrupts,
-                  .call = run};
-        a.talk = cmd_talk(&a);
-        Err e = {0};
-        unsigned elsewhere = 0;
-        if (!options_parse(arena, options, n_options, command[i]->options, argc - 2, argv + 2, a.value,
-                           &a.rest, &a.n_rest, &elsewhere, &e) &&
-            elsewhere)
-            return misplaced(arena, command[i], elsewhere, e.text);
-        if (e.set) return cmd_fail(&e, EXIT_USAGE);
-        bool texts = command[i]->options & (ATTRIBUTE | GENERATE | TOKENIZE | LENS);
-        if (a.n_rest > command[i]->words)
-            return cmd_complain(
-                       arena_printf(arena, "%s: '%s' belongs to no option; %s'inseq %s --help' lists them",
-                                    word, a.rest[command[i]->words], texts ? "a text needs -i; " : "", word)),
-                   EXIT_USAGE;
-        size_t models = args_get(&a, "model_name_or_path")->n;
-        if (models > 1 && !(command[i]->options & (ALONE | SERVE | VERIFY)))
-            return cmd_complain(arena_printf(
-                       arena, "%s takes one -m, and %zu are given; 'inseq attribute' compares several", word,
-                       models)),
-                   EXIT_USAGE;
-        return command[i]->run(&a);
+    Buf out = {.arena = arena};
+    Commands all = cmd_all();
+    if (argc < 2 || (asks_for_help(argv[1]) && argc < 3)) {
+        help_usage(all, &out);
+        if (argc < 2) return fputs(buf_view(&out).s, stderr), EXIT_USAGE;
+        if (asks_for_help(argv[1]) == 2)
+            buf_char(&out, '\n'), help_topics(all, terminal_width(STDOUT_FILENO), &out);
+        return cmd_print(buf_view(&out));
     }
-    const char *near = str_nearest(str_of(word), names, n);
-    if (*word == '-')
-        return cmd_complain(arena_printf(arena, "%s: a command comes first, as in 'inseq attribute %s ...'",
-                                         word, word)),
+    if (!strcmp(argv[1], "--version")) return cmd_version();
+    if (!strcmp(argv[1], "--license")) return cmd_license();
+    const char *word = asks_for_help(argv[1]) ? "help" : argv[1];
+    const Command *c = NULL;
+    for (size_t i = 0; i < all.n; i++)
+        if (!strcmp(all.v[i]->name, word)) c = all.v[i];
+    if (!c) return unknown_command(word);
+    int help = 0;
+    for (int k = 2; k < argc && (!(c->options & HELP) || argc == 3); k++)
+        if (asks_for_help(argv[k]) > help) help = asks_for_help(argv[k]);
+    if (help) {
+        help_command(arena, c, help == 2, terminal_width(STDOUT_FILENO), &out);
+        return cmd_print(buf_view(&out));
+    }
+    size_t n_options;
+    const Option *options = args_options(&n_options);
+    Args a = {.a = arena,
+              .commands = all,
+              .value = arena_new(arena, OptionValue, n_options),
+              .argc = argc,
+              .argv = argv,
+              .shown = shown,
+              .program = argv[0],
+              .catch_interrupts = catch_interrupts,
+              .call = run};
+    a.talk = cmd_talk(&a);
+    Err e = {0};
+    unsigned elsewhere = 0;
+    if (!options_parse(arena, options, n_options, c->options, argc - 2, argv + 2, a.value, &a.rest, &a.n_rest,
+                       &elsewhere, &e) &&
+        elsewhere)
+        return misplaced(arena, c, elsewhere, e.text);
+    if (e.set) return cmd_fail(&e, EXIT_USAGE);
+    bool texts = c->options & (ATTRIBUTE | GENERATE | TOKENIZE | LENS);
+    if (a.n_rest > c->words)
+        return cmd_complain(arena_printf(arena,
+                                         "%s: '%s' belongs to no option; %s'inseq %s --help' lists them",
+                                         word, a.rest[c->words], texts ? "a text needs -i; " : "", word)),
                EXIT_USAGE;
-    cmd_say("unknown command '%s'%s%s%s", word, near ? "; did you mean " : "; 'inseq help' lists them",
-            near ? near : "", near ? "?" : "");
-    return EXIT_USAGE;
+    size_t models = args_get(&a, "model_name_or_path")->n;
+    if (models > 1 && !(c->options & (ALONE | SERVE | VERIFY)))
+        return cmd_complain(arena_printf(
+                   arena, "%s takes one -m, and %zu are given; 'inseq attribute' compares several", word,
+                   models)),
+               EXIT_USAGE;
+    return c->run(&a);
 }
 
 int main(int argc, char **argv)

@@ -355,13 +355,21 @@ void attr_faithfulness(Arena *a, Attribution *t);
 // apart by Sequence.method and .text and have two-dimensional scores; top: how many of the highest scores are compared.
 void attr_agreement(Arena *a, Attribution *t, const char *const *method, size_t n, int64_t top);
 
-// The tables behind --help, inseq list and "did you mean": name and one line each. cost: of a method, for one text.
+// An argument of --attribution_kwargs. absent: what leaving it out is the same as, as JSON; NULL: as nothing that can be given.
+typedef struct Argument {
+    const char *name, *absent, *meaning;
+} Argument;
+
+// The tables behind --help, inseq list, inseq help and "did you mean": name and one line each. What is not known is NULL.
 typedef struct Entry {
-    const char *name, *summary, *paper, *cost;
-    const char *const *arguments; // of a method: ends with NULL; NULL: none
+    const char *name, *summary, *paper;
+    const char *formula, *when; // lines as they are to be shown; what it is good for, and what not
+    const char *cost;           // of a method, for one text
+    const Argument *arguments;  // end with a name of NULL; NULL: none
 } Entry;
 size_t attr_method_list(const Entry **out);
 size_t attr_step_list(const Entry **out);
+size_t attr_aggregator_list(const Entry **out);
 bool attr_is_contrastive(const char *step_function);
 // Whether the method takes an argument of this name (inseq.c hands each of --attribution_kwargs to whoever knows it).
 bool attr_method_takes(const char *method, Str argument);
@@ -404,9 +412,7 @@ bool attr_aggregate(Arena *a, const Sequence *in, const Stage *stages, size_t n,
 bool attr_aggregate_default(Arena *a, const Attribution *in, Attribution *out, Err *e);
 // Columns multiplied by the step score of that name (semantics 4.4), after the default pipeline.
 bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence *out, Err *e);
-size_t attr_aggregator_names(const char *const **names); // for --help, inseq list and suggestions
-const char *attr_aggregator(size_t i,
-                            const char **summary); // the i-th of them and what it does; NULL: no more
+size_t attr_aggregator_names(const char *const **names); // for suggestions
 
 // Words or sentences instead of tokens: rows are summed and columns averaged, so that columns sum to what they did
 // (granularity.h, granularity.c). Of two-dimensional scores.
@@ -459,11 +465,13 @@ typedef struct Report {
     const char *extension; // ".html"; NULL if it is for the terminal only
     bool binary;           // its bytes are no text
     const char *summary;
-    bool aggregated; // wants 2-D scores: the caller applies the default pipeline first
+    const char *layout; // of data: what stands where, in lines; NULL: it is for people
+    bool aggregated;    // wants 2-D scores: the caller applies the default pipeline first
     bool (*write)(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e);
 } Report;
 
 const Report *const *attr_reports(size_t *n);
+extern const char attr_result_layout[];      // the same of what attr_save writes
 const Report *attr_report(const char *name); // NULL if unknown
 // The format of a file by the end of its name (.gz may follow); NULL: of none.
 const Report *attr_report_of_file(Arena *a, const char *path);

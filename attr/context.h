@@ -82,7 +82,8 @@ int64_t context_rank(Arena *a, const float *x, int64_t n, float threshold, int64
 bool *context_marked(Arena *a, const ContextResult *r, const ContextCue *c, double weight, int64_t top,
                      float *threshold);
 
-// The library's file, and back. Tokens are views into text.
+// The library's file, and back. Tokens are views into text. context_layout: what stands where, in lines.
+extern const char context_layout[];
 void context_to_json(const ContextResult *r, bool one_line, Buf *out);
 // Whether a file holds context attributions, by its beginning or, if it is gzipped, what it becomes: then *plain is its text.
 bool contexts_in(Arena *a, Str bytes, Str *plain);

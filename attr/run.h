@@ -30,6 +30,8 @@ static inline int64_t run_row_parts(int64_t n) { return n < pool_threads() ? n :
 
 typedef struct StepFunction {
     const char *name, *summary;
+    const char *formula, *when; // see Entry
+    const Argument *arguments;  // of --attribution_kwargs, that it looks at
     bool contrastive, integer;
     double (*value)(const StepRow *r);
     // Adds the derivative with respect to z into d, and to contrast_z into dc [V] (which may be the same array, and is
@@ -227,9 +229,8 @@ typedef struct Units {
     int64_t n;
 } Units;
 
-// The units of every pair [r->n], as the arguments RUN_UNITS say: all source rows, then all target rows if they are
+// The units of every pair [r->n], as the arguments ARG_UNITS say: all source rows, then all target rows if they are
 // attributed, in order.
-#define RUN_UNITS "units", "source_spans", "target_spans"
 bool run_units(Run *r, Units **out, Err *e);
 // How many of the unit's rows step s sees.
 static inline int64_t unit_rows(const Unit *u, int64_t s)
@@ -286,14 +287,33 @@ void deeplift_rescale(Run *v, void *context, Tape *tape);
 typedef struct Method {
     const char *name; // Inseq's own, so that scripts keep working
     const char *summary, *paper;
-    const char *const *arguments; // NULL-terminated names it takes from method_args; NULL: none
-    bool no_gradient;             // the attributed function is not differentiated
-    bool light;                   // it looks at nothing of a pass but logits and the gradients of inputs
-    const char *cost;             // for one text and all its steps, in a few words: "1 forward, 1 backward"
+    const char *formula, *when; // see Entry
+    const Argument *arguments;  // that it takes from method_args, and no others; NULL: none
+    bool no_gradient;           // the attributed function is not differentiated
+    bool light;                 // it looks at nothing of a pass but logits and the gradients of inputs
+    const char *cost;           // for one text and all its steps, in a few words: "1 forward, 1 backward"
     // Adds what it runs for a pair after the pass that each run begins with; NULL: nothing. run's arguments are checked.
     bool (*passes)(Run *r, int64_t pair, Passes *p, Err *e);
     bool (*run)(Run *r, Err *e);
 } Method;
+
+// Arguments that several methods have: rows of their tables.
+// clang-format off
+#define ARG_SEED {"seed", "0", "of what is drawn: the same seed, the same scores"}
+#define ARG_MOST {"perturbations_per_eval", NULL, "changed inputs of a pass at most (as memory allows); no score depends on it"}
+#define ARG_BATCH {"internal_batch_size", NULL, "points of a pass at most (as memory allows); no score depends on it"}
+#define ARG_DELTA {"return_convergence_delta", "false", "step score deltas: the sum of a column's scores - (f_s(x) - f_s(x'))"}
+#define ARG_TIMES {"multiply_by_inputs", "true", "false: without the difference from the baseline"}
+#define ARG_PATH                                                                                             \
+    {"n_steps", "50", "points on the line"},                                                                 \
+    {"method", "\"gausslegendre\"", "where they are and what they weigh: gausslegendre, riemann_left, riemann_right, riemann_middle or riemann_trapezoid"}, \
+    ARG_BATCH
+#define ARG_LAYER {"target_layer", NULL, "a module's path as transformers has it, such as encoder.layers.1.fc1 (the input embeddings)"}
+#define ARG_UNITS                                                                                            \
+    {"units", "\"token\"", "what is left out together: token, word or sentence"},                            \
+    {"source_spans", NULL, "or these tokens of the source together: [[from, to], ...], from 0, to not included"}, \
+    {"target_spans", NULL, "or these of the target, if it is attributed; of decoder-only models prompt and all"}
+// clang-format on
 
 const Method *method_find(const char *name, Err *e);
 extern const Method method_input_x_gradient, method_integrated_gradients,

@@ -235,29 +235,158 @@ static double mc_dropout_prob_avg(const StepRow *r)
 
 // ------------------------------------------------------------------------------------------ the table
 
+#define ARG_LOGPROB                                                                                          \
+    {                                                                                                        \
+        "logprob", "false", "logarithms of probabilities instead"                                            \
+    }
+#define ARG_FORCE                                                                                            \
+    {                                                                                                        \
+        "contrast_force_inputs", "false",                                                                    \
+            "as -fn: p' from the foil's own pass, a constant, not from the token's row"                      \
+    }
+#define ARG_ALIGNMENTS                                                                                       \
+    {                                                                                                        \
+        "contrast_targets_alignments", NULL,                                                                 \
+            "which token of the foil each token is compared with: [[s, q], ...], auto, right or "            \
+            "first_difference "                                                                              \
+            "(--show-alignment tells)"                                                                       \
+    }
+#define ARGS_FOIL                                                                                            \
+    (const Argument[])                                                                                       \
+    {                                                                                                        \
+        ARG_FORCE, ARG_ALIGNMENTS, { 0 }                                                                     \
+    }
+#define ARGS_FOIL_PROB                                                                                       \
+    (const Argument[])                                                                                       \
+    {                                                                                                        \
+        ARG_LOGPROB, ARG_FORCE, ARG_ALIGNMENTS, { 0 }                                                        \
+    }
+
 static const StepFunction functions[] = {
-    {"logit", "the token's logit", false, false, logit, logit_back},
-    {"probability", "the token's probability (with logprob: its logarithm)", false, false, probability,
-     probability_back},
-    {"entropy", "entropy of the next-token distribution, in nats", false, false, entropy, entropy_back},
-    {"crossentropy", "minus the logarithm of the token's probability", false, false, crossentropy,
-     crossentropy_back},
-    {"perplexity", "2 to the power of the crossentropy, as Inseq defines it", false, false, perplexity,
-     perplexity_back},
-    {"contrast_logits", "logit of the foil", true, false, contrast_logits, contrast_logits_back},
-    {"contrast_prob", "probability of the foil", true, false, contrast_prob, contrast_prob_back},
-    {"contrast_logits_diff", "logit of the token minus that of the foil", true, false, contrast_logits_diff,
-     contrast_logits_diff_back},
-    {"contrast_prob_diff", "probability of the token minus that of the foil", true, false, contrast_prob_diff,
-     contrast_prob_diff_back},
-    {"pcxmi", "pointwise cross-mutual information: log2 of the foil's probability over the token's", true,
-     false, pcxmi, pcxmi_back},
-    {"in_context_pvi", "the same in nats", true, false, in_context_pvi, in_context_pvi_back},
-    {"kl_divergence", "divergence of the foil's distribution from the token's, in nats", true, false,
-     kl_divergence, kl_divergence_back},
-    {"mc_dropout_prob_avg", "the probability against its mean under dropout, in standard deviations", false,
-     false, mc_dropout_prob_avg, NULL},
-    {"top_p_size", "how many words the nucleus of probability top_p holds", false, true, top_p_size, NULL},
+    {.name = "logit",
+     .summary = "the token's logit",
+     .formula = "f_s = z[t]",
+     .when = "To attribute what the model adds up before it is normalised: gradients do not fade where the "
+             "probability is near 1, and alti_logit and attn_lrp are made for it. A logit alone says nothing "
+             "of the other words; contrast_logits_diff compares two.",
+     .value = logit,
+     .gradient = logit_back},
+    {.name = "probability",
+     .summary = "the token's probability (with logprob: its logarithm)",
+     .formula = "f_s = p[t]        with logprob: log p[t]        p = softmax(z)",
+     .when = "The default: how sure the model was of what it wrote. Near 1 its gradient is nearly 0; take "
+             "logprob or logit there.",
+     .arguments = (const Argument[]){ARG_LOGPROB, {0}},
+     .value = probability,
+     .gradient = probability_back},
+    {.name = "entropy",
+     .summary = "entropy of the next-token distribution, in nats",
+     .formula = "f_s = - sum over v of p[v] log p[v]",
+     .when = "How undecided the model was, whatever it wrote: 0 is sure, log V knows nothing. As -fn: which "
+             "words settle or unsettle it.",
+     .value = entropy,
+     .gradient = entropy_back},
+    {.name = "crossentropy",
+     .summary = "minus the logarithm of the token's probability",
+     .formula = "f_s = - log p[t]",
+     .when = "The training loss of a token: how surprising it was, in nats. Gradients are those of the "
+             "log-probability with the other sign.",
+     .value = crossentropy,
+     .gradient = crossentropy_back},
+    {.name = "perplexity",
+     .summary = "2 to the power of the crossentropy, as Inseq defines it",
+     .formula = "f_s = 2^(- log p[t])",
+     .when =
+         "To have the library's numbers. The logarithm is natural and the base 2, so this is not 1 / p[t].",
+     .value = perplexity,
+     .gradient = perplexity_back},
+    {.name = "contrast_logits",
+     .summary = "logit of the foil",
+     .formula = "f_s = z'[t']",
+     .when = "The other half of contrast_logits_diff by itself. Needs a foil: --contrast_targets.",
+     .arguments = ARGS_FOIL,
+     .contrastive = true,
+     .value = contrast_logits,
+     .gradient = contrast_logits_back},
+    {.name = "contrast_prob",
+     .summary = "probability of the foil",
+     .formula = "f_s = p'[t']        with logprob: log p'[t']",
+     .when = "How likely what might have been written was. Needs a foil: --contrast_targets.",
+     .arguments = ARGS_FOIL_PROB,
+     .contrastive = true,
+     .value = contrast_prob,
+     .gradient = contrast_prob_back},
+    {.name = "contrast_logits_diff",
+     .summary = "logit of the token minus that of the foil",
+     .formula = "f_s = z[t] - z'[t']",
+     .when = "Why this word and not that one (Yin and Neubig 2022, arXiv:2202.10419): what speaks for both "
+             "cancels. Steps where foil and token are the same word are 0. Needs --contrast_targets.",
+     .arguments = ARGS_FOIL,
+     .contrastive = true,
+     .value = contrast_logits_diff,
+     .gradient = contrast_logits_diff_back},
+    {.name = "contrast_prob_diff",
+     .summary = "probability of the token minus that of the foil",
+     .formula = "f_s = p[t] - p'[t']        with logprob: log p[t] - log p'[t']",
+     .when = "As contrast_logits_diff in probabilities: also words beside the two count, since all share one "
+             "sum. Needs --contrast_targets.",
+     .arguments = ARGS_FOIL_PROB,
+     .contrastive = true,
+     .value = contrast_prob_diff,
+     .gradient = contrast_prob_diff_back},
+    {.name = "pcxmi",
+     .summary = "pointwise cross-mutual information: log2 of the foil's probability over the token's",
+     .formula = "f_s = log2(p'[t'] / p[t])",
+     .when =
+         "How many bits the foil's input makes its token likelier: with --contrast_sources, what a context "
+         "brings (Fernandes et al. 2023, arXiv:2109.07446). Positive where the foil's side is surer.",
+     .arguments = ARGS_FOIL,
+     .contrastive = true,
+     .value = pcxmi,
+     .gradient = pcxmi_back},
+    {.name = "in_context_pvi",
+     .summary = "the same in nats",
+     .formula = "f_s = log p'[t'] - log p[t]",
+     .when = "As pcxmi: usable information that examples in a prompt bring (Lu et al. 2023, "
+             "arXiv:2310.12300).",
+     .arguments = ARGS_FOIL,
+     .contrastive = true,
+     .value = in_context_pvi,
+     .gradient = in_context_pvi_back},
+    {.name = "kl_divergence",
+     .summary = "divergence of the foil's distribution from the token's, in nats",
+     .formula = "f_s = sum over v of p[v] (log p[v] - log p'[v])",
+     .when =
+         "How differently the model goes on with another input, whatever word it takes: attribute-context "
+         "finds tokens that depend on the context by it. As -fn with contrast_force_inputs only.",
+     .arguments =
+         (const Argument[]){{"top_k", "0", "only so many words of largest z + z'; 0: all"},
+                            {"top_p", "1", "only the words that make up this probability, by z + z'"},
+                            {"min_tokens_to_keep", "1", "and so many at least"},
+                            ARG_FORCE,
+                            ARG_ALIGNMENTS,
+                            {0}},
+     .contrastive = true,
+     .value = kl_divergence,
+     .gradient = kl_divergence_back},
+    {.name = "mc_dropout_prob_avg",
+     .summary = "the probability against its mean under dropout, in standard deviations",
+     .formula = "f_s = (p[t] - mean over k of p_k[t]) / deviation (n - 1) of p_k[t]\n"
+                "p_k: a pass with the model's dropout at work",
+     .when = "How steady a probability is when parts of the model are switched off, a measure of "
+             "uncertainty. A step score only: it cannot be attributed. Models without dropout have none.",
+     .arguments =
+         (const Argument[]){
+             {"n_mcd_steps", "5", "noisy passes"}, ARG_LOGPROB, {"seed", "0", "of the dropout"}, {0}},
+     .value = mc_dropout_prob_avg},
+    {.name = "top_p_size",
+     .summary = "how many words the nucleus of probability top_p holds",
+     .formula = "f_s = number of words that top_p keeps of p",
+     .when = "How many words were in question: 1 is decided. A whole number, and a step score only.",
+     .arguments =
+         (const Argument[]){{"top_p", NULL, "the probability they make up, 0 to 1 (must be given)"}, {0}},
+     .integer = true,
+     .value = top_p_size},
 };
 enum { N_FUNCTIONS = sizeof functions / sizeof *functions };
 
@@ -265,7 +394,11 @@ size_t attr_step_list(const Entry **out)
 {
     static Entry list[N_FUNCTIONS];
     for (size_t i = 0; i < N_FUNCTIONS; i++)
-        list[i] = (Entry){.name = functions[i].name, .summary = functions[i].summary};
+        list[i] = (Entry){.name = functions[i].name,
+                          .summary = functions[i].summary,
+                          .formula = functions[i].formula,
+                          .when = functions[i].when,
+                          .arguments = functions[i].arguments};
     *out = list;
     return N_FUNCTIONS;
 }

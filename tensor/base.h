@@ -336,15 +336,19 @@ size_t limit_memory(void);   // bytes that the process may still take: of the ma
 
 typedef enum { OPT_FLAG, OPT_TEXT, OPT_LIST, OPT_INT, OPT_SIZE, OPT_JSON } OptionKind;
 
-// One command-line option: a row of a table. `later` names what is accepted in principle but not done yet: giving it is
-// an error that says so.
+// One command-line option: a row of a table.
 // Of an option's commands: an abbreviation that fits others too means them. For options that came after Inseq's own.
 #define OPTION_YIELDS (1u << 31)
 typedef struct Option {
     const char *name, *alias[2]; // "save_path" (hyphens work too), "-o"
     OptionKind kind;
-    unsigned commands; // bit set of the commands that have it
-    const char *value, *help, *later;
+    unsigned commands;   // bit set of the commands that have it
+    const char *value;   // what it takes, "FILE"; of an enumeration its words, "auto|always|never"
+    const char *help;    // in the short help only as far as the first ';'
+    const char *group;   // the heading that it stands under
+    unsigned first;      // the commands whose short help has it
+    const char *instead; // what help says of it for the commands instead_for; NULL, 0: the same
+    unsigned instead_for;
 } Option;
 
 typedef struct OptionValue {
@@ -360,10 +364,14 @@ typedef struct OptionValue {
 // NULL): where an option is unknown but other commands have it, their bits, and e holds the option alone.
 bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, int argc, char **argv,
                    OptionValue *value, const char ***rest, size_t *n_rest, unsigned *elsewhere, Err *e);
-void options_help(const Option *table, size_t n, unsigned command, int width, Buf *out);
+// What a command's options are, in lines of this width (80 at least). all false: the first ones, as short as may be; true: every
+// one, under headings. Returns how many were left out.
+size_t options_help(const Option *table, size_t n, unsigned command, bool all, int width, Buf *out);
 void options_man(const Option *table, size_t n, unsigned command,
-                 Buf *out);           // the same as a list of a man page (roff)
+                 Buf *out);           // the same, all, as lists of a man page (roff)
 void man_text(Buf *b, const char *s); // a line of text of a man page: nothing in it is taken for a request
+// Words from column `at` on, where the line stands already, on as many lines as they need; ends with a newline.
+void buf_wrapped(Buf *b, const char *words, size_t at, size_t width);
 bool option_number(const char *word, bool sized, int64_t *out); // sized: "512M" and the like, above 0
 
 // The texts that words stand for: each word one; "-" the lines of standard input, "@FILE" those of a file; "@@x" is the

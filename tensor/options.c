@@ -163,8 +163,6 @@ bool options_parse(Arena *a, const Option *table, size_t n, unsigned command, in
         if (o >= 0) i += take(&p, o, argc - i, argv + i, equals ? equals + 1 : NULL);
         else if (own.set && !switched_off(&p, word)) *e = own;
         else if (!own.set) (*rest)[(*n_rest)++] = word;
-        if (o >= 0 && table[o].later && (value[o].flag || (value[o].json && value[o].json->count)))
-            err_set(e, "--%s: %s is not supported yet", table[o].name, table[o].later);
     }
     return !e->set;
 }
@@ -178,8 +176,7 @@ static void put_names(Buf *b, const Option *o)
     if (o->value) buf_printf(b, " %s%s", o->value, o->kind == OPT_LIST ? " ..." : "");
 }
 
-// Words from column `at` on, on as many lines as they need.
-static void put_wrapped(Buf *b, const char *words, size_t at, size_t width)
+void buf_wrapped(Buf *b, const char *words, size_t at, size_t width)
 {
     for (size_t column = at; *words;) {
         size_t n = strcspn(words, " ");
@@ -191,21 +188,60 @@ static void put_wrapped(Buf *b, const char *words, size_t at, size_t width)
     buf_char(b, '\n');
 }
 
-void options_help(const Option *table, size_t n, unsigned command, int width, Buf *out)
+static const char *help_of(const Option *o, unsigned command)
 {
-    if (!command) return; // one without options
-    enum { NAMES = 38, LEAST = 80 };
+    return o->instead_for & command ? o->instead : o->help;
+}
+
+static void put_option(const Option *o, unsigned command, bool all, size_t names, size_t width, Buf *out)
+{
+    Buf left = {.arena = out->arena};
+    const char *help = help_of(o, command), *end = strchr(help, ';');
+    put_names(&left, o);
+    if (left.n > names - 4) buf_printf(out, "  %s\n%*s", left.s, (int)names, ""); // a line of its own
+    else buf_printf(out, "  %-*s", (int)names - 2, left.s);
+    buf_wrapped(out, all || !end ? help : str_zero(out->arena, (Str){help, (size_t)(end - help)}), names,
+                width);
+}
+
+static bool in_group(const Option *o, unsigned command, const char *group)
+{
+    return o->commands & command && !strcmp(o->group, group);
+}
+
+// Whether row i is the first of its group among the command's.
+static bool begins_group(const Option *table, size_t i, unsigned command)
+{
+    if (!(table[i].commands & command)) return false;
+    for (size_t k = 0; k < i; k++)
+        if (in_group(&table[k], command, table[i].group)) return false;
+    return true;
+}
+
+static void put_groups(const Option *table, size_t n, unsigned command, size_t width, Buf *out)
+{
+    enum { NAMES = 38 };
     for (size_t i = 0; i < n; i++) {
-        const Option *o = &table[i];
-        if (!(o->commands & command) || o->later) continue;
-        Buf names = {.arena = out->arena};
-        put_names(&names, o);
-        buf_printf(out, "  %-*s", NAMES - 2, names.s);
-        if (names.n > NAMES - 4) buf_printf(out, "\n%*s", NAMES, ""); // a long one has a line of its own
-        put_wrapped(out, o->help, NAMES, (size_t)(width < LEAST ? LEAST : width));
+        if (!begins_group(table, i, command)) continue;
+        buf_printf(out, "%s%s\n", out->n ? "\n" : "", table[i].group);
+        for (size_t k = i; k < n; k++)
+            if (in_group(&table[k], command, table[i].group))
+                put_option(&table[k], command, true, NAMES, width, out);
     }
-    buf_str(out, STR_LIT("\nUnderscores work in place of hyphens; a flag may be followed by true or false;\n"
-                         "a long name may be cut to a unique beginning.\n"));
+}
+
+size_t options_help(const Option *table, size_t n, unsigned command, bool all, int width, Buf *out)
+{
+    enum { NAMES = 35, LEAST = 80, FEW = 6 };
+    size_t w = (size_t)(width < LEAST ? LEAST : width), count = 0, left_out = 0;
+    if (all) return put_groups(table, n, command, w, out), 0;
+    for (size_t i = 0; i < n; i++) count += (table[i].commands & command) != 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!(table[i].commands & command)) continue;
+        if (table[i].first & command || count <= FEW) put_option(&table[i], command, false, NAMES, w, out);
+        else left_out++;
+    }
+    return left_out;
 }
 
 // ------------------------------------------------------------------------------------------------ texts
@@ -307,10 +343,14 @@ void man_text(Buf *b, const char *s)
 void options_man(const Option *table, size_t n, unsigned command, Buf *out)
 {
     for (size_t i = 0; i < n; i++) {
-        Buf names = {.arena = out->arena};
-        if (!(table[i].commands & command) || table[i].later) continue;
-        put_names(&names, &table[i]);
-        buf_str(out, STR_LIT(".TP\n.B "));
-        man_text(out, names.s), man_text(out, table[i].help);
+        if (!begins_group(table, i, command)) continue;
+        buf_str(out, STR_LIT(".PP\n.I ")), man_text(out, table[i].group);
+        for (size_t k = i; k < n; k++) {
+            Buf names = {.arena = out->arena};
+            if (!in_group(&table[k], command, table[i].group)) continue;
+            put_names(&names, &table[k]);
+            buf_str(out, STR_LIT(".TP\n.B "));
+            man_text(out, names.s), man_text(out, help_of(&table[k], command));
+        }
     }
 }

@@ -313,10 +313,11 @@ TEST(aggregate_straddling_span)
 
 TEST(aggregate_names_and_rows)
 {
-    const char *const *names, *summary;
+    const char *const *names;
+    const Entry *list;
     size_t n = attr_aggregator_names(&names);
-    for (size_t i = 0; i < n; i++) CHECK(!strcmp(attr_aggregator(i, &summary), names[i]) && *summary);
-    CHECK(!attr_aggregator(n, &summary));
+    CHECK_INT(attr_aggregator_list(&list), n);
+    for (size_t i = 0; i < n; i++) CHECK(!strcmp(list[i].name, names[i]) && *list[i].summary);
 }
 
 // Attention's own matrices: slices cut both sides of the encoder's, the target side of the decoder's.

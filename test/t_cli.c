@@ -420,40 +420,6 @@ TEST(cli_colour)
     CHECK_STR(str_of(none.err), STR_LIT(""));
 }
 
-// The example in a command's help, as a shell would take it apart.
-static const char *const *example(Arena *A, const char *help)
-{
-    const char **word = arena_new(A, const char *, 32), *at = strstr(help, "\nexample: inseq ");
-    if (!at) return FAIL("no example: %.200s", help), word;
-    at += strlen("\nexample: inseq ");
-    for (int n = 0; n < 31 && at[-1] != '\n'; n++) {
-        bool quoted = *at == '"';
-        size_t length = strcspn(at += quoted, quoted ? "\"" : " \n");
-        word[n] = str_zero(A, (Str){at, length});
-        at += length + quoted + 1;
-    }
-    return word;
-}
-
-// No line of help is wider than a terminal of 80 columns, and what is given as an example runs.
-TEST(cli_help_is_narrow_and_right)
-{
-    static const char *const names[] = {"attribute", "compare", "generate", "tokenize", "info",   "list",
-                                        "bench",     "show",    "diff",     "demo",     "export", "quantize"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        Run r = RUN("help", names[i]);
-        for (const char *s = r.out, *end; (end = strchr(s, '\n')); s = end + 1)
-            if (end - s > 80 && strncmp(s, "example: ", 9)) FAIL("%.*s", (int)(end - s), s);
-        const char *const *words = example(A, r.out);
-        CHECK(words[0] && !strcmp(words[0], names[i]));
-        if (i < 6) check_ran(names[i], run_with(A, &(Setup){0}, words));
-    }
-    CHECK_INT(lines(RUN("help", "show").out),
-              lines(RUN_WITH(UNPACK({.env = {"COLUMNS=40"}}), "help", "show").out));
-    CHECK(lines(RUN_WITH(UNPACK({.env = {"COLUMNS=200"}}), "help", "attribute").out) <
-          lines(RUN("help", "attribute").out));
-}
-
 // What the program says of itself: the licence and the notices are the files as they are.
 TEST(cli_about)
 {
@@ -476,31 +442,6 @@ TEST(cli_about)
     commit = commit ? commit + strcspn(commit, "0123456789u") : "";
     CHECK(strncmp(commit, "20", 2) ? !strncmp(commit, "unknown\n", 8) : commit[4] == '-' && commit[7] == '-');
     CHECK_HAS(RUN_WITH(UNPACK({.env = {"INSEQ_ISA=scalar"}}), "--version").out, "instructions  scalar\n");
-}
-
-TEST(cli_help)
-{
-    static const char *const names[] = {"attribute", "generate", "tokenize", "show", "info"};
-    Run top = RUN("--help");
-    check_ran("--help", top);
-    for (int i = 0; i < 5; i++) {
-        CHECK_HAS(top.out, names[i]);
-        Run r = RUN(names[i], "--help"), h = RUN("help", names[i]);
-        check_ran(names[i], r);
-        CHECK_STR(str_of(h.out), str_of(r.out));
-        CHECK_HAS(r.out, "usage: inseq ");
-    }
-    CHECK_INT(RUN("list").code, 0);
-    CHECK_HAS(RUN("list", "methods").out, "input_x_gradient");
-    CHECK_HAS(RUN("list", "arguments").out,
-              "smooth_grad                       n_samples, stdev, seed, method\n");
-    CHECK_HAS(RUN("list", "formats").out, "\n  csv ");
-    CHECK_HAS(RUN("list", "models").out, "\n  demo/yes-no-small ");
-    CHECK_HAS(RUN("info", "-m", TRAINED).out, "MarianMTModel");
-    CHECK(json_parse(A, str_of(RUN("info", "-m", MODEL, "--json").out), "info", NULL) != NULL);
-    Run bare = run_with(A, &(Setup){0}, (const char *const[]){NULL});
-    CHECK_INT(bare.code, 2);
-    CHECK(!bare.n_out && strstr(bare.err, "inseq attribute"));
 }
 
 // What is rarely meant is said, once, and done all the same.
@@ -603,33 +544,6 @@ TEST(cli_gzipped)
     Run diff = RUN("diff", path, path, "--format", "json");
     check_ran("diff .gz", diff);
     CHECK_HAS(diff.out, "\"probability\": [0, 0, ");
-}
-
-// Every command and every option that --help tells of is in the manual, and no line of text is taken for a request.
-TEST(cli_manual)
-{
-    Run r = RUN("help", "--man");
-    check_ran("help --man", r);
-    CHECK(!strncmp(r.out, ".TH INSEQ 1 ", 12));
-    static const char *const names[] = {"attribute", "generate", "tokenize", "show", "diff", "info", "list"};
-    for (int i = 0; i < 7; i++) {
-        CHECK_HAS(r.out, arena_printf(A, "\n.SS inseq %s\n", names[i]));
-        const char *help = RUN(names[i], "--help").out;
-        while ((help = strstr(help, "\n  --"))) {
-            Buf name = {.arena = A};
-            buf_str(&name, STR_LIT("\n.B "));
-            for (help += 3; *help != ' ' && *help != ','; help++)
-                buf_str(&name, *help == '-' ? STR_LIT("\\-") : (Str){help, 1});
-            CHECK_HAS(r.out, name.s);
-        }
-    }
-    static const char *const requests[] = {".TH ", ".SH ", ".SS ", ".TP\n", ".B ", ".PP\n", ".EX\n", ".EE\n"};
-    for (const char *line = r.out; *line; line = strchr(line, '\n') + 1) {
-        bool known = *line != '.' && *line != '\'';
-        for (int i = 0; i < 8; i++) known |= !strncmp(line, requests[i], strlen(requests[i]));
-        if (!known) FAIL("%.60s", line);
-    }
-    CHECK_STR(str_of(r.out), str_of(RUN("--help", "--man").out));
 }
 
 // ------------------------------------------------------------------------------------------ models inside

@@ -110,6 +110,8 @@ installed() { # into a folder of any name, and out of it again
     local to="$PWD/build/installed here"
     make -s install DESTDIR="$to" PREFIX=/opt/inseq && "$to/opt/inseq/bin/inseq" --version >/dev/null &&
         gzip -dc "$to/opt/inseq/share/man/man1/inseq.1.gz" | grep -q '^.SH EXIT STATUS' &&
+        gzip -dc "$to/opt/inseq/share/man/man7/inseq-methods.7.gz" | grep -q '^.SH STEP FUNCTIONS' &&
+        gzip -dc "$to/opt/inseq/share/man/man5/inseq-formats.5.gz" | grep -q '^.SH DATA FILES' &&
         make -s uninstall DESTDIR="$to" PREFIX=/opt/inseq && [ -z "$(find "$to" -type f)" ]
 }
 readme() {

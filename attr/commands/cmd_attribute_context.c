@@ -568,7 +568,7 @@ const Command command_attribute_context = {
     .options = CONTEXT,
     .run = run,
     .usage = "-m MODEL --input_current_text TEXT --input_context_text TEXT [options]",
-    .summary = "which tokens of an output depend on a context, and which of its tokens made them so",
+    .summary = "what of an output a context made so, by which words",
     .example = "-m demo/en-nl -a occlusion -fn contrast_prob_diff --input_context_text \"She is a nurse.\" "
                "--input_current_text \"The nurse is tired.\"",
 };

@@ -142,6 +142,6 @@ const Command command_compare = {
     .options = COMPARE,
     .run = run,
     .usage = "-m MODEL -a METHOD -a METHOD ... -i TEXT ... [options]",
-    .summary = "several methods: how far they agree, how faithful they are",
+    .summary = "several methods: how far they agree, how faithful",
     .example = "-m demo/en-nl -a saliency -a occlusion --evaluate -i \"The nurse lost her key.\"",
 };

@@ -54,8 +54,11 @@ static void put_arguments(List *l)
         if (l->json)
             buf_printf(l->out, "%s{\"name\":\"%s\",\"arguments\":[", l->rows++ ? "," : "", v[i].name);
         else buf_printf(l->out, "  %-33s ", v[i].name);
-        for (const char *const *k = v[i].arguments; *k; k++)
-            buf_printf(l->out, l->json ? "\"%s\"%s" : "%s%s", *k, !k[1] ? "" : l->json ? "," : ", ");
+        for (const Argument *k = v[i].arguments; k->name; k++)
+            buf_printf(l->out, l->json ? "\"%s\"%s" : "%s%s", k->name,
+                       !k[1].name ? ""
+                       : l->json  ? ","
+                                  : ", ");
         buf_str(l->out, l->json ? STR_LIT("]}") : STR_LIT("\n"));
     }
 }
@@ -81,7 +84,7 @@ static int run(Args *a)
     Buf out = {.arena = a->a};
     List l = {.out = &out, .json = args_on(a, "json")};
     const Entry *v;
-    const char *const *names, *name, *summary;
+    const char *const *names;
     const Report *const *report;
     size_t n;
     if (wanted(a, "methods")) {
@@ -91,8 +94,7 @@ static int run(Args *a)
     if (wanted(a, "arguments")) begin_list(&l, "arguments", ""), put_arguments(&l);
     if (wanted(a, "steps")) begin_list(&l, "steps", ""), n = attr_step_list(&v), put_entries(&l, v, n);
     if (wanted(a, "aggregators")) begin_list(&l, "aggregators", "");
-    for (size_t i = 0; wanted(a, "aggregators") && (name = attr_aggregator(i, &summary)); i++)
-        put_entry(&l, &(Entry){.name = name, .summary = summary});
+    if (wanted(a, "aggregators")) n = attr_aggregator_list(&v), put_entries(&l, v, n);
     if (wanted(a, "formats")) begin_list(&l, "formats", "");
     report = attr_reports(&n);
     for (size_t i = 0; wanted(a, "formats") && i < n; i++)

@@ -130,6 +130,6 @@ const Command command_serve = {
     .options = SERVE,
     .run = run,
     .usage = "-m MODEL [-m MODEL ...] [options]",
-    .summary = "a page to type texts into, and JSON over HTTP for scripts, on this machine",
+    .summary = "a page to type texts into, and JSON for scripts",
     .example = "-m demo/en-nl",
 };

@@ -85,12 +85,10 @@ static bool read_saved(Args *a, const char *path, Saved *s, Err *e)
 
 // ------------------------------------------------------------------------------------------ the command
 
-static const Command *command_named(Str name)
+static const Command *command_named(Commands c, Str name)
 {
-    size_t n;
-    const Command *const *all = cmd_all(&n);
-    for (size_t i = 0; i < n; i++)
-        if ((all[i]->options & (ATTRIBUTE | CONTEXT)) && str_is(name, all[i]->name)) return all[i];
+    for (size_t i = 0; i < c.n; i++)
+        if ((c.v[i]->options & (ATTRIBUTE | CONTEXT)) && str_is(name, c.v[i]->name)) return c.v[i];
     return NULL;
 }
 
@@ -136,11 +134,12 @@ static const Command *parse_command(Args *a, const Json *made, Args *again, Err 
             return err_set(e, "its provenance has a command that is no list of words"), NULL;
         argv[argc++] = str_zero(a->a, w->text);
     }
-    const Command *c = command_named(words->child->text);
+    const Command *c = command_named(a->commands, words->child->text);
     if (!c)
         return err_set(e, "it was made by 'inseq %s'; attribute, its kin and compare are run again", argv[1]),
                NULL;
     *again = (Args){.a = a->a,
+                    .commands = a->commands,
                     .value = arena_new(a->a, OptionValue, n_options),
                     .argc = argc,
                     .argv = argv,
@@ -368,6 +367,6 @@ const Command command_verify = {
     .words = 1,
     .run = run,
     .usage = "FILE [options]",
-    .summary = "a saved result made again, and compared number by number",
+    .summary = "a saved result made again, number by number",
     .example = "result.json",
 };

@@ -11,4 +11,4 @@ static const Command *const commands[] = {
 #undef COMMAND
 };
 
-const Command *const *cmd_all(size_t *n) { return *n = sizeof commands / sizeof *commands, commands; }
+Commands cmd_all(void) { return (Commands){commands, sizeof commands / sizeof *commands}; }

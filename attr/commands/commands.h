@@ -30,15 +30,24 @@ enum {
     REQUEST = 16384, // no command: what a request to serve may say
     VERIFY = 32768,
     MERGE = 65536,
+    HELP = 131072,
+    MODELS = 262144,
     LOADED = ATTRIBUTE | CONTEXT | GENERATE | INFO | LENS | QUANTIZE | SERVE,
     MODEL = LOADED | TOKENIZE,
     ROWS = ATTRIBUTE | GENERATE | LENS | TOKENIZE, // what reads data files
     VIEWED = ATTRIBUTE | CONTEXT | SHOW | LENS     // what draws
 };
 
+struct Command;
+typedef struct Commands { // the table
+    const struct Command *const *v;
+    size_t n;
+} Commands;
+
 // The command line of one command, parsed.
 typedef struct Args {
     Arena *a;
+    Commands commands;  // all of them: what tells of the others
     OptionValue *value; // runs parallel to args_options
     const char **rest;  // words that belong to no option
     size_t n_rest;
@@ -73,7 +82,7 @@ typedef struct Command {
     int (*run)(Args *a); // the exit code
     const char *usage, *summary, *example;
 } Command;
-const Command *const *cmd_all(size_t *n);
+Commands cmd_all(void);
 
 // ------------------------------------------------------------------------------------------ options (args.c)
 
@@ -182,3 +191,19 @@ void cmd_describe_run(Args *a, const Work *w, const AttrOptions *o, bool forced,
 const char *cmd_commit(void); // that it was built from: "2026-01-31 0123456789ab"
 int cmd_version(void);        // --version: of what was it built, and how does it run here
 int cmd_license(void);        // --license: LICENSE and NOTICE
+
+// ------------------------------------------------------------------------------------------ help (help.c, environment.c, manual*.c)
+
+void help_usage(Commands c, Buf *out);                                        // inseq --help
+void help_topics(Commands c, int width, Buf *out);                            // inseq help
+void help_command(Arena *a, const Command *c, bool all, int width, Buf *out); // inseq COMMAND --help
+bool help_topic(Arena *a, Commands c, const char *topic, bool all, int width, Buf *out, Err *e);
+bool help_page(Arena *a, const char *topic, int width,
+               Buf *out); // of what stands in no table of choices: environment, files
+// What programs, files and variables there are to know of; ends with a name of NULL.
+typedef struct Fact {
+    const char *name, *meaning;
+} Fact;
+extern const Fact help_environment[], help_files[], help_exit_codes[], help_examples[];
+void manual(Commands c, Buf *out); // inseq.1, the next inseq-methods.7 and inseq-formats.5, as roff
+void manual_methods(Buf *out), manual_formats(Buf *out);

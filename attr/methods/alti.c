@@ -137,6 +137,13 @@ const Method method_alti = {
     .name = "alti",
     .summary = "shares of source and prefix (together 1): what attention takes from each, in all layers",
     .paper = "Ferrando et al. 2022, arXiv:2203.04212, arXiv:2205.11631",
+    .formula = "c[i,j] = max(0, |y_i| - |y_i - T_i(x_j)|), divided by its sum over j\n"
+               "y_i: an attention block's result; T_i(x_j): what row j brings to it\n"
+               "score[i,s]: c multiplied through all layers, at row s-1",
+    .when =
+        "Shares of source and prefix in each prediction, together 1: the way to see whether a translation "
+        "follows its source or its own words (hallucinations lean on the prefix). One forward, no gradient, "
+        "no baseline; shares have no sign, and what feed-forward layers do is left out.",
     .no_gradient = true,
     .cost = "1 forward",
     .run = run,

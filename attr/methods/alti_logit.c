@@ -148,7 +148,17 @@ const Method method_alti_logit = {
     .name = "alti_logit",
     .summary = "what attention adds to the token's logit, by token (output_logit_parts: and what else does)",
     .paper = "Ferrando et al. 2023, arXiv:2305.12535",
-    .arguments = (const char *const[]){"output_logit_parts", NULL},
+    .formula = "score[i,s] = sum over blocks l, rows j of u_l . T_l(x_j) * share of i in row j\n"
+               "u_l: the word's output vector, carried back to block l; shares as in alti",
+    .when = "What each token brings to the logit through attention, signed and in the logit's own unit: why "
+            "this word and, with a foil (--contrast_targets, -fn contrast_logits_diff), why not that one. "
+            "What the embedding and the feed-forward layers of the row itself add is no token's: "
+            "output_logit_parts shows it.",
+    .arguments =
+        (const Argument[]){
+            {"output_logit_parts", "false",
+             "step scores embedding_logit, feed_forward_logit, bias_logit: the rest of the logit"},
+            {0}},
     .no_gradient = true,
     .cost = "1 forward",
     .run = run,

@@ -52,6 +52,11 @@ const Method method_attention = {
     .name = "attention",
     .summary = "attention weights of every layer and head",
     .paper = "Bahdanau et al. 2014, arXiv:1409.0473",
+    .formula = "source [S, n, L, A]: cross-attention weights of row s-1\n"
+               "target [T, n, L, A]: the decoder's self-attention weights of row s-1",
+    .when = "Where each step looks, in every layer and head; shown is their mean (--layer, --head: one of "
+            "them). Nothing is said about what comes of it: a token that is looked at may have little to "
+            "give (attention_x_norm), and deeper layers look at mixtures (attention_rollout, alti).",
     .no_gradient = true,
     .cost = "1 forward",
     .run = run,

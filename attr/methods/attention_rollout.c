@@ -37,6 +37,12 @@ const Method method_attention_rollout = {
     .name = "attention_rollout",
     .summary = "attention multiplied through all layers, with residual connections",
     .paper = "Abnar and Zuidema 2020, arXiv:2005.00928",
+    .formula = "encoder: R <- (A + I) R / 2 in each layer; R = I at first, A: mean of heads\n"
+               "decoder: X, Y <- (A + I) X / 2, (A + I) Y / 2; then (X + C R) / 2, Y / 2\n"
+               "X: shares of the source, Y: of the prefix, C: cross-attention, mean of heads",
+    .when = "How much of each source and prefix token would be in a state if attention weights and the "
+            "residual stream were all that moves: a column's shares sum to 1. A cheap look through all "
+            "layers that knows nothing of the values; alti does.",
     .no_gradient = true,
     .cost = "1 forward",
     .run = run,

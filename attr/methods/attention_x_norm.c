@@ -52,7 +52,14 @@ const Method method_attention_x_norm = {
     .name = "attention_x_norm",
     .summary = "attention weights times the norm of the transformed values",
     .paper = "Kobayashi et al. 2020, arXiv:2004.10102",
-    .arguments = (const char *const[]){"sum_heads", NULL},
+    .formula = "score[j,s,l,h] = | a_h[s-1,j] f_h(j) |\n"
+               "f_h(j): the value of token j, through head h's part of the output matrix",
+    .when = "Attention weights times the length of what they weigh, by layers and heads: tokens that are "
+            "looked at with nothing to give (full stops, end tokens) lose their weight. As with attention a "
+            "description of layers; their mean is shown.",
+    .arguments = (const Argument[]){{"sum_heads", "false",
+                                     "the length of the heads' sum, a number for each layer (the paper's)"},
+                                    {0}},
     .no_gradient = true,
     .cost = "1 forward",
     .run = run,

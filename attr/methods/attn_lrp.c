@@ -45,6 +45,12 @@ const Method method_attn_lrp = {
     .name = "attn_lrp",
     .summary = "relevance handed down layer by layer, signed (LRP with rules for attention); take -fn logit",
     .paper = "Achtibat et al. 2024, arXiv:2402.05602",
+    .formula = "score[i,s] = sum over j of x[i,j] * d_s[i,j]\n"
+               "d_s: df_s/dx with rules for softmax, norms, products and activations",
+    .when = "Relevance that is handed down layer by layer, signed, one number a token, at the price of one "
+            "gradient: in its authors' tests more faithful than attention and than gradients. It is made for "
+            "-fn logit and differences of logits; biases and positions keep their part, so columns do not "
+            "sum to f_s.",
     .cost = "1 forward, 1 backward",
     .passes = passes_gradient,
     .run = run,

@@ -85,7 +85,13 @@ const Method method_deeplift = {
     .name = "deeplift",
     .summary = "difference from a baseline times multipliers (rescale rule)",
     .paper = "Shrikumar et al. 2017, arXiv:1704.02685",
-    .arguments = (const char *const[]){"return_convergence_delta", "multiply_by_inputs", NULL},
+    .formula = "score[i,s,:] = (x[i,:] - x'[i,:]) * m[i,s,:]\n"
+               "m: df_s/dx[i,:] at x, where a ReLU or tanh counts (out - out') / (in - in')",
+    .when =
+        "Integrated gradients at the price of one way back, for models with ReLU layers: T5 v1.0, M2M100, "
+        "NLLB, OPT. Elsewhere (Marian's swish, gated GELU, SiLU) the rule has nothing to act on, and the "
+        "scores are the plain gradient times the difference from the baseline, as in the library.",
+    .arguments = (const Argument[]){ARG_DELTA, ARG_TIMES, {0}},
     .cost = "3 forwards, 1 backward",
     .passes = passes,
     .run = run,

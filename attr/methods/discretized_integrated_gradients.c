@@ -323,8 +323,21 @@ const Method method_discretized_integrated_gradients = {
     .name = "discretized_integrated_gradients",
     .summary = "gradients along a path of neighbouring words from a baseline",
     .paper = "Sanyal and Ren 2021, arXiv:2108.13654",
-    .arguments = (const char *const[]){"n_steps", "method", "n_neighbors", "internal_batch_size",
-                                       "return_convergence_delta", "multiply_by_inputs", NULL},
+    .formula = "score[i,s,:] = sum over k of df_s/dx[i,:] at u_k * (u_k+1[i,:] - u_k[i,:])\n"
+               "u_0 = x', u_n-1 = x; between them each row goes from word to neighbouring word",
+    .when = "Integrated gradients along points that are words, or nearly: the path leads from neighbour to "
+            "neighbour in the table of embeddings, each moved to lie between the word and the baseline in "
+            "every dimension. Take it when the straight line's points, which are no words, are in doubt.",
+    .arguments = (const Argument[]){{"n_steps", "50", "points of the path, both ends among them"},
+                                    {"method", "\"greedy\"",
+                                     "which neighbour comes next: greedy (least moved) or maxcount (most "
+                                     "dimensions in between already)"},
+                                    {"n_neighbors", "50", "how many nearest words are looked at"},
+                                    ARG_BATCH,
+                                    ARG_DELTA,
+                                    {"multiply_by_inputs", "false",
+                                     "scores times the difference from the baseline once more"},
+                                    {0}},
     .cost = "n_steps forwards, n_steps - 1 backwards",
     .passes = passes,
     .run = run,

@@ -12,6 +12,9 @@ static bool run(Run *r, Err *e)
 const Method method_dummy = {
     .name = "dummy",
     .summary = "nothing but the step scores",
+    .formula = "no scores",
+    .when = "For step scores alone (--step_scores probability entropy ...): probabilities, perplexities and "
+            "contrasts of texts at the price of a forward pass.",
     .no_gradient = true,
     .cost = "1 forward",
     .run = run,

@@ -166,7 +166,18 @@ const Method method_expected_gradients = {
     .summary =
         "gradients at random points between a file's texts (baselines) and the input, times the difference",
     .paper = "Erion et al. 2021, arXiv:1906.10670",
-    .arguments = (const char *const[]){"baselines", "n_samples", "seed", "return_convergence_delta", NULL},
+    .formula = "score[i,s,:] = mean over k of (x[i,:] - b_k[i,:]) * df_s/dx[i,:]\n"
+               "               at the points b_k + a_k (x - b_k)\n"
+               "b_k: the file's texts in turn; a_k: a point in each n_samples-th of [0, 1)",
+    .when = "Integrated gradients against real texts instead of unknown words: what this text does that "
+            "others would not. The file (a text a line) says what is usual; columns sum to f_s(x) less the "
+            "mean of f_s over these texts, on average. Without a file the baseline is the usual one.",
+    .arguments =
+        (const Argument[]){{"baselines", NULL, "a file with a text a line (the unknown word in all places)"},
+                           {"n_samples", "50", "points, each on the line to one text"},
+                           ARG_SEED,
+                           ARG_DELTA,
+                           {0}},
     .cost = "1 + n_samples forwards, n_samples backwards",
     .passes = passes,
     .run = run,

@@ -111,8 +111,19 @@ const Method method_gradient_shap = {
     .name = "gradient_shap",
     .summary = "gradients at random points between baseline and input, times the difference",
     .paper = "Lundberg and Lee 2017, arXiv:1705.07874",
-    .arguments = (const char *const[]){"n_samples", "stdevs", "seed", "return_convergence_delta",
-                                       "multiply_by_inputs", NULL},
+    .formula = "score[i,s,:] = mean over k of (x[i,:] - x'[i,:]) * df_s/dx[i,:]\n"
+               "               at the points r_k x + (1 - r_k) x'\n"
+               "r_k: n_samples numbers in [0, 1), drawn anew for each step",
+    .when = "Integrated gradients by a few random points. Take it to repeat what the library gives (the same "
+            "seed draws the same points); for better numbers at the same price integrated_gradients has "
+            "fixed points, and expected_gradients many baselines.",
+    .arguments = (const Argument[]){{"n_samples", "5", "points for each step"},
+                                    {"stdevs", "0",
+                                     "standard deviation of normal noise that is added to x at each point"},
+                                    ARG_SEED,
+                                    ARG_DELTA,
+                                    ARG_TIMES,
+                                    {0}},
     .cost = "1 + n_samples T forwards (of the prefix alone), n_samples backwards",
     .passes = passes,
     .run = run,

@@ -78,6 +78,9 @@ const Method method_gradient_x_attention = {
     .name = "gradient_x_attention",
     .summary = "attention weights times their gradients, where these are positive",
     .paper = "Barkan et al. 2021, arXiv:2204.11073",
+    .formula = "score[j,s,l,h] = sum over i of a_lh[i,j] * max(0, df_s/da_lh[i,j])",
+    .when = "Attention weights that matter for the value, and raise it: attention that is asked about the "
+            "attributed function, at the price of a gradient. What lowers the value is left out.",
     .cost = "1 forward, 1 backward",
     .passes = passes_gradient,
     .run = run,

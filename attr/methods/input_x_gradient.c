@@ -32,6 +32,11 @@ const Method method_input_x_gradient = {
     .name = "input_x_gradient",
     .summary = "gradient times input embedding",
     .paper = "Shrikumar et al. 2016, arXiv:1605.01713",
+    .formula = "score[i,s,:] = x[i,:] * df_s/dx[i,:]",
+    .when = "What each token contributes, to first order: exact for a function that is linear in the "
+            "embeddings. As cheap as saliency, and a good first choice, also for many or long texts. Where "
+            "the function is saturated (a probability near 1) gradients are small and noisy: -fn logit or "
+            "integrated_gradients help.",
     .cost = "1 forward, 1 backward",
     .passes = passes_gradient,
     .run = run,

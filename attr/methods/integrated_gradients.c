@@ -72,8 +72,13 @@ const Method method_integrated_gradients = {
     .name = "integrated_gradients",
     .summary = "gradients along the line from a baseline, times the difference",
     .paper = "Sundararajan et al. 2017, arXiv:1703.01365",
-    .arguments = (const char *const[]){"n_steps", "method", "internal_batch_size", "return_convergence_delta",
-                                       "multiply_by_inputs", NULL},
+    .formula = "score[i,s,:] = (x[i,:] - x'[i,:]) * sum over k of w_k df_s/dx[i,:]\n"
+               "               at the points x' + a_k (x - x')",
+    .when = "Contributions that add up: a column's components sum to f_s(x) - f_s(x'), but for the error of "
+            "the sum over points (return_convergence_delta tells it). Take it where gradients are saturated "
+            "or where sums must mean something. It says what the words do against a text of unknown words; "
+            "the points on the way are inputs that the model never saw.",
+    .arguments = (const Argument[]){ARG_PATH, ARG_DELTA, ARG_TIMES, {0}},
     .cost = "1 + n_steps forwards, n_steps backwards",
     .passes = passes,
     .run = run,

@@ -174,7 +174,12 @@ const Method method_kernel_shap = {
     .name = "kernel_shap",
     .summary = "Shapley's values by a linear model of random coalitions",
     .paper = "Lundberg and Lee 2017, arXiv:1705.07874",
-    .arguments = (const char *const[]){"n_samples", "perturbations_per_eval", "seed", RUN_UNITS, NULL},
+    .formula = "score[.,s] = argmin over phi of sum_z w(z) (f_s(z) - f_s(none) - z . phi)^2\n"
+               "             where phi sums to f_s(x) - f_s(none)\n"
+               "z: coalitions, k of n tokens; w = 1 / (k (n - k) C(n, k))",
+    .when = "The same values as shapley_sampling by regression: for few units (all 2^n coalitions are run "
+            "where they fit n_samples) exact. With units word or sentence a long text has few.",
+    .arguments = (const Argument[]){{"n_samples", "100", "coalitions"}, ARG_MOST, ARG_SEED, ARG_UNITS, {0}},
     .no_gradient = true,
     .cost = "2 + n_samples forwards; all coalitions of n, 2^n, if fewer",
     .passes = passes,

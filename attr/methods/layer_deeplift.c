@@ -77,8 +77,11 @@ const Method method_layer_deeplift = {
     .name = "layer_deeplift",
     .summary = "DeepLIFT at a layer",
     .paper = "Shrikumar et al. 2017, arXiv:1704.02685",
-    .arguments =
-        (const char *const[]){"target_layer", "multiply_by_inputs", "return_convergence_delta", NULL},
+    .formula = "score[i,s,:] = (a[i,:] - a'[i,:]) * m[i,s,:]\n"
+               "a, a': the layer's results for x and for x'; m: as in deeplift",
+    .when = "DeepLIFT from a layer's result on, for models with ReLU layers (see deeplift). The library "
+            "gives zeros here (its pass forgets the baseline).",
+    .arguments = (const Argument[]){ARG_LAYER, ARG_TIMES, ARG_DELTA, {0}},
     .cost = "3 forwards, 1 backward (as far as the layer)",
     .passes = passes,
     .run = run,

@@ -67,7 +67,18 @@ const Method method_layer_gradient_x_activation = {
     .name = "layer_gradient_x_activation",
     .summary = "gradient times value at a layer",
     .paper = "Shrikumar et al. 2016, arXiv:1605.01713",
-    .arguments = (const char *const[]){"target_layer", "multiply_by_inputs", NULL},
+    .formula = "score[i,s,:] = a[i,:] * df_s/da[i,:]                  a: the layer's result\n"
+               "all: score[i,s,l] = |a_l[i,:] * df_s/da_l[i,:]|, divided by its sum over i\n"
+               "                                        a_l: the result of feed-forward l",
+    .when = "Where in the depth of the model a token counts. One layer's path looks at that layer alone; "
+            "\"all\" gives tokens by layers with one way back, drawn as a picture (--picture N): a "
+            "gradient's answer to where a fact is recalled (Meng et al. 2022, arXiv:2202.05262). At the "
+            "embeddings it is input_x_gradient.",
+    .arguments = (const Argument[]){{"target_layer", NULL,
+                                     "a module's path as transformers has it, such as encoder.layers.1.fc1, "
+                                     "or all (the input embeddings)"},
+                                    {"multiply_by_inputs", "true", "without it the gradient alone"},
+                                    {0}},
     .cost = "2 forwards, 1 backward (as far as the layer)",
     .passes = passes,
     .run = run,

@@ -143,8 +143,13 @@ const Method method_layer_integrated_gradients = {
     .name = "layer_integrated_gradients",
     .summary = "integrated gradients at a layer",
     .paper = "Sundararajan et al. 2017, arXiv:1703.01365",
-    .arguments = (const char *const[]){"target_layer", "n_steps", "method", "internal_batch_size",
-                                       "multiply_by_inputs", "return_convergence_delta", NULL},
+    .formula = "score[i,s,:] = (a[i,:] - a'[i,:]) * sum over k of w_k df_s/da[i,:]\n"
+               "               at the points a' + a_k (a - a')\n"
+               "a, a': the layer's results for x and for x'",
+    .when = "Contributions of a layer's result instead of the embeddings. Only that result moves, the rest "
+            "of the model stays at x: columns sum to f_s(x) - f_s(x') only for a layer that everything goes "
+            "through. The library gives zeros here (its pass forgets the baseline).",
+    .arguments = (const Argument[]){ARG_LAYER, ARG_PATH, ARG_TIMES, ARG_DELTA, {0}},
     .cost = "3 + n_steps forwards, n_steps backwards (as far as the layer)",
     .passes = passes,
     .run = run,

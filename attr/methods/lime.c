@@ -174,7 +174,7 @@ static void regress(Run *r, const Lime *c, int64_t p, int64_t column, int64_t ro
 static bool read_arguments(Run *r, Lime *c, Err *e)
 {
     static const char *const tokens[] = {"unk", "pad"};
-    static const char *const of_units[] = {RUN_UNITS};
+    static const Argument of_units[] = {ARG_UNITS};
     Units *units;
     *c = (Lime){.samples = arg_int(r, "n_samples", SAMPLES, 1, 5000, e),
                 .most = arg_int(r, "perturbations_per_eval", 0, 1, INT32_MAX, e),
@@ -184,8 +184,9 @@ static bool read_arguments(Run *r, Lime *c, Err *e)
     bool pad = arg_choice(r, "mask_token", 0, tokens, 2, e) == 1;
     if ((e && e->set) || !run_units(r, &units, e)) return false;
     for (int k = 0; c->masks && k < 3; k++)
-        if (attr_argument(r->o, of_units[k]))
-            return err_set(e, "lime: masks are given token by token; %s does not go with them", of_units[k]);
+        if (attr_argument(r->o, of_units[k].name))
+            return err_set(e, "lime: masks are given token by token; %s does not go with them",
+                           of_units[k].name);
     c->units = units;
     int32_t id = pad || r->o->unk < 0 ? r->f->pad : r->o->unk;
     if (id < 0)
@@ -243,8 +244,22 @@ const Method method_lime = {
     .name = "lime",
     .summary = "linear model of what random masks do",
     .paper = "Ribeiro et al. 2016, arXiv:1602.04938",
-    .arguments = (const char *const[]){"n_samples", "perturbations_per_eval", "mask_prob", "mask_token",
-                                       "seed", "masks", RUN_UNITS, NULL},
+    .formula = "score[j,s,:] = coefficients of row j in a ridge regression (alpha 1)\n"
+               "               of f_s(z) on z, n_samples masked inputs\n"
+               "z[j,:]: x[j,:] or, with probability mask_prob, the mask token's number",
+    .when = "A linear model of what random masks do to the value. Here to repeat the library's numbers, two "
+            "of whose choices are odd: a masked embedding is filled with the mask token's number, and "
+            "special tokens are masked too. For a linear model of tokens left out take kernel_shap.",
+    .arguments = (const Argument[]){{"n_samples", "50", "masks"},
+                                    ARG_MOST,
+                                    {"mask_prob", "0.3", "how likely a token is masked"},
+                                    {"mask_token", "\"unk\"", "whose number is put there: unk or pad"},
+                                    ARG_SEED,
+                                    {"masks", NULL,
+                                     "recorded masks instead of drawn ones: n_samples lists for each step, "
+                                     "of a 0 or 1 for each token"},
+                                    ARG_UNITS,
+                                    {0}},
     .no_gradient = true,
     .cost = "1 + n_samples forwards",
     .passes = passes,

@@ -43,9 +43,10 @@ const Method *method_find(const char *name, Err *e)
 size_t attr_method_list(const Entry **out)
 {
     static Entry list[N_METHODS];
-    for (size_t i = 0; i < N_METHODS; i++)
-        list[i] = (Entry){methods[i]->name, methods[i]->summary, methods[i]->paper, methods[i]->cost,
-                          methods[i]->arguments};
+    for (size_t i = 0; i < N_METHODS; i++) {
+        const Method *m = methods[i];
+        list[i] = (Entry){m->name, m->summary, m->paper, m->formula, m->when, m->cost, m->arguments};
+    }
     *out = list;
     return N_METHODS;
 }
@@ -53,15 +54,17 @@ size_t attr_method_list(const Entry **out)
 bool attr_method_takes(const char *method, Str argument)
 {
     const Method *m = method_find(method, NULL);
-    for (const char *const *a = m ? m->arguments : NULL; a && *a; a++)
-        if (str_is(argument, *a)) return true;
+    for (const Argument *a = m ? m->arguments : NULL; a && a->name; a++)
+        if (str_is(argument, a->name)) return true;
     return false;
 }
 
 const char *attr_method_nearest(const char *method, Str argument)
 {
+    enum { MOST = 16 };
     const Method *m = method_find(method, NULL);
+    const char *names[MOST];
     size_t n = 0;
-    while (m && m->arguments && m->arguments[n]) n++;
-    return n ? str_nearest(argument, m->arguments, n) : NULL;
+    for (const Argument *a = m ? m->arguments : NULL; a && a->name && n < MOST; a++) names[n++] = a->name;
+    return n ? str_nearest(argument, names, n) : NULL;
 }

@@ -210,8 +210,19 @@ const Method method_occlusion = {
     .name = "occlusion",
     .summary = "leave-one-out: change of the value when a token is replaced by the baseline",
     .paper = "Zeiler and Fergus 2014, arXiv:1311.2901",
+    .formula = "score[i,s] = | f_s(x) - f_s(x with row i replaced by x'[i]) |",
+    .when = "What happens if a token is not there: the plainest question, asked of the model itself, with no "
+            "gradient and nothing to tune. One pass for each token serves all steps. A token whose work "
+            "another can do scores low, however much it matters together with it: shapley_sampling sees "
+            "that. Words or sentences at once: units.",
     .arguments =
-        (const char *const[]){"sliding_window_shapes", "strides", "perturbations_per_eval", RUN_UNITS, NULL},
+        (const Argument[]){
+            {"sliding_window_shapes", "1",
+             "how many units are replaced at once; a token's score is then the mean of its windows"},
+            {"strides", "1", "how far the window moves each time"},
+            ARG_MOST,
+            ARG_UNITS,
+            {0}},
     .no_gradient = true,
     .cost = "1 + S + T forwards",
     .passes = passes,

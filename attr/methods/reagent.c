@@ -359,8 +359,25 @@ const Method method_reagent = {
     .name = "reagent",
     .summary = "random words in place of tokens, until the few that matter most bring the prediction back",
     .paper = "Zhao and Shan 2024, arXiv:2402.00794",
-    .arguments = (const char *const[]){"keep_top_n", "keep_ratio", "invert_keep", "stopping_condition_top_k",
-                                       "replacing_ratio", "max_probe_steps", "num_probes", "seed", NULL},
+    .formula = "d = p_s(x) - p_s(x with random tokens R replaced)\n"
+               "u_i += log((1 + d) / (1 - d)) for i in R, -= for the others; then anew\n"
+               "score[i,s] = mean over probes of softmax(u)_i, if its top ones bring y_s back",
+    .when = "A search for the few tokens that are enough to make the model write what it wrote, without "
+            "gradients and for any model. The attributed function is always the probability. Costly and "
+            "random: repeat it with another seed, and look at the step score stopped_probes, which says how "
+            "many searches ended. Words are drawn from the whole vocabulary (the library: of the same part "
+            "of speech).",
+    .arguments =
+        (const Argument[]){
+            {"keep_top_n", "5", "how many tokens must bring the prediction back; 0: keep_ratio of them"},
+            {"keep_ratio", NULL, "or which share of the tokens"},
+            {"invert_keep", "false", "replace these tokens instead of the others"},
+            {"stopping_condition_top_k", "3", "it is back if it is among so many likeliest words"},
+            {"replacing_ratio", "0.3", "how likely a token is replaced in a round"},
+            {"max_probe_steps", "3000", "rounds at most"},
+            {"num_probes", "16", "searches side by side"},
+            ARG_SEED,
+            {0}},
     .no_gradient = true,
     .cost = "1 + num_probes max_probe_steps (1 + T) forwards at most",
     .passes = passes,

@@ -34,7 +34,12 @@ const Method method_saliency = {
     .name = "saliency",
     .summary = "gradient with respect to the input embedding",
     .paper = "Simonyan et al. 2013, arXiv:1312.6034",
-    .arguments = (const char *const[]){"abs", NULL},
+    .formula = "score[i,s,:] = | df_s/dx[i,:] |",
+    .when =
+        "How sensitive the value is to a small change of each embedding: the cheapest look, and the default "
+        "as in Inseq. It tells where the model is sensitive, not what a token contributes: the sign is gone, "
+        "and how large the embedding is does not count. For contributions take input_x_gradient.",
+    .arguments = (const Argument[]){{"abs", "true", "without the gradient's sign"}, {0}},
     .cost = "1 forward, 1 backward",
     .passes = passes_gradient,
     .run = run,

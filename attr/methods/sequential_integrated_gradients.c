@@ -123,8 +123,12 @@ const Method method_sequential_integrated_gradients = {
     .name = "sequential_integrated_gradients",
     .summary = "integrated gradients of each token alone",
     .paper = "Enguehard 2023, arXiv:2305.15853",
-    .arguments = (const char *const[]){"n_steps", "method", "internal_batch_size", "return_convergence_delta",
-                                       "multiply_by_inputs", NULL},
+    .formula = "score[i,s,:] = (x[i,:] - x'[i,:]) * sum over k of w_k df_s/dx[i,:]\n"
+               "               at x with row i alone at x'[i,:] + a_k (x[i,:] - x'[i,:])",
+    .when = "What one token does while all others stay as they are: the points stay close to real texts, "
+            "unlike those of integrated_gradients, where all words fade together. Each token costs as much "
+            "as all of them there, so it is for short texts. Columns need not sum to f_s(x) - f_s(x').",
+    .arguments = (const Argument[]){ARG_PATH, ARG_DELTA, ARG_TIMES, {0}},
     .cost = "1 + n_steps (S + T) forwards, n_steps (S + T) backwards",
     .passes = passes,
     .run = run,

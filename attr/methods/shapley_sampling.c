@@ -176,8 +176,13 @@ const Method method_shapley_sampling = {
     .name = "shapley_sampling",
     .summary = "mean change of the value when a token joins the others in random order",
     .paper = "Castro et al. 2009, doi:10.1016/j.cor.2008.04.004",
-    .arguments = (const char *const[]){"n_samples", "perturbations_per_eval", "seed",
-                                       "return_convergence_delta", RUN_UNITS, NULL},
+    .formula = "score[i,s] = mean over orders of f_s(i and all before it) - f_s(all before it)\n"
+               "all rows but these are their baseline's; n_samples random orders",
+    .when = "Shapley's values: each token's fair part of f_s(x) - f_s(x'), in every order that tokens could "
+            "join. What two tokens do only together is shared between them, which occlusion misses. Dear: "
+            "n_samples passes a token. The step score standard_error tells whether n_samples was enough.",
+    .arguments =
+        (const Argument[]){{"n_samples", "25", "orders"}, ARG_MOST, ARG_SEED, ARG_DELTA, ARG_UNITS, {0}},
     .no_gradient = true,
     .cost = "2 + n_samples (S + T) forwards",
     .passes = passes,

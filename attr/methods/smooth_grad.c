@@ -17,7 +17,11 @@ const Method method_smooth_grad = {
     .name = "smooth_grad",
     .summary = "mean of gradients at the input with noise",
     .paper = "Smilkov et al. 2017, arXiv:1706.03825",
-    .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
+    .formula = "score[i,s,:] = mean over k of M[i,s,:] at x + e_k\n"
+               "M: the gradient with its sign (or times the input: method); e_k: normal noise",
+    .when = "Gradients without the small-scale noise that single ones have. 25 samples cost 25 times "
+            "saliency; stdev decides how far around the input is looked.",
+    .arguments = (const Argument[]){NOISY_ARGUMENTS, {0}},
     .cost = "1 + n_samples forwards, n_samples backwards",
     .passes = passes,
     .run = run,

@@ -123,8 +123,18 @@ const Method method_sobol = {
     .name = "sobol",
     .summary = "share of the variance that a token has when random tokens are taken away",
     .paper = "Fel et al. 2021, arXiv:2111.04138",
-    .arguments =
-        (const char *const[]){"n_samples", "order", "perturbations_per_eval", "seed", RUN_UNITS, NULL},
+    .formula = "total: score[i,s] = mean (f_s(A) - f_s(C_i))^2 / (2 var f_s(A))\n"
+               "first: score[i,s] = 1 - mean (f_s(B) - f_s(C_i))^2 / (2 var f_s(A))\n"
+               "A, B: random masks of all tokens; C_i: A with column i of B",
+    .when = "The share of the value's ups and downs under random masks that is a token's doing: with all it "
+            "does together with others (total), or alone (first). The difference of both is interaction. No "
+            "sign; half of the tokens are gone in each mask, far from the text.",
+    .arguments = (const Argument[]){{"n_samples", "32", "masks A, and B"},
+                                    {"order", "\"total\"", "total or first"},
+                                    ARG_MOST,
+                                    ARG_SEED,
+                                    ARG_UNITS,
+                                    {0}},
     .no_gradient = true,
     .cost = "about 1 + n_samples (2 + (S + T) / 2) forwards",
     .passes = passes,

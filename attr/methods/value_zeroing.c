@@ -19,13 +19,17 @@ typedef struct Zero {
     const Json *heads[3]; // arguments, by NnZero
 } Zero;
 
-static const char *const arguments[] = {"encoder_zeroed_units_indices",
-                                        "decoder_zeroed_units_indices",
-                                        "cross_zeroed_units_indices",
-                                        "similarity_metric",
-                                        "output_decoder_self_scores",
-                                        "output_encoder_self_scores",
-                                        NULL};
+static const Argument arguments[] = { // the first three by NnZero
+
+    {"encoder_zeroed_units_indices", NULL,
+     "heads that lose the values, in the encoder: a number, a list, or an object by layers {\"0\": [1, 2]} "
+     "(all)"},
+    {"decoder_zeroed_units_indices", NULL, "the same in the decoder's self-attention"},
+    {"cross_zeroed_units_indices", NULL, "the same in the cross-attention"},
+    {"similarity_metric", "\"cosine\"", "cosine, or euclidean: the distance of both states"},
+    {"output_decoder_self_scores", "true", "the decoder's own scores, if the target is not attributed"},
+    {"output_encoder_self_scores", "true", "the encoder's own scores"},
+    {0}};
 
 // ------------------------------------------------------------------------------------------ which heads
 
@@ -73,7 +77,7 @@ static bool check_heads(const Zero *z, NnZero where, Err *e)
                          "value_zeroing: argument %s must be a head from 0 to %" PRId64
                          ", a list of heads, or an object that "
                          "gives them for layers (\"0\" to \"%" PRId64 "\")",
-                         arguments[where], heads - 1, layers - 1);
+                         arguments[where].name, heads - 1, layers - 1);
 }
 
 // ------------------------------------------------------------------------------------------ scores
@@ -170,7 +174,7 @@ static bool read_arguments(Run *r, Zero *z, Err *e)
                 .euclidean = arg_choice(r, "similarity_metric", 0, metrics, 2, e) == 1,
                 .self = arg_bool(r, "output_decoder_self_scores", true, e),
                 .encoder = arg_bool(r, "output_encoder_self_scores", true, e)};
-    for (int i = 0; i < 3; i++) z->heads[i] = attr_argument(r->o, arguments[i]);
+    for (int i = 0; i < 3; i++) z->heads[i] = attr_argument(r->o, arguments[i].name);
     if ((e && e->set) || !check_heads(z, ZERO_DECODER, e)) return false;
     return !r->sources || (check_heads(z, ZERO_ENCODER, e) && check_heads(z, ZERO_CROSS, e));
 }
@@ -217,6 +221,11 @@ const Method method_value_zeroing = {
     .name = "value_zeroing",
     .summary = "change of each layer's states when a token's values are zeroed",
     .paper = "Mohebbi et al. 2023, arXiv:2301.12971",
+    .formula = "score[j,i,l] = 1 - cos(h_l[i], h_l[i] without the values of token j),\n"
+               "               divided by its sum over j     h_l: states behind layer l",
+    .when = "How much a layer's state at i changes if nothing may be taken from j in that layer: attention "
+            "with regard to what the values do. A score for every layer; the mean is shown (--layer: one). "
+            "It describes layers, not the whole model, and no function is attributed.",
     .arguments = arguments,
     .no_gradient = true,
     .cost = "1 forward, and each layer S + T times more",

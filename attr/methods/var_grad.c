@@ -16,7 +16,11 @@ const Method method_var_grad = {
     .name = "var_grad",
     .summary = "variance of gradients at the input with noise",
     .paper = "Adebayo et al. 2018, arXiv:1810.03307",
-    .arguments = (const char *const[]){NOISY_ARGUMENTS, NULL},
+    .formula = "score[i,s,:] = variance over k of M[i,s,:] at x + e_k\n"
+               "M: the gradient with its sign (or times the input: method); e_k: normal noise",
+    .when = "Where the function bends, not where it is steep: a constant slope scores 0. Together with "
+            "smooth_grad it tells whether a gradient can be relied on.",
+    .arguments = (const Argument[]){NOISY_ARGUMENTS, {0}},
     .cost = "1 + n_samples forwards, n_samples backwards",
     .passes = passes,
     .run = run,

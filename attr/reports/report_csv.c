@@ -1,21 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // report_csv.c — long ("tidy") form: one number a row, for pandas, R and spreadsheets to pivot.
-//
-//   sequence      0, 1, ...
-//   model         the model, empty if the result does not say
-//   method        attribution method, the same
-//   side          source | target (the prefix) | step
-//   name          attribution, or the name of the step score
-//   target_index  position of the generated token in the target, the start token being 0
-//   target_token  its text
-//   input_index   position of the attributed token in the source or target; empty for step scores
-//   input_token   its text; empty for step scores
-//   score         shortest decimal that reads back as the same float; empty: no number
-//
-// Pictures (tokens by layers, a lens) stand in rows of side "picture": name is the picture's title and input the picture's
-// row, target its column. What has nothing but pictures has one column more, word: what stands in the cell.
-//
-// Sequences of a data file's rows have more columns behind: row (its number), id, and its other columns by their names.
+// The columns are in `layout`, at the end of this file.
 //
 // RFC 4180 with LF. A prefix token that did not exist yet at a step has no row. Tokens are written as they are (only
 // invalid UTF-8 and NUL become U+FFFD): this is data, not for a terminal. One thing excepted: what a spreadsheet would run
@@ -256,6 +241,23 @@ const Report report_csv = {
     .name = "csv",
     .extension = ".csv",
     .summary = "one number a row (long form), for pandas, R and spreadsheets",
+    .layout = "sequence      0, 1, ...\n"
+              "model         the model, empty if the result does not say\n"
+              "method        attribution method, the same\n"
+              "side          source, target (the prefix) or step\n"
+              "name          attribution, or the name of the step score\n"
+              "target_index  position of the generated token; the start token is 0\n"
+              "target_token  its text\n"
+              "input_index   position of the attributed token in source or target; of step\n"
+              "              scores empty\n"
+              "input_token   its text; the same\n"
+              "score         empty: no number\n"
+              "\n"
+              "Pictures (tokens by layers, a lens) are rows of side picture: name is the\n"
+              "picture's title, input its row, target its column; what has nothing else has one\n"
+              "column more, word: what stands in the cell. Rows of data files add row (its\n"
+              "number), id, and its other columns. RFC 4180 with LF. A text that a spreadsheet\n"
+              "would run as a formula has an apostrophe before it.\n",
     .aggregated = true,
     .write = write_csv,
 };

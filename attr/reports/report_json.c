@@ -1,26 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// report_json.c — a flat JSON of our own, easier to use than Inseq's nested records:
-//
-//   { "schema": "inseq-report", "schema_version": 1, "info": {...},
-//     "sequences": [ { "model": "google/flan-t5-small" or null,
-//                      "source_tokens": ["▁Does", ...], "source_ids": [...], "target_tokens": [...], "target_ids": [...],
-//                      "attr_pos_start": 1, "attr_pos_end": 3,
-//                      "source_attributions": [[...], ...] or null,     one list a token, one number a step
-//                      "target_attributions": [[...], ...] or null,
-//                      "step_scores": {"probability": [...]}, "sequence_scores": {...} } ] }
-//
-// A sequence of a data file's row has "row": {"number", "id", "fields": {...}}, where it has an id and other columns.
-//
-// With --evaluate a sequence has "evaluation" too: "shares" and "deletion", "insertion" [11 shares][steps], "bins" and
-// "comprehensiveness", "sufficiency" [5 bins][steps], shares and bins in percent of the tokens, and "random": the same four
-// in a random order. Where several methods ran it has "method". Tables over all texts are "figures": [ { "title", "rows":
-// [...], "columns": [...], "values": [rows][columns] } ].
-//
-// Tokens by layers and lenses are "pictures": [ { "title", "sequence", "rows": [...], "columns": [...], "values":
-// [rows][columns], "words": [rows * columns] where words stand in the cells, "below": {"name": [columns]} } ].
-//
-// Strict JSON (RFC 8259): no value is null. Numbers are the shortest that read back as the same float. A later version
-// only adds keys, else schema_version goes up.
+// report_json.c — a flat JSON of our own, easier to use than Inseq's nested records: `layout`, at the end of this file, has it.
 #include "report.h"
 #include "../results/result.h"
 
@@ -249,6 +228,28 @@ const Report report_json = {
     .name = "json",
     .extension = ".json",
     .summary = "flat JSON: tokens, ids and scores as plain lists",
+    .layout = "{ \"schema\": \"inseq-report\", \"schema_version\": 1, \"info\": {...},\n"
+              "  \"sequences\": [ {\n"
+              "    \"model\": \"demo/en-nl\" or null,\n"
+              "    \"source_tokens\": [\"_Does\", ...], \"source_ids\": [...],\n"
+              "    \"target_tokens\": [...], \"target_ids\": [...],\n"
+              "    \"attr_pos_start\": 1, \"attr_pos_end\": 3,   (steps: positions of the target)\n"
+              "    \"source_attributions\": [[...], ...] or null,   (a list for each token)\n"
+              "    \"target_attributions\": [[...], ...] or null,\n"
+              "    \"step_scores\": {\"probability\": [...]}, \"sequence_scores\": {...},\n"
+              "    \"row\": {\"number\", \"id\", \"fields\": {...}}       (of data files)\n"
+              "    \"evaluation\": {...}                            (with --evaluate)\n"
+              "    \"method\": \"saliency\"                           (where several ran) } ],\n"
+              "  \"figures\": [ {\"title\", \"rows\": [...], \"columns\": [...], \"values\": [...]} ],\n"
+              "  \"pictures\": [ {\"title\", \"sequence\", \"rows\": [...], \"columns\": [...],\n"
+              "    \"values\": [[...], ...], \"words\": [...], \"below\": {\"name\": [...]}} ] }\n"
+              "\n"
+              "evaluation: shares and deletion, insertion [11 shares][steps], bins and\n"
+              "comprehensiveness, sufficiency [5 bins][steps], shares and bins in percent of\n"
+              "the tokens, and random: the same four in a random order. figures: tables over\n"
+              "all texts. pictures: tokens by layers, lenses. Strict JSON (RFC 8259): null\n"
+              "stands where there is no number. A later version only adds keys, else\n"
+              "schema_version goes up.\n",
     .aggregated = true,
     .write = write_json,
 };

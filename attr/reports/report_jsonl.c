@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// report_jsonl.c — a line for each sequence: the objects that stand in "sequences" of report_json.c, with the keys "sequence"
-// (its number, from 0) and "attribution_method" before them. For pandas' read_json(lines=True), jq and pipes.
-//
-// With --provenance the first line is an object with the one key "inseq_provenance".
-//
-// What has nothing but pictures (a lens) is a line for each of them.
+// report_jsonl.c — a line for each sequence, as `layout` says. For pandas' read_json(lines=True), jq and pipes.
 #include "report.h"
 
 static bool write_jsonl(Arena *a, const Attribution *t, const ReportOptions *o, Buf *out, Err *e)
@@ -20,6 +15,10 @@ const Report report_jsonl = {
     .name = "jsonl",
     .extension = ".jsonl",
     .summary = "a JSON object a line, one for each sequence",
+    .layout = "A line for each sequence: the objects of \"sequences\" in json, with the keys\n"
+              "\"sequence\" (its number, from 0) and \"attribution_method\" before them. What has\n"
+              "nothing but pictures (a lens) is a line for each of them. With --provenance the\n"
+              "first line is an object with the one key \"inseq_provenance\".\n",
     .aggregated = true,
     .write = write_jsonl,
 };

@@ -2,14 +2,7 @@
 // report_npz.c — NumPy's archive of arrays (numpy.org/neps/nep-0001-npy-format.html): a ZIP of .npy members, neither packed
 // nor dated, so that equal results are equal bytes. numpy.load reads it without pickle.
 //
-//   s0_source, s0_target          [rows, steps] float32 of sequence 0; NaN: no number
-//   s0_source_tokens, ..._ids     [rows] text (<U), int32
-//   s0_target_tokens, ..._ids     all tokens of the target; s0_steps [steps] int64: where the generated ones stand there
-//   s0_step_NAME                  [steps] float32 of each step score
-//   p0, p0_rows, p0_columns       pictures; p0_words where words stand in their cells
-//   f0, f0_rows, f0_columns       tables over all texts, float64
-//
-// What is no letter, digit, - or _ in a step score's name is _ in a member's; of equal names the later get a number.
+// Its arrays are in `layout`, at the end of this file.
 #include "report.h"
 
 #include <string.h>
@@ -207,6 +200,16 @@ const Report report_npz = {
     .extension = ".npz",
     .binary = true,
     .summary = "NumPy's archive: an array for each block of scores, tokens as text",
+    .layout = "s0_source, s0_target       [rows, steps] float32 of sequence 0; NaN: no number\n"
+              "s0_source_tokens, ..._ids  [rows] text (<U), int32\n"
+              "s0_target_tokens, ..._ids  all tokens of the target\n"
+              "s0_steps                   [steps] int64: where the generated ones stand\n"
+              "s0_step_NAME               [steps] float32 of each step score\n"
+              "p0, p0_rows, p0_columns    pictures; p0_words where words stand in cells\n"
+              "f0, f0_rows, f0_columns    tables over all texts, float64\n"
+              "\n"
+              "What is no letter, digit, - or _ in a step score's name is _ here; of equal\n"
+              "names the later get a number.\n",
     .aggregated = true,
     .write = write_npz,
 };

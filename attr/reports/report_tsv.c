@@ -13,6 +13,7 @@ const Report report_tsv = {
     .name = "tsv",
     .extension = ".tsv",
     .summary = "the rows of csv with TABs between fields",
+    .layout = "The columns of csv.\n",
     .aggregated = true,
     .write = write_tsv,
 };

@@ -289,17 +289,52 @@ bool attr_weight(Arena *a, const Sequence *in, const char *step_score, Sequence 
 
 // ------------------------------------------------------------------------------------------ the tables
 
-#define AGGREGATORS(ROW)                                                                                     \
-    ROW("scores", aggregate_scores, "one number per token from the last dimension, columns normalised")      \
-    ROW("subwords", aggregate_subwords, "pieces of a word merged, words found by their first character")     \
-    ROW("spans", aggregate_spans, "given ranges of tokens merged")                                           \
-    ROW("slices", aggregate_slices, "only given ranges of tokens kept")                                      \
-    ROW("split", aggregate_split, "tokens merged between the matches of a pattern")                          \
-    ROW("pair", aggregate_pair, "difference of two results of the same shape")
+#define ARG_SPANS                                                                                            \
+    {"source_spans", NULL, "ranges of source tokens: [[from, to], ...], from 0, to not included"},           \
+    {                                                                                                        \
+        "target_spans", NULL, "the same of the target, counted from its first token"                         \
+    }
+#define ARG_SIDES                                                                                            \
+    {"aggregate_source", "true", "false: the source stays as it is"},                                        \
+    {                                                                                                        \
+        "aggregate_target", "true", "the same of the target"                                                 \
+    }
 
-#define ROW(name, run, summary) {name, summary, run},
-static const Aggregator aggregators[] = {AGGREGATORS(ROW)};
-#undef ROW
+static const Aggregator aggregators[] = {
+    {"scores", "one number per token from the last dimension, columns normalised",
+     "First of all, where a token has a score for each component, layer or head. The name of a function "
+     "(vnorm, "
+     "mean, sum, ...) is this with that function, and an --attribution_selectors N takes one index instead.",
+     (const Argument[]){{"select_idx", NULL, "an index, or a list of them, of the last dimension (all)"},
+                        {"vnorm_ord", "2", "of vnorm: 0 to 16, or Infinity"},
+                        {0}},
+     aggregate_scores},
+    {"subwords", "pieces of a word merged, words found by their first character",
+     "To read words instead of pieces: vnorm subwords. A merged score is the one farthest from 0, so columns "
+     "no "
+     "longer sum to 1; --granularity word adds up instead.",
+     (const Argument[]){{"special_chars", "\"\xe2\x96\x81\"", "what a word begins with"},
+                        {"is_suffix_symbol", "false", "it marks what continues a word instead"},
+                        ARG_SIDES,
+                        {0}},
+     aggregate_subwords},
+    {"spans", "given ranges of tokens merged", "To read phrases or names as one: columns first, then rows.",
+     (const Argument[]){ARG_SPANS, {0}}, aggregate_spans},
+    {"slices", "only given ranges of tokens kept",
+     "To show a part of a long text. Rows are left out, columns stay, and what is left does not sum to 1.",
+     (const Argument[]){ARG_SPANS, {0}}, aggregate_slices},
+    {"split", "tokens merged between the matches of a pattern",
+     "For units that a pattern finds: sentences, lines, turns of a chat.",
+     (const Argument[]){{"split_pattern", NULL, "a POSIX extended expression over the tokens put together"},
+                        {"split_mode", "\"single\"",
+                         "where a match goes: single (by itself), start (what follows), end (what precedes)"},
+                        ARG_SIDES,
+                        {0}},
+     aggregate_split},
+    {"pair", "difference of two results of the same shape",
+     "What 'inseq diff A.json B.json' does: B's scores less A's, tokens that differ shown as both.", NULL,
+     aggregate_pair},
+};
 enum { N_AGGREGATORS = sizeof aggregators / sizeof aggregators[0], MOST_NAMES = 40 };
 
 static const Aggregator *aggregator_named(const char *name)
@@ -309,18 +344,26 @@ static const Aggregator *aggregator_named(const char *name)
     return NULL;
 }
 
-const char *attr_aggregator(size_t i, const char **summary)
+size_t attr_aggregator_list(const Entry **out)
 {
-    if (i < N_AGGREGATORS) return *summary = aggregators[i].summary, aggregators[i].name;
-    const Reduce *f = reduce_at(i - N_AGGREGATORS);
-    return f ? *summary = f->summary, f->name : NULL;
+    static Entry list[MOST_NAMES];
+    size_t n = 0;
+    const Aggregator *g = aggregators;
+    for (; n < N_AGGREGATORS; n++, g++)
+        list[n] = (Entry){.name = g->name, .summary = g->summary, .when = g->when, .arguments = g->arguments};
+    const Reduce *f;
+    for (size_t i = 0; n < MOST_NAMES && (f = reduce_at(i)); i++)
+        list[n++] = (Entry){.name = f->name, .summary = f->summary, .formula = f->formula, .when = f->when};
+    *out = list;
+    return n;
 }
 
 size_t attr_aggregator_names(const char *const **names)
 {
     static const char *all[MOST_NAMES];
-    size_t n = 0;
-    for (const char *summary; n < MOST_NAMES && (all[n] = attr_aggregator(n, &summary));) n++;
+    const Entry *list;
+    size_t n = attr_aggregator_list(&list);
+    for (size_t i = 0; i < n; i++) all[i] = list[i].name;
     *names = all;
     return n;
 }

@@ -5,13 +5,14 @@
 
 // Reduces n values that lie `stride` floats apart to one. ord is vnorm's order, ignored by the others.
 typedef struct Reduce {
-    const char *name, *summary;
+    const char *name, *summary, *formula, *when; // see Entry
     float (*run)(const float *x, int64_t n, int64_t stride, double ord);
 } Reduce;
 
 // One aggregator: reads *in, writes *out (which starts as a copy of *in and may share its arrays).
 typedef struct Aggregator {
-    const char *name, *summary;
+    const char *name, *summary, *when; // see Entry
+    const Argument *arguments;         // of --aggregation_kwargs
     bool (*run)(Arena *a, const Sequence *in, const Stage *stage, Sequence *out, Err *e);
 } Aggregator;
 

@@ -11,6 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char context_layout[] =
+    "input_context, output_context, output_current       the texts; null: none\n"
+    "input_context_tokens, ..., output_current_tokens    lists of tokens\n"
+    "cti_scores    how much each output token depends on the context\n"
+    "cci_scores    a list: for each sensitive token cti_idx, cti_token, cti_score,\n"
+    "              contextual_output, contrast_token, contextless_output, and\n"
+    "              input_context_scores, output_context_scores: a number for each\n"
+    "              token of the contexts, or null\n"
+    "info          all parameters; with --evaluate what was measured\n"
+    "\n"
+    "As csv: context (from 0), part (output, input_context, output_context), index,\n"
+    "token, score, marked (1: the threshold chose it), and of a context's tokens the\n"
+    "output token that they are cues of: cue_of, cue_of_token.\n";
+
 enum { ONE_LINE = 1000 }; // a depth: everything stands on one
 
 static void line(Buf *b, int depth)

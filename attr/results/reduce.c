@@ -130,18 +130,25 @@ bool reduce_ord_ok(double ord)
 
 // ------------------------------------------------------------------------------------------ the table
 
-#define FUNCTIONS(ROW)                                                                                       \
-    ROW("vnorm", vnorm, "length of the vector (vnorm_ord 2)")                                                \
-    ROW("mean", mean, "mean")                                                                                \
-    ROW("sum", sum_of, "sum, signs cancel")                                                                  \
-    ROW("max", largest, "largest")                                                                           \
-    ROW("min", smallest, "smallest")                                                                         \
-    ROW("prod", product, "product")                                                                          \
-    ROW("absmax", absmax, "farthest from zero, with its sign")
-
-#define ROW(name, run, summary) {name, summary, run},
-static const Reduce functions[] = {FUNCTIONS(ROW)};
-#undef ROW
+static const Reduce functions[] = {
+    {"vnorm", "length of the vector (vnorm_ord 2)", "(sum over j of |x_j|^p)^(1/p)        p: vnorm_ord",
+     "What gradient methods are shown by: how much, without sign. vnorm_ord 1 sums magnitudes, Infinity "
+     "takes "
+     "the largest.",
+     vnorm},
+    {"mean", "mean", "(sum over j of x_j) / n", "What attention's layers and heads are shown by.", mean},
+    {"sum", "sum, signs cancel", "sum over j of x_j",
+     "Keeps the sign of contributions (input_x_gradient, integrated_gradients): what raises the value, and "
+     "what "
+     "lowers it.",
+     sum_of},
+    {"max", "largest", "max over j of x_j", "The strongest head or component.", largest},
+    {"min", "smallest", "min over j of x_j", "The weakest, or most negative.", smallest},
+    {"prod", "product", "product over j of x_j",
+     "Of probabilities: that of pieces is their word's. So step scores of merged tokens are made.", product},
+    {"absmax", "farthest from zero, with its sign", "x_j where |x_j| is largest",
+     "What stands out, in either direction: how rows are merged to words and spans.", absmax},
+};
 enum { N_FUNCTIONS = sizeof functions / sizeof functions[0] };
 
 const Reduce *reduce_at(size_t i) { return i < N_FUNCTIONS ? &functions[i] : NULL; }

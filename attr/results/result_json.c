@@ -12,6 +12,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char attr_result_layout[] =
+    "FeatureAttributionOutput\n"
+    "  info                    the arguments and what they were given to: input_texts,\n"
+    "                          generated_texts, attribution_method, attributed_fn,\n"
+    "                          model_name, tokenizer_class, ...\n"
+    "  sequence_attributions   a list: one for each text\n"
+    "  step_attributions       null\n"
+    "\n"
+    "GranularFeatureAttributionSequenceOutput (gradients: [.., steps, width]),\n"
+    "MultiDimensionalFeatureAttributionSequenceOutput (attention: [.., steps, layers,\n"
+    "heads]), CoarseFeatureAttributionSequenceOutput (a number for each token and step)\n"
+    "or FeatureAttributionSequenceOutput (step scores alone)\n"
+    "  source, target          lists of TokenWithId: token, id (-1: merged)\n"
+    "  source_attributions     tensor [source tokens, steps, ...], or null\n"
+    "  target_attributions     tensor [target tokens, steps, ...], or null; NaN where\n"
+    "                          a step does not see the token\n"
+    "  step_scores             an object of tensors [steps]\n"
+    "  sequence_scores         an object of tensors\n"
+    "  attr_pos_start, _end    the steps: positions of the target, end not included\n"
+    "  _num_dimensions         of attention: how many there are behind steps\n";
+
 // ------------------------------------------------------------------------------------------ layout
 
 // Deeper than any real result goes, values follow each other on one line: indenting 500 levels would make a file of
