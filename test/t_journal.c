@@ -431,3 +431,43 @@ TEST(journal_verified)
         CHECK_STR(bytes_of(A, out), want);
     }
 }
+
+// Lines that somebody made up, checksum and all: they are read, or refused in words.
+TEST(journal_hostile)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder),
+               *path = arena_printf(A, "%s/x.jsonl", folder);
+    Str want;
+    undisturbed(A, folder, rows, "o.jsonl", &want);
+    uint64_t state = 7;
+    int taken = 0, refused = 0;
+    for (int i = 0; i < 600; i++) {
+        Arena *a = arena_create(A);
+        Buf b = {.arena = a};
+        Str rest = want;
+        for (size_t at = 0; rest.n; at++) {
+            Str line = str_line(&rest);
+            size_t begin = b.n, n = line.n > 22 ? line.n - 22 : line.n;
+            buf_put(&b, line.s, n);
+            for (int k = 0; at && k < 2; k++) { // a byte that is another, or a piece that is gone
+                state = state * 6364136223846793005u + 1442695040888963407u;
+                size_t place = begin + (size_t)(state >> 33) % n;
+                static const char bytes[] = "0129[]{},:\"-e.nt\\";
+                if (state >> 20 & 1) b.s[place] = bytes[(state >> 40) % (sizeof bytes - 1)];
+                else if (at == 2 && place < b.n) b.n = place > begin ? place : begin + 1;
+                if (b.n - begin < n) n = b.n - begin;
+            }
+            uint32_t crc = gzip_crc(0, b.s + begin, b.n - begin);
+            buf_printf(&b, ", \"crc32\": \"%08" PRIx32 "\"}\n", crc);
+        }
+        kit_write(folder, "x.jsonl", buf_view(&b));
+        Attribution t;
+        Err e = {0};
+        bool ok = journal_read(a, path, &t, &e);
+        taken += ok, refused += !ok;
+        if (!ok && !e.set) FAIL("round %d: refused without a word", i);
+        arena_free(a);
+    }
+    test_count(taken + refused);
+    CHECK(refused > 100);
+}
