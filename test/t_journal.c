@@ -153,7 +153,7 @@ TEST(journal_cut_anywhere)
         }
         // and with something else in its tail
         Buf b = {.arena = A};
-        buf_put(&b, all.s, all.n - step), buf_put(&b, "\0\0\0\0garbage\n{\"number\": 7}\n", 30);
+        buf_put(&b, all.s, all.n - step), buf_str(&b, STR_LIT("\0\0\0\0garbage\n{\"number\": 7}\n"));
         unlink(out);
         kit_write(folder, k < 2 ? names[k] : "o.json.rows", buf_view(&b));
         Run r = attribute(A, &(Setup){0}, rows, out, NULL, NULL);
