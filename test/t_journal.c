@@ -221,7 +221,7 @@ TEST(journal_faults)
             Str want;
             undisturbed(A, folder, rows, names[k], &want);
             const char *out = arena_printf(A, "%s/%s", folder, names[k]);
-            for (int n = 1, quiet = 0; quiet < 2 && n < 4000; n += kind == 1 ? 97 : kind == 3 ? 7 : 5) {
+            for (int n = 1, quiet = 0; quiet < 2 && n < 4000; n += kind == 1 ? 193 : kind == 3 ? 7 : 11) {
                 Arena *a = arena_create(A);
                 unlink(out), unlink(lines_of(a, out));
                 const char *fault = arena_printf(a, "INSEQ_FAULT=%s", arena_printf(a, kinds[kind], n));
