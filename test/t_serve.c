@@ -136,7 +136,7 @@ static void be_server(int output, const char *said, const char *const *words, co
     dup2(output, 1), dup2(error, 2);
     for (int fd = 3; fd < 1024; fd++) close(fd);
     signal(SIGINT, SIG_DFL), signal(SIGPIPE, SIG_DFL), signal(SIGHUP, SIG_DFL);
-    alarm(getenv("REQUESTS") ? 1200 : 60);
+    alarm(getenv("REQUESTS") ? 3600 : 120);
     execve(path && *path ? path : "./inseq", (char *const *)(uintptr_t)argv, env);
     _exit(98);
 }
@@ -177,7 +177,7 @@ static int connected(const Server *s)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)s->port)};
     inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct timeval patience = {20, 0};
+    struct timeval patience = {100, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof at)) FAIL("cannot connect: %s", strerror(errno));
     return fd;
