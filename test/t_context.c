@@ -488,6 +488,54 @@ TEST(context_rows)
                   "names a column of data files");
 }
 
+// -o FILE.jsonl of rows: the same command goes on behind what is there, whatever is lost; parts are merged to the same bytes.
+TEST(context_rows_are_kept)
+{
+    const char *file = temporary(A, "d.jsonl"), *out = temporary(A, "o.jsonl");
+    Err e = {0};
+    Str rows = STR_LIT("{\"now\": \"The nurse is tired.\", \"before\": \"She is a nurse.\"}\n"
+                       "{\"now\": \"The nurse is tired.\"}\n"
+                       "{\"now\": \"The teacher hid the ring.\", \"before\": \"He is a teacher.\"}\n");
+    CHECK(attr_write(A, file, rows, &e));
+#define KEPT                                                                                                 \
+    "-d", "json", "--dataset_files", file, "--input_current_field", "now", "--input_context_field",          \
+        "before", "--no_show_viz", "-q", "-o"
+    CHECK_INT(CONTEXT(KEPT, out).code, 3);
+    size_t n, cuts = 0;
+    Str whole = {slurp(A, out, &n), 0};
+    whole.n = n;
+    CHECK_INT(lines(whole.s), 4);
+    const char *shown = RUN("show", out, "--json").out;
+    for (size_t to = 40; to < n; to += n / 4, cuts++) { // as a run leaves it that was ended by force
+        CHECK(attr_write(A, out, (Str){whole.s, to}, &e));
+        CHECK_INT(CONTEXT(KEPT, out).code, 3);
+        size_t again;
+        const char *now = slurp(A, out, &again);
+        CHECK_STR(((Str){now, again}), whole);
+    }
+    CHECK(cuts > 3);
+    Run r = CONTEXT("-d", "json", "--dataset_files", file, "--input_current_field", "now",
+                    "--input_context_field", "before", "-o", out);
+    CHECK_HAS(r.err, "has 3 of 3 rows (1 failed); all are done");
+    CHECK_HAS(r.out, "Row 3\n");
+    CHECK(attr_write(A, out, (Str){whole.s, n - 9}, &e)); // it can be read as far as it goes
+    CHECK_HAS(RUN("show", out, "--json").out, "She is a nurse.");
+    CHECK_INT(CONTEXT(KEPT, out, "--batch_size", "1").code, 3);
+    CHECK(!strcmp(RUN("show", out, "--json").out, shown));
+    check_refused("another run", CONTEXT(KEPT, out, "-a", "attention"), 1, "--attribution_method");
+    CHECK_INT(CONTEXT(KEPT, out, "-a", "attention", "--overwrite").code, 3);
+    const char *one = temporary(A, "1.jsonl"), *two = temporary(A, "2.jsonl"),
+               *all = temporary(A, "all.jsonl");
+    CONTEXT(KEPT, one, "--shard", "1/2"), CONTEXT(KEPT, two, "--shard", "2/2");
+    Run merged = RUN("merge", all, two, one, "-q");
+    CHECK_INT(merged.code, 0);
+    size_t again;
+    const char *now = slurp(A, all, &again);
+    CHECK_STR(((Str){now, again}), whole);
+    check_refused("no rows", CONTEXT("--input_context_text", "He.", NOW, "--overwrite"), 2,
+                  "rows of data files");
+}
+
 TEST(context_by_size)
 {
     Run r = CONTEXT("--input_context_text", "It is late. The key is here. He is a nurse.", NOW,

@@ -2,7 +2,7 @@
 // cmd_attribute_context.c — which tokens of an output depend on a context, and which tokens of that made them so.
 #include "../texts/contexts.h"
 #include "../texts/rows.h"
-#include "commands.h"
+#include "streaming.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -313,7 +313,7 @@ static const Json *describe(const Args *a, const ContextTexts *t, const ContextD
     Buf b = {.arena = a->a};
     buf_char(&b, '{');
     put_flag(&b, "show_intermediate_outputs", args_on(a, "show_intermediate_outputs"));
-    put_text(&b, "save_path", text_option(a, "save_path"));
+    put_text(&b, "save_path", a->saved ? (Str){0} : text_option(a, "save_path")); // parts may be merged
     put_flag(&b, "add_output_info", true);
     put_text(&b, "viz_path", text_option(a, "viz_path"));
     put_flag(&b, "show_viz", !args_on(a, "no_show_viz"));
@@ -399,10 +399,17 @@ typedef struct Documents {
     const int64_t *size;      // context_sizes, or -1
     const char *const *wrong; // [n] of rows; NULL: nothing is
     const Json *const *about; // [n] what is said of rows; NULL: none are rows
-    size_t n, made;
+    size_t n;
     Str provenance; // empty: none is wanted
     Buf lines;
+    ContextRows rows; // which are to be done, and what became of them
 } Documents;
+
+// What became of a document of a batch; neither: a stop was asked for.
+typedef struct Outcome {
+    bool made;
+    const char *error;
+} Outcome;
 
 // A row's texts. Where it has none, the document has none: the column may be empty there.
 static void of_row(Arena *a, const Parsed *p, const Row *row, const Json *fields, ContextTexts *t,
@@ -481,7 +488,7 @@ static void say_nothing_chosen(const Documents *x, const ContextTexts *t)
                                       metric));
 }
 
-static void keep_document(Documents *x, const ContextTexts *t, const ContextDoc *d)
+static bool keep_document(Documents *x, const ContextTexts *t, const ContextDoc *d, Err *e)
 {
     ContextResult own = d->result;
     Args here = *x->a;
@@ -491,18 +498,19 @@ static void keep_document(Documents *x, const ContextTexts *t, const ContextDoc 
     if (args_on(x->a, "show_intermediate_outputs") && !cmd_wants_json(x->a) && !x->a->silent)
         show_steps(&here, d);
     if (!own.n_cues) say_nothing_chosen(x, t);
-    context_to_json(&own, true, &x->lines), buf_char(&x->lines, '\n'), x->made++;
+    context_to_json(&own, true, &x->lines), buf_char(&x->lines, '\n');
+    return context_rows_add(&x->rows, x->w.a, t->number, &own, NULL, e);
 }
 
 // If one of a batch spoils it, each by itself.
-static void run_batch(Documents *x, ContextTexts **t, ContextDoc **d, size_t n)
+static void run_batch(Documents *x, ContextTexts **t, ContextDoc **d, Outcome **o, size_t n)
 {
     Err e = {0};
     bool ok = contexts_run(&x->w, &x->p->options, t, d, n, &e);
-    for (size_t i = 0; i < n && ok; i++) keep_document(x, t[i], d[i]);
+    for (size_t i = 0; i < n && ok; i++) o[i]->made = true;
     if (ok || stop_asked()) return;
-    if (n == 1) say_failure(x, t[0], e.text);
-    for (size_t i = 0; i < n && n > 1; i++) run_batch(x, t + i, d + i, 1);
+    if (n == 1) o[0]->error = str_zero(x->w.a, str_of(e.text));
+    for (size_t i = 0; i < n && n > 1; i++) run_batch(x, t + i, d + i, o + i, 1);
 }
 
 // Templates were chosen already, but for rows, whose own texts choose them.
@@ -512,23 +520,43 @@ static bool begin_document(Documents *x, size_t i, ContextDoc *d, Err *e)
     return (!x->wrong || contexts_check(&x->t[i], e)) && contexts_begin(&x->w, &x->t[i], d, e);
 }
 
-static void run_documents(Documents *x, size_t most)
+// n documents from x->rows.at on, together; then each is kept, or told of, in their order.
+static bool run_some(Documents *x, size_t n, Err *e)
+{
+    Arena *own = x->w.a;
+    ContextTexts *first = &x->t[x->rows.at], **t = arena_new(own, ContextTexts *, n);
+    ContextDoc *d = arena_new(own, ContextDoc, n), **list = arena_new(own, ContextDoc *, n);
+    Outcome *o = arena_new(own, Outcome, n), **outcome = arena_new(own, Outcome *, n);
+    size_t count = 0;
+    for (size_t i = 0; i < n && !stop_asked(); i++) {
+        Err why = {0};
+        if (begin_document(x, x->rows.at + i, &d[i], &why))
+            t[count] = &first[i], list[count] = &d[i], outcome[count++] = &o[i];
+        else if (!stop_asked()) o[i].error = str_zero(own, str_of(why.text));
+    }
+    if (count && !stop_asked()) run_batch(x, t, list, outcome, count);
+    for (size_t i = 0; i < n && (o[i].made || o[i].error); i++) {
+        if (o[i].error) say_failure(x, &first[i], o[i].error);
+        if (o[i].made ? !keep_document(x, &first[i], &d[i], e)
+                      : !context_rows_add(&x->rows, own, first[i].number, NULL, o[i].error, e))
+            return false;
+    }
+    return true;
+}
+
+static bool run_documents(Documents *x, size_t most, Err *e)
 {
     Arena *all = x->w.a;
-    for (size_t at = 0; at < x->n && !stop_asked(); at += most) {
-        size_t count = 0, to = x->n - at < most ? x->n : at + most;
-        Arena *own = x->w.a = arena_create(all);
-        ContextTexts **t = arena_new(own, ContextTexts *, most);
-        ContextDoc *d = arena_new(own, ContextDoc, most), **list = arena_new(own, ContextDoc *, most);
-        for (size_t i = at; i < to && !stop_asked(); i++) {
-            Err e = {0};
-            if (begin_document(x, i, &d[count], &e)) t[count] = &x->t[i], list[count] = &d[count], count++;
-            else if (!stop_asked()) say_failure(x, &x->t[i], e.text);
-        }
-        if (count && !stop_asked()) run_batch(x, t, list, count);
-        arena_free(own);
+    bool ok = true;
+    for (size_t left; ok && (left = x->rows.to - x->rows.at) && !stop_asked();) {
+        x->w.a = arena_create(all);
+        ok = run_some(x, left < most ? left : most, e);
+        arena_free(x->w.a);
     }
     x->w.a = all;
+    Err late = {0};
+    if (!context_rows_end(&x->rows, &late) && ok) *e = late, ok = false;
+    return ok;
 }
 
 static int run(Args *a)
@@ -552,15 +580,17 @@ static int run(Args *a)
     texts_special(&l, &p.attribution);
     if (args_on(a, "provenance") && !cmd_provenance(a, &x.provenance, &e)) return cmd_fail(&e, EXIT_INPUT);
     documents(a, &p, &x);
+    if (!context_rows_begin(a, &x.w, x.t, x.wrong, x.n, &x.rows, &x.lines, &e))
+        return cmd_fail(&e, EXIT_INPUT);
     share_output(&x);
-    run_documents(&x, most);
-    int interrupted = cmd_interrupted(x.made > 0);
-    if (!x.made) return interrupted ? interrupted : EXIT_INPUT;
+    if (!run_documents(&x, most, &e)) return cmd_fail(&e, EXIT_INPUT);
+    int interrupted = context_rows_interrupted(&x.rows);
+    if (!x.rows.made) return interrupted ? interrupted : EXIT_INPUT;
     ContextResult *r;
     if (!contexts_from_json(a->a, buf_view(&x.lines), "results", &r, &kept, &e))
         return cmd_fail(&e, EXIT_INPUT);
     int code = cmd_deliver_contexts(a, r, kept);
-    return code ? code : interrupted ? interrupted : kept < x.n ? EXIT_SOME : 0;
+    return code ? code : interrupted ? interrupted : x.rows.failed ? EXIT_SOME : 0;
 }
 
 const Command command_attribute_context = {

@@ -48,9 +48,10 @@ static int by_rows(const void *x, const void *y)
 static bool same_run(const Part *p, const Part *q, Err *e)
 {
     const JournalHead *x = &p->head, *y = &q->head;
-    const char *what = p->top && !q->top                     ? "one is lines, the other is Inseq's JSON"
-                       : !p->top && q->top                   ? "one is Inseq's JSON, the other is lines"
-                       : x->flat != y->flat                  ? "their rows are of different forms"
+    const char *what = p->top && !q->top   ? "one is lines, the other is Inseq's JSON"
+                       : !p->top && q->top ? "one is Inseq's JSON, the other is lines"
+                       : x->flat != y->flat || x->contexts != y->contexts
+                           ? "their rows are of different forms"
                        : !str_eq(x->model, y->model)         ? "their models differ (SHA-256)"
                        : !str_eq(x->tokenizer, y->tokenizer) ? "their tokenizers differ (SHA-256)"
                        : !str_eq(x->options, y->options)     ? "their options differ"

@@ -72,7 +72,8 @@ int cmd_deliver_contexts(Args *a, const ContextResult *r, size_t n)
     if (a->silent) return *a->contexts = r, *a->n_contexts = n, 0;
     for (int k = 0; k < 3; k++) {
         const char *path = args_text(a, option[k]);
-        if (path && (own = write_view(a, path, view_of(a->a, path, name[k]), r, n, o))) code = own;
+        if (path && !(a->saved && !k) && (own = write_view(a, path, view_of(a->a, path, name[k]), r, n, o)))
+            code = own;
     }
     for (size_t i = 0; i < export->n; i++)
         if ((own = write_view(a, export->list[i], view_named(ending(a->a, export->list[i])), r, n, o)))

@@ -23,6 +23,13 @@ static const char *const neutral[] = {"model_name_or_path",
                                       "contrast_targets_field",
                                       "contrast_sources_field",
                                       "id_field",
+                                      "input_current_field",
+                                      "input_context_field",
+                                      "output_current_field",
+                                      "output_context_field",
+                                      "show_intermediate_outputs",
+                                      "show_viz",
+                                      "no_show_viz",
                                       "dataset_name",
                                       "dataset_files",
                                       "dataset_dir",
@@ -71,7 +78,7 @@ static bool counts(const char *option)
 }
 
 // {"attribution_method": "saliency", "step_scores": ["probability"], "attribute_target": true}
-static Str options_json(Args *a)
+Str stream_options(Args *a)
 {
     Buf b = {.arena = a->a};
     size_t n, written = 0;
@@ -97,8 +104,8 @@ static Str options_json(Args *a)
     return buf_view(&b);
 }
 
-static void hash_text(Sha256 *x,
-                      const Str *s) // NULL: none; its length first, so that no two lists look alike
+// Its length first, so that no two lists look alike.
+void stream_hash(Sha256 *x, const Str *s)
 {
     uint64_t n = s ? s->n : UINT64_MAX;
     uint8_t size[8];
@@ -124,7 +131,7 @@ static void hash_texts(Arena *a, const Texts *t, char out[65])
                             t->foil_target ? &t->foil_target[i] : NULL,
                             &about,
                             &wrong};
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++) hash_text(&x, all[k]);
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) stream_hash(&x, all[k]);
         arena_free(work);
     }
     sha256_end_hex(&x, out);
@@ -332,7 +339,7 @@ bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts 
         if (args_on(a, "provenance") && !cmd_provenance(a, &h.provenance, e)) return false;
         if (h.provenance.n) h.provenance = attr_row(a->a, json_parse(a->a, h.provenance, "", NULL));
         hash_texts(a->a, t, texts);
-        h.flat = s->flat, h.options = attr_row(a->a, json_parse(a->a, options_json(a), "", NULL));
+        h.flat = s->flat, h.options = attr_row(a->a, json_parse(a->a, stream_options(a), "", NULL));
         h.model = str_of(model), h.tokenizer = str_of(tokenizer), h.texts = str_of(texts);
         s->head = journal_head_line(a->a, &h);
         s->journal = journal_open(a->a, s->flat ? path : arena_printf(a->a, "%s.rows", path), &h,

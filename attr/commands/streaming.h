@@ -29,6 +29,8 @@ typedef struct Stream {
     size_t n_kept;
 } Stream;
 
+Str stream_options(Args *a);               // those that rows depend on, as a JSON object
+void stream_hash(Sha256 *x, const Str *s); // NULL: none
 // --shard I/N, or auto: by the task of a job array. 0 of 0: not given.
 bool args_shard(const Args *a, size_t *shard, size_t *shards, Err *e);
 void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from,
@@ -43,3 +45,20 @@ bool cmd_stream_next(Stream *s, size_t *from, size_t *to,
 bool cmd_stream_row(Stream *s, const Job *j, const Sequence *q, Err *e);
 bool cmd_stream_end(Stream *s, Err *e);
 int cmd_stream_interrupted(const Stream *s); // 0, or the exit code after a word about it
+
+// ------------------------------------------------------------------------------------------ contexts (context_rows.c)
+
+struct ContextTexts;
+typedef struct ContextRows {
+    Journal *journal;    // -o FILE.jsonl; NULL: results are kept, and delivered at the end
+    size_t from, to, at; // the documents of this run, and the first that is not done
+    size_t made, failed; // before too
+} ContextRows;
+// Which of n documents are to be done (wrong: why a row is none; NULL: they are no rows); lines gets the results that are done.
+bool context_rows_begin(Args *a, const Work *w, const struct ContextTexts *t, const char *const *wrong,
+                        size_t n, ContextRows *r, Buf *lines, Err *e);
+// The next document is done. one NULL: it failed, and why.
+bool context_rows_add(ContextRows *r, Arena *a, size_t number, const struct ContextResult *one,
+                      const char *error, Err *e);
+bool context_rows_end(ContextRows *r, Err *e);
+int context_rows_interrupted(const ContextRows *r);

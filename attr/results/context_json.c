@@ -278,7 +278,8 @@ bool contexts_in(Arena *a, Str bytes, Str *plain)
            !memmem(plain->s, plain->n, "\"__instance_type__\"", 19);
 }
 
-// JSON Lines: an object a line.
+// JSON Lines: an object a line. Of a run over data files the first says what it was, and rows that failed say why; what
+// stands behind the last whole row is one that was cut off.
 static bool read_lines(Arena *a, Str text, const char *path, ContextResult **out, size_t *n, Err *e)
 {
     size_t most = 1;
@@ -289,10 +290,13 @@ static bool read_lines(Arena *a, Str text, const char *path, ContextResult **out
         to = end ? (size_t)(end - text.s) : text.n;
         Str own = {text.s + i, to - i};
         if (str_blank(own)) continue;
+        if (!end && str_starts(text, STR_LIT("{\"schema\":"))) break;
         const Json *j = json_parse(a, own, path, e);
-        if (!j || !read_one(a, j, path, &(*out)[(*n)++], e)) return false;
+        if (!j) return false;
+        if (json_get(j, "schema") || (json_get(j, "error") && !json_get(j, "cci_scores"))) continue;
+        if (!read_one(a, j, path, &(*out)[(*n)++], e)) return false;
     }
-    return *n > 0;
+    return *n > 0 || err_set(e, "%s: there is no context attribution in it", path);
 }
 
 bool contexts_from_json(Arena *a, Str text, const char *path, ContextResult **out, size_t *n, Err *e)

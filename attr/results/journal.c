@@ -36,7 +36,9 @@ static void put_head(Buf *b, const JournalHead *h)
 {
     size_t begin = b->n;
     buf_printf(b, SCHEMA ", \"schema_version\": 1, \"form\": \"%s\", \"program\": \"inseq " VERSION "\"",
-               h->flat ? "flat" : "sequence");
+               h->contexts ? "contexts"
+               : h->flat   ? "flat"
+                           : "sequence");
     put_hex(b, "model", h->model), put_hex(b, "tokenizer", h->tokenizer);
     buf_str(b, STR_LIT(", \"options\": ")), buf_str(b, h->options.n ? h->options : STR_LIT("{}"));
     put_hex(b, "texts", h->texts);
@@ -256,6 +258,7 @@ bool journal_head(Arena *a, const Json *j, const char *path, JournalHead *h, Err
     if (count_of(json_get(j, "schema_version")) != 1)
         return err_set(e, "%s: rows that a later inseq wrote (schema_version)", path);
     *h = (JournalHead){.flat = str_is(own_text(json_get(j, "form")), "flat"),
+                       .contexts = str_is(own_text(json_get(j, "form")), "contexts"),
                        .model = own_text(json_get(j, "model")),
                        .tokenizer = own_text(json_get(j, "tokenizer")),
                        .texts = own_text(json_get(j, "texts")),

@@ -8,14 +8,14 @@
 //   {"number": 2, "error": "the source is empty; ...", "crc32": "…"}
 //
 // Lines are JSON (RFC 8259) in the order of the input, each with the CRC-32 of its bytes before `, "crc32"`. Form "flat": rows
-// are those of report_jsonl.c. Form "sequence": "sequence" is what result_json.c writes, on one line. A name that ends in .gz
+// are those of report_jsonl.c. Form "contexts": those of context_json.c. Form "sequence": "sequence" is what result_json.c writes, on one line. A name that ends in .gz
 // has a gzip member for each line.
 #pragma once
 #include "../attr.h"
 
 // What a run is. One that goes on must be the same.
 typedef struct JournalHead {
-    bool flat;
+    bool flat, contexts;         // which form; neither: "sequence"
     Str model, tokenizer, texts; // SHA-256 in hexadecimal: texts_hashes', and of all that rows are made from
     Str options;                 // a JSON object: those that a result depends on, as they were given
     size_t rows;                 // of the whole input; those of this run are [from, to)
