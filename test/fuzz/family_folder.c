@@ -32,14 +32,17 @@ static const struct Kind {
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static Str good_model(void)
+static Str good_model(const struct Kind *k)
 {
     static Arena *kept; // for good
-    static Str spm;
+    static Str model[2];
+    bool bpe = !strcmp(k->model_type, "m2m_100") && !strcmp(k->class_name, "NllbTokenizer");
     Err e = {0};
     if (!kept) kept = arena_create(NULL);
-    if (!spm.n && !file_read(kept, "test/corpus/spm/unigram", SIZE_MAX, &spm, &e)) BUG("%s", e.text);
-    return spm;
+    if (!model[bpe].n &&
+        !file_read(kept, bpe ? "test/corpus/spm/bpe" : "test/corpus/spm/unigram", SIZE_MAX, &model[bpe], &e))
+        BUG("%s", e.text);
+    return model[bpe];
 }
 
 static const char *make_folder(Arena *a, const struct Kind *k, const uint8_t *data, size_t n)
