@@ -132,15 +132,18 @@ enum { DEEP = 8, SUMS = 4096 }; // rows of b at a time; floats of sums: a third 
 INLINE void add_deep(float *sums, int64_t lds, int R, int deep, const float *a, int64_t ai, int64_t ak,
                      const Block *b, const char *soon, int64_t row, int64_t n)
 {
-    enum { LINE = 16 / LANES }; // registers of a cache line
+    enum { LINE = 16 / LANES, SOON = 256 }; // registers of a cache line; columns to call for ahead
     for (int64_t j = 0; j < n; j += 16) {
         Reg acc[FEW][LINE];
         UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < LINE; v++) acc[r][v] =
             r_load(sums + r * lds + j + v * LANES);
+        const char *line = !soon          ? NULL
+                           : j + SOON < n ? (const char *)(b->at + j + SOON)
+                                          : soon + 4 * (j + SOON - n);
         UNROLL for (int i = 0; i < deep; i++)
         {
             Reg col[LINE];
-            if (soon) __builtin_prefetch(soon + i * row + 4 * j, 0, 2);
+            if (soon) __builtin_prefetch(line + i * row, 0, 3);
             UNROLL for (int v = 0; v < LINE; v++) col[v] = r_load(b->at + i * b->row + j + v * LANES);
             UNROLL for (int r = 0; r < R; r++)
             {
