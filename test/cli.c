@@ -31,6 +31,7 @@ static void child(char *const *argv, const Setup *s, const char *in, const char 
     if (s->address_space)
         setrlimit(RLIMIT_AS, &(struct rlimit){(rlim_t)s->address_space, (rlim_t)s->address_space});
 #endif
+    if (s->file_size) setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)s->file_size, (rlim_t)s->file_size});
     signal(SIGINT, SIG_DFL), signal(SIGPIPE, SIG_DFL), signal(SIGHUP, SIG_DFL);
     alarm(60);
     execve(binary(), argv, env);

@@ -27,6 +27,7 @@ typedef struct Setup {
     int closed;           // bit k: descriptor k is closed
     bool gone;            // nobody reads standard output
     long address_space;   // bytes; 0: any (so under a sanitizer, which takes terabytes of it for itself)
+    long file_size;       // bytes that a file may have; 0: any
     const char *cut;      // a file that loses its end once the program has said something; then `in` arrives
 } Setup;
 

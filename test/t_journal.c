@@ -242,6 +242,40 @@ TEST(journal_faults)
         }
 }
 
+// Where no more can be written, whole rows stay, and after a move to a larger place the run goes on.
+TEST(journal_full)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    for (int k = 0; k < 4; k++) {
+        Str want;
+        undisturbed(A, folder, rows, names[k], &want);
+        const char *small = arena_printf(A, "%s/small.%s", folder, names[k]),
+                   *large = arena_printf(A, "%s/large.%s", folder, names[k]);
+        long most = (long)want.n, limits[] = {100, 1500, most / 3, most - 1};
+        for (int i = 0; i < 4; i++) {
+            Run r = attribute(A, &(Setup){.file_size = limits[i]}, rows, small, NULL, NULL);
+            CHECK_INT(r.code, 1);
+            CHECK_HAS(r.err, "cannot write: File too large");
+            const char *from = lines_of(A, small), *to = lines_of(A, large);
+            size_t done = 0;
+            if (bytes_of(A, from).n) {
+                Err e = {0};
+                JournalRows *j = journal_rows(A, from, NULL, &e);
+                for (const Json *row; j && journal_next(j, A, &row, &e);) done++;
+                if (!j || e.set) FAIL("%s in %ld bytes: %s", names[k], limits[i], e.text);
+            }
+            if (done) CHECK_HAS(r.err, arena_printf(A, "kept: %zu of %d rows are done", done, ROWS));
+            unlink(to);
+            if (file_exists(from) && rename(from, to)) FAIL("cannot move %s", from);
+            r = attribute(A, &(Setup){0}, rows, large, NULL, NULL);
+            CHECK_INT(r.code, 3);
+            if (done) CHECK_HAS(r.err, arena_printf(A, "has %zu of %d rows", done, ROWS));
+            CHECK_STR(bytes_of(A, large), want);
+            unlink(small), unlink(large);
+        }
+    }
+}
+
 // What is not this run's is left alone, and the sentence says in what it differs.
 TEST(journal_refused)
 {

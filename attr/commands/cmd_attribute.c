@@ -138,7 +138,10 @@ static int attribute_model(Args *a, const char *name, AttrOptions o, const AttrR
     bool ok = attribute_all(a, &w, &o, x, &texts, &s, &bar, &e);
     Err late = {0};
     if (!cmd_stream_end(&s, &late) && ok) e = late, ok = false;
-    if (!ok && !a->ended) a->ended = cmd_fail(&e, EXIT_INPUT);
+    if (!ok && !a->ended) {
+        a->ended = cmd_fail(&e, EXIT_INPUT);
+        if (s.journal && s.at > s.from) cmd_stream_tell_kept(&s);
+    }
     for (size_t i = 0; several && i < s.n_kept; i++) {
         s.kept[i].title = name;
         if (texts.n == 1) s.kept[i].text = 1;

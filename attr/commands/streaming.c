@@ -572,6 +572,15 @@ static const char *command_line(const Args *a)
     return b.s;
 }
 
+void cmd_stream_tell_kept(const Stream *s)
+{
+    if (s->before) cmd_say("%s is as it was", s->replaced);
+    else
+        cmd_say("finished texts were kept: %zu of %zu rows are done, in %s; the same command goes on %s",
+                s->at - s->from, s->to - s->from, journal_path(s->journal),
+                s->at < s->to ? "with the others" : "from there");
+}
+
 int cmd_stream_interrupted(const Stream *s)
 {
     if (!s->journal || !stop_asked()) return cmd_interrupted(s->n_kept > 0);

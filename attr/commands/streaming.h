@@ -44,6 +44,7 @@ bool cmd_stream_next(Stream *s, size_t *from, size_t *to,
 // The next row is done. q NULL: it failed.
 bool cmd_stream_row(Stream *s, const Job *j, const Sequence *q, Err *e);
 bool cmd_stream_end(Stream *s, Err *e);
+void cmd_stream_tell_kept(const Stream *s);  // which rows a run that ends early has done
 int cmd_stream_interrupted(const Stream *s); // 0, or the exit code after a word about it
 
 // ------------------------------------------------------------------------------------------ contexts (context_rows.c)
