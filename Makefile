@@ -5,6 +5,7 @@
 #   make demo     a heatmap, nothing downloaded    make check    format, warnings, sanitizers, arrows, tables
 #   make bench    speed against limits and peers   make fuzz     each reader for a minute
 #   make golden   remake golden data (Python)      make coverage lines and branches that tests run, by room
+#   make test-slurm  a job array in a real Slurm   make test-real  a published model
 #   make install  PREFIX and DESTDIR respected     make uninstall
 #
 # V=1 shows the commands. WERROR=1 makes warnings errors, SAN=1 builds with sanitizers, FAULTS=1 with the n-th-fault
@@ -98,6 +99,8 @@ $(B)/run-real: $(REAL) $(OBJ)
 	$(call says,LINK) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 test-real: $(B)/run-real                   # MODEL=FOLDER: a published model, see tools/real.sh
 	@MODEL='$(MODEL)' $(B)/run-real
+test-slurm: inseq                          # or why it can't run here
+	@tools/slurm/test.sh
 check fuzz coverage:
 	tools/$@.sh
 demo bench: inseq
@@ -137,5 +140,5 @@ ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0) # all cores, if nothing else is 
 MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 
-.PHONY: always all test tests test-real check coverage demo demo-model bench fuzz golden format install uninstall clean
+.PHONY: always all test tests test-real test-slurm check coverage demo demo-model bench fuzz golden format install uninstall clean
 -include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
