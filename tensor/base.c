@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 // ---------------------------------------------------------------------------------------------------- errors
 
@@ -619,4 +620,11 @@ Reader rd_sub(Reader *r, uint64_t n)
 {
     const uint8_t *p = rd_bytes(r, n);
     return (Reader){.p = p, .n = p ? (size_t)n : 0, .bad = !p, .path = r->path};
+}
+
+double wall_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }

@@ -183,8 +183,8 @@ TEST(provenance_of_strangers)
         "{}",
         "{\"command\": 7, \"models\": \"x\"}",
         "{\"command\": [1, {}, null], \"models\": [[], {\"files\": [3, {}]}]}",
-        "{\"program\": \"</p><script>\", \"command\": [\"\\u001b[2J\", \"a\\nb\"], \"models\": [{\"files\": "
-        "{\"a\": {\"sha256\": \"-->\"}}}]}"};
+        "{\"program\": \"</p><script>\", \"command\": [\"\\u001b[2J\", \"a\\nb\"]}",
+        "{\"models\": [{\"files\": {\"a\": {\"sha256\": \"-->\"}}}]}"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         const char *folder = kit_folder(A), *path = arena_printf(A, "%s/odd.json", folder);
         kit_write(folder, "odd.json",

@@ -173,6 +173,8 @@ const char *args_text(const Args *a, const char *name)
     return v->n ? v->list[v->n - 1] : NULL;
 }
 
+bool args_saves(const Args *a) { return args_text(a, "save_path") || a->saved_form; }
+
 ReportOptions args_report_options(const Args *a)
 {
     bool never = args_on(a, "no_color") || args_on(a, "plain");

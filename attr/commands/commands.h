@@ -91,6 +91,7 @@ const OptionValue *args_get(const Args *a, const char *name); // a name that is 
 bool args_on(const Args *a, const char *name);
 const char *args_text(const Args *a, const char *name); // the last one given; NULL: none
 bool args_start_machine(const Args *a, Err *e);         // kernels and threads
+bool args_saves(const Args *a);                         // does -o, or whoever has it kept, get a result?
 bool args_load(Args *a, const char *name, Loaded *l, Err *e);
 bool args_loading(Args *a, NnOptions *o, Err *e); // what --model_kwargs and the like say
 bool args_languages(const Args *a, const char *name, Tokenizer *t, Err *e); // --src_lang, --tgt_lang
@@ -135,7 +136,6 @@ bool cmd_pipeline(Args *a, Stage **out, size_t *n, Err *e); // --attribution_agg
 bool cmd_draws(Args *a); // are sequences needed at the end, by something else than -o?
 bool cmd_check_granularity(const Args *a, Err *e);
 bool cmd_check_delivery(Args *a, Err *e); // before anything is computed: can it be delivered?
-bool args_saves(const Args *a);           // does -o, or whoever has it kept, get a result?
 bool cmd_check_folders(Args *a, Err *e);
 bool cmd_refuse_files(Args *a, const char *why, Err *e); // where nothing would be written to them
 bool cmd_shown_form(Args *a, const Attribution *t, Attribution *out, Err *e);

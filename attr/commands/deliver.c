@@ -43,8 +43,6 @@ static bool outputs(Args *a, Output **out, size_t *n, Err *e)
     return true;
 }
 
-bool args_saves(const Args *a) { return args_text(a, "save_path") || a->saved_form; }
-
 bool cmd_keeps_layers(Args *a, size_t texts)
 {
     Output *out;
