@@ -112,21 +112,29 @@ golden:
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# What the program says of itself, and where it is installed.
 MAN := $(B)/inseq.1 $(B)/inseq-methods.7 $(B)/inseq-formats.5
-$(B)/inseq.1: page := --man
-$(B)/inseq-methods.7: page := --man-methods
-$(B)/inseq-formats.5: page := --man-formats
-$(MAN): inseq
-	$(call says,MAN) ./inseq help $(page) >$@
+COMPLETION := bash-completion/completions/inseq zsh/site-functions/_inseq fish/vendor_completions.d/inseq.fish
+$(B)/inseq.1: page := help --man
+$(B)/inseq-methods.7: page := help --man-methods
+$(B)/inseq-formats.5: page := help --man-formats
+$(B)/share/bash-completion/completions/inseq: page := completion bash
+$(B)/share/zsh/site-functions/_inseq: page := completion zsh
+$(B)/share/fish/vendor_completions.d/inseq.fish: page := completion fish
+$(MAN) $(COMPLETION:%=$(B)/share/%): inseq
+	@mkdir -p $(@D)
+	$(call says,MADE) ./inseq $(page) >$@
 
 to = $(DESTDIR)$(PREFIX)
-install: inseq $(MAN)
+install: inseq $(MAN) $(COMPLETION:%=$(B)/share/%)
 	$(call says,INSTALL) install -D -m 755 -s --strip-program=$(CROSS)strip inseq "$(to)/bin/inseq"
 	@$(foreach m,$(MAN),d="$(to)/share/man/man$(subst .,,$(suffix $m))" && mkdir -p "$$d" && \
 	    gzip -9nc $m >"$$d/$(notdir $m).gz" && chmod 644 "$$d/$(notdir $m).gz" &&) true
+	@$(foreach c,$(COMPLETION),install -D -m 644 $(B)/share/$c "$(to)/share/$c" &&) true
 	@install -D -m 644 -t "$(to)/share/doc/inseq" LICENSE NOTICE README CHANGELOG.md
 uninstall:
 	rm -f "$(to)/bin/inseq" $(foreach m,$(MAN),"$(to)/share/man/man$(subst .,,$(suffix $m))/$(notdir $m).gz")
+	rm -f $(foreach c,$(COMPLETION),"$(to)/share/$c")
 	rm -rf "$(to)/share/doc/inseq"
 
 clean:

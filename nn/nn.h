@@ -33,6 +33,8 @@ Model *nn_open(Arena *a, const char *model, NnOptions o, Err *e);
 // are. nn_builtins: their names, out [returned].
 const char *nn_builtin(Arena *a, const char *name, Err *e);
 size_t nn_builtins(Arena *a, const char *const **out);
+// The names of the models in the Hub's caches (cache_dir: in that one alone), whole or not, out [returned].
+size_t nn_cached(Arena *a, const char *cache_dir, const char *const **out);
 
 // The folder where its tokenizer is, without opening what is in it.
 const char *nn_folder(Arena *a, const char *model, NnOptions o, Err *e);

@@ -336,3 +336,103 @@ TEST(help_examples_run)
     for (const Fact *f = help_examples; f->name; f++) run_in(A, folder, f->name + strlen("inseq "));
     for (const Fact *f = help_environment; f->name; f++) check_text(f->name, "meaning", f->meaning);
 }
+
+// ------------------------------------------------------------------------------------------ completions
+
+TEST(help_completions)
+{
+    static const char *const shells[] = {"bash", "zsh", "fish"};
+    Commands c = cmd_all();
+    size_t n, count;
+    const Option *o = args_options(&n);
+    for (int i = 0; i < 3; i++) {
+        Run r = RUN("completion", shells[i]);
+        check_ran(shells[i], r);
+        for (size_t k = 0; k < c.n; k++) CHECK_HAS(r.out, c.v[k]->name);
+        for (size_t k = 0; k < n; k++) {
+            Buf name = {.arena = A};
+            buf_str(&name, i == 2 ? STR_LIT(" -l ") : STR_LIT("--"));
+            for (const char *p = o[k].name; *p; p++) buf_char(&name, *p == '_' ? '-' : *p);
+            CHECK_HAS(r.out, name.s);
+        }
+        for (size_t k = 0; k < 3; k++) {
+            const Entry *v;
+            count = tables[k](&v);
+            for (size_t j = 0; j < count; j++) CHECK_HAS(r.out, v[j].name);
+        }
+        CHECK_HAS(r.out, "auto always never");
+        CHECK_HAS(r.out, "demo/en-nl"); // of export
+    }
+    check_refused("none", RUN("completion"), 2, "bash, zsh or fish");
+    check_refused("tcsh", RUN("completion", "tcsh"), 2, "none of bash, zsh, fish");
+}
+
+// ------------------------------------------------------------------------------------------ models
+
+static const Json *listed(const Json *list, const char *name) // the model of this name
+{
+    for (const Json *m = json_get(list, "models") ? json_get(list, "models")->child : NULL; m; m = m->next)
+        if (str_is(json_get(m, "name")->text, name)) return m;
+    return NULL;
+}
+
+TEST(models_of_a_folder)
+{
+    size_t n, gguf = 0;
+    Run r = RUN("models", "test/golden/models", "--json"), people = RUN("models", "test/golden/models");
+    check_ran("--json", r), check_ran("models", people);
+    const Json *list = json_parse(A, str_of(r.out), "models", NULL);
+    const char *const *name = dir_names(A, "test/golden/models", &n);
+    for (size_t i = 0; i < n; i++) {
+        const char *path = arena_printf(A, "test/golden/models/%s", name[i]);
+        if (!file_exists(arena_printf(A, "%s/config.json", path))) continue;
+        const Json *m = listed(list, path);
+        if (!m) return FAIL("%s is not listed", path);
+        CHECK_HAS(people.out, path);
+        if (i % 5) continue;
+        Run info = RUN("info", "-m", path, "--json");
+        if ((info.code == 0) != (json_get(m, "loads")->kind == J_TRUE)) FAIL("%s: %s", path, info.err);
+        const Json *bytes = info.code ? NULL : json_get(json_parse(A, str_of(info.out), path, NULL), "bytes");
+        if (bytes) CHECK_INT(json_get(m, "bytes")->i, bytes->i);
+    }
+    list = json_parse(A, str_of(RUN("models", "test/golden/quantized/models", "--json").out), "models", NULL);
+    CHECK(list && json_get(list, "models"));
+    for (const Json *m = list ? json_get(list, "models")->child : NULL; m; m = m->next)
+        gguf += str_ends(json_get(m, "name")->text, STR_LIT(".gguf"));
+    CHECK(gguf >= 3);
+    const char *folder = kit_folder(A);
+    kit_write(folder, "other/config.json", BYTES("{\"model_type\": \"whisper\"}"));
+    kit_write(folder, "broken/config.json", BYTES("{"));
+    check_ran("export", RUN("export", "demo/yes-no-small", arena_printf(A, "%s/small", folder)));
+    r = RUN("models", folder);
+    check_ran("refused", r);
+    CHECK_HAS(r.out, "does not load: ");
+    CHECK_HAS(r.out, "whisper");
+    CHECK_HAS(r.out, "/small ");
+    CHECK_INT(lines(r.out), 4);
+    CHECK_INT(lines(RUN("models", folder, "--names").out), 3);
+    check_refused("no folder", RUN("models", "test/nothing"), 1, "no such folder");
+}
+
+TEST(models_of_a_cache)
+{
+    const char *cache = kit_folder(A), *commit = "0123456789abcdef0123456789abcdef01234567";
+    const char *snapshot = arena_printf(A, "models--Org--name/snapshots/%s", commit);
+    kit_write(cache, arena_printf(A, "%s/x", snapshot), BYTES("x"));
+    kit_write(cache, "models--Org--name/refs/main", str_of(commit));
+    kit_write(cache, "models--Org--half/refs/main", str_of(commit));
+    check_ran("export", RUN("export", "demo/yes-no-small", arena_printf(A, "%s/%s", cache, snapshot)));
+    const char *env = arena_printf(A, "HF_HUB_CACHE=%s", cache);
+    Run all[] = {RUN("models", cache, "--json"), RUN("models", "--cache_dir", cache, "--json"),
+                 RUN_WITH(UNPACK({.env = {env}}), "models", "--json")};
+    for (size_t i = 0; i < 3; i++) {
+        check_ran("models", all[i]);
+        const Json *list = json_parse(A, str_of(all[i].out), "models", NULL), *m = listed(list, "Org/name"),
+                   *half = listed(list, "Org/half");
+        CHECK(m && str_is(json_get(m, "family")->text, "t5") && json_get(m, "loads")->kind == J_TRUE);
+        CHECK(half && json_get(half, "loads")->kind == J_FALSE && json_get(half, "refusal")->text.n > 20);
+        CHECK(!i == !listed(list, "demo/en-nl")); // inside this program: not of a folder
+    }
+    CHECK_HAS(RUN("models", "--cache_dir", cache, "--names").out, "Org/half\nOrg/name\n");
+    CHECK_HAS(RUN("info", "-m", "Org/nam", "--cache_dir", cache).err, "Org/name is: -m Org/name");
+}

@@ -112,6 +112,9 @@ installed() { # into a folder of any name, and out of it again
         gzip -dc "$to/opt/inseq/share/man/man1/inseq.1.gz" | grep -q '^.SH EXIT STATUS' &&
         gzip -dc "$to/opt/inseq/share/man/man7/inseq-methods.7.gz" | grep -q '^.SH STEP FUNCTIONS' &&
         gzip -dc "$to/opt/inseq/share/man/man5/inseq-formats.5.gz" | grep -q '^.SH DATA FILES' &&
+        bash -n "$to/opt/inseq/share/bash-completion/completions/inseq" &&
+        grep -q '^#compdef inseq' "$to/opt/inseq/share/zsh/site-functions/_inseq" &&
+        grep -q '^complete -c inseq' "$to/opt/inseq/share/fish/vendor_completions.d/inseq.fish" &&
         make -s uninstall DESTDIR="$to" PREFIX=/opt/inseq && [ -z "$(find "$to" -type f)" ]
 }
 readme() {
@@ -141,6 +144,7 @@ part "clang, warnings as errors" with_clang
 part "musl, static" with_musl
 part "hardened" hardened
 part "make install, make uninstall" installed
+part "completions in the shells there are" tools/completion.sh
 part "the same bytes, built elsewhere" tools/reproducible.sh
 part "tests under ASan and UBSan" sanitized
 exit $bad

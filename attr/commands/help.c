@@ -206,6 +206,8 @@ bool help_topic(Arena *a, Commands c, const char *topic, bool all, int width, Bu
             const char *at = strstr(tables[k].example, "%s");
             buf_put(&example, tables[k].example, (size_t)(at - tables[k].example));
             buf_printf(&example, "%s%s", v[i].name, at + 2);
+            if (attr_is_contrastive(v[i].name))
+                buf_str(&example, STR_LIT(" --contrast_targets \"De man verloor zijn sleutel.\""));
             put_entry(a, &v[i], tables[k].kind, tables[k].option, example.s, width, out);
             return true;
         }

@@ -13,7 +13,15 @@ static void begin(Buf *b, const char *name, int section, const char *kind, const
 
 static void heading(Buf *b, const char *name) { buf_printf(b, ".SH %s\n", name); }
 
-static void paragraph(Buf *b, const char *text) { buf_str(b, STR_LIT(".PP\n")), man_text(b, text); }
+// What begins a paragraph, but for the first behind a heading, where one has begun.
+static void begin_paragraph(Buf *b)
+{
+    size_t at = b->n ? b->n - 1 : 0;
+    while (at && b->s[at - 1] != '\n') at--;
+    if (memcmp(b->s + at, ".S", 2) != 0) buf_str(b, STR_LIT(".PP\n"));
+}
+
+static void paragraph(Buf *b, const char *text) { begin_paragraph(b), man_text(b, text); }
 
 static void item(Buf *b, const char *name, const char *meaning)
 {
@@ -29,7 +37,7 @@ static void facts(Buf *b, const Fact *f)
 // Lines as they are.
 static void block(Buf *b, const char *text)
 {
-    buf_str(b, STR_LIT(".PP\n.EX\n"));
+    begin_paragraph(b), buf_str(b, STR_LIT(".EX\n"));
     for (size_t n; *text; text += n + (text[n] == '\n')) {
         n = strcspn(text, "\n");
         man_text(b, str_zero(b->arena, (Str){text, n}));
@@ -43,7 +51,7 @@ static void put_command(Buf *b, const Command *c)
 {
     size_t n;
     const Option *options = args_options(&n);
-    buf_printf(b, ".SS inseq %s\n.PP\n.B ", c->name);
+    buf_printf(b, ".SS inseq %s\n.B ", c->name);
     man_text(b, arena_printf(b->arena, "inseq %s %s", c->name, c->usage));
     paragraph(b, c->summary);
     block(b, arena_printf(b->arena, "inseq %s %s", c->name, c->example));

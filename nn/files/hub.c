@@ -261,6 +261,19 @@ size_t hub_models(Arena *a, const char *root, const char **out)
     return found;
 }
 
+size_t nn_cached(Arena *a, const char *cache_dir, const char *const **out)
+{
+    const char *roots[MAX_ROOTS], **name = arena_new(a, const char *, MAX_ROOTS *MOST_NAMES);
+    size_t n = cache_roots(a, cache_dir, roots), found = 0;
+    for (size_t r = 0; r < n; r++) {
+        bool again = false; // two variables that name one cache
+        for (size_t k = 0; k < r; k++) again |= !strcmp(roots[k], roots[r]);
+        if (!again) found += hub_models(a, roots[r], name + found);
+    }
+    *out = name;
+    return found;
+}
+
 // The cached model that was probably meant: the same name in another case, or without its organisation, or nearly so.
 static const char *near_name(Arena *a, const char *const *root, size_t n_roots, const char *model)
 {
