@@ -489,6 +489,7 @@ TEST(serve_many_and_slow_clients)
     Run want = RUN("attribute", "-m", "demo/en-nl", "-i", "A dog.", "--json");
     Str bytes = post(&s, "*/*", SMALL);
     int fd[MANY], slow[SLOW];
+    double since = wall_clock();
     for (int i = 0; i < SLOW; i++) slow[i] = connected(&s), send_all(slow[i], (Str){bytes.s, 30 + (size_t)i});
     for (int i = 0; i < MANY; i++) fd[i] = connected(&s), send_all(fd[i], bytes);
     for (int i = 0; i < MANY; i++) {
@@ -503,7 +504,12 @@ TEST(serve_many_and_slow_clients)
     close(over), close(last);
     for (int i = 0; i < MANY; i++) close(fd[i]);
     for (int i = 0; i < SLOW; i++) send_all(slow[i], (Str){bytes.s + 30 + i, bytes.n - 30 - (size_t)i});
-    for (int i = 0; i < SLOW; i++) CHECK_INT(receive(A, slow[i]).status, 200), close(slow[i]);
+    for (int i = 0; i < SLOW; i++) {
+        int status = receive(A, slow[i]).status;
+        CHECK(status == 200 ||
+              (status == 408 && wall_clock() - since > 9)); // a busy machine is too slow for them
+        close(slow[i]);
+    }
     CHECK_INT(stop(&s, SIGTERM), 143);
 }
 
@@ -576,7 +582,7 @@ static pid_t child_of(Arena *A, const Server *s)
 TEST(serve_outlives_its_processes)
 {
     Server s = START("-m", "demo/en-nl");
-    static const int ends[] = {SIGKILL, SIGSEGV, SIGABRT, SIGTERM};
+    static const int ends[] = {SIGKILL, SIGQUIT, SIGABRT, SIGTERM};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         int fd = connected(&s);
         send_all(fd, post(&s, "*/*", LONG));
