@@ -94,7 +94,7 @@ static const Option options[] = {
     {"src_lang", {0}, OPT_TEXT, MODEL | REQUEST, "LANG", "of multilingual models: the language of sources, by code or name: nl, nld_Latn, Dutch", "Model", GENERATE | TOKENIZE, NULL, 0},
     {"tgt_lang", {0}, OPT_TEXT, MODEL | REQUEST, "LANG", "the language to translate into; 'inseq info' lists a model's", "Model", GENERATE, NULL, 0},
     {"batch_size", {"-bs"}, OPT_INT, ATTRIBUTE | GENERATE | CONTEXT | REQUEST | VERIFY, "N", "texts at once (8); the numbers do not depend on it", "Machine", DATASET | VERIFY, NULL, 0},
-    {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW | CONTEXT, "FILE", "save as JSON that Inseq loads; 'inseq show FILE' shows it again", "Output", SINGLE | DATASET | COMPARE | CONTEXT | SHOW, NULL, 0},
+    {"save_path", {"-o"}, OPT_TEXT, ATTRIBUTE | SHOW | CONTEXT, "FILE", "save as JSON that Inseq loads; FILE.jsonl gets each row as it is done; 'inseq show FILE' shows both again", "Output", SINGLE | DATASET | COMPARE | CONTEXT | SHOW, NULL, 0},
     {"overwrite", {0}, OPT_FLAG, ALONE | CONTEXT | OPTION_YIELDS, NULL, "begin anew, whatever rows -o has already", "Output", 0, NULL, 0},
     {"retry_failed", {0}, OPT_FLAG, ALONE | OPTION_YIELDS, NULL, "try rows again that failed before", "Output", 0, NULL, 0},
     {"shard", {0}, OPT_TEXT, ALONE | CONTEXT | OPTION_YIELDS, "I/N", "only the I-th of N parts of the texts, of about the same work; auto: by the task of a job array (Slurm and others); inseq merge puts the results together", "Machine", 0, NULL, 0},
