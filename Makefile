@@ -149,4 +149,4 @@ MAKEFLAGS += -j$(or $(shell nproc 2>/dev/null),1)
 endif
 
 .PHONY: always all test tests test-real test-slurm check coverage demo demo-model bench fuzz golden format install uninstall clean
--include $(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d)
+-include $(filter-out $(B)/share/%,$(wildcard $(B)/*.d $(B)/*/*.d $(B)/*/*/*.d))
