@@ -10,7 +10,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { ROWS = 11 };
+// Under a sanitizer, where starting a program takes ten times as long, each of these is done more sparsely.
+#ifdef __SANITIZE_ADDRESS__
+enum { ROWS = 11, SPARSE = 6 };
+#else
+enum { ROWS = 11, SPARSE = 1 };
+#endif
 
 // A file of rows: one has a blank source, and fails; ids and a column go along.
 static const char *rows_file(Arena *A, const char *folder)
@@ -138,7 +143,7 @@ TEST(journal_cut_anywhere)
             all = bytes_of(A, kept);
             if (all.n < 2000) continue; // it was hardly begun
         }
-        size_t step = all.n / 17 + 1;
+        size_t step = all.n * SPARSE / 17 + 1;
         for (size_t cut = 0; cut <= all.n; cut += step) {
             Arena *a = arena_create(A);
             unlink(out);
@@ -169,7 +174,7 @@ TEST(journal_killed)
         Str want;
         undisturbed(A, folder, rows, names[k], &want);
         const char *out = arena_printf(A, "%s/%s", folder, names[k]);
-        for (int round = 0, killed = 0; round < 4; round++, killed = 0) {
+        for (int round = 0, killed = 0; round < 4; round += SPARSE, killed = 0) {
             unlink(out);
             for (bool done = false; !done; killed++) {
                 long after = killed < 5 ? 3 + (17 * killed + 7 * round) % 40 : 0;
@@ -193,7 +198,7 @@ TEST(journal_killed_at_calls)
         undisturbed(A, folder, rows, names[k], &want);
         const char *out = arena_printf(A, "%s/%s", folder, names[k]);
         int killed = 0;
-        for (int n = 40;; n += k ? 4 : 1) { // before that the model is opened
+        for (int n = 40;; n += SPARSE * (k ? 4 : 1)) { // before that the model is opened
             Arena *a = arena_create(A);
             unlink(out), unlink(lines_of(a, out));
             const char *fault = arena_printf(a, "INSEQ_FAULT=kill:%d", n);
@@ -207,7 +212,7 @@ TEST(journal_killed_at_calls)
             arena_free(a);
             if (done) break;
         }
-        CHECK(killed > (k ? 3 : ROWS)); // at least each row's write
+        CHECK(killed > (k ? 3 : ROWS) / SPARSE); // at least each row's write
     }
 }
 
@@ -221,7 +226,9 @@ TEST(journal_faults)
             Str want;
             undisturbed(A, folder, rows, names[k], &want);
             const char *out = arena_printf(A, "%s/%s", folder, names[k]);
-            for (int n = 1, quiet = 0; quiet < 2 && n < 4000; n += kind == 1 ? 193 : kind == 3 ? 7 : 11) {
+            for (int n = 1, quiet = 0; quiet < 2 && n < 4000; n += SPARSE * (kind == 1   ? 193
+                                                                             : kind == 3 ? 7
+                                                                                         : 11)) {
                 Arena *a = arena_create(A);
                 unlink(out), unlink(lines_of(a, out));
                 const char *fault = arena_printf(a, "INSEQ_FAULT=%s", arena_printf(a, kinds[kind], n));
