@@ -366,6 +366,7 @@ typedef struct Entry {
     const char *formula, *when; // lines as they are to be shown; what it is good for, and what not
     const char *cost;           // of a method, for one text
     const Argument *arguments;  // end with a name of NULL; NULL: none
+    const char *must; // those that can't be left out, with values for the example, as JSON; NULL: none
 } Entry;
 size_t attr_method_list(const Entry **out);
 size_t attr_step_list(const Entry **out);

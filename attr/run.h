@@ -32,6 +32,7 @@ typedef struct StepFunction {
     const char *name, *summary;
     const char *formula, *when; // see Entry
     const Argument *arguments;  // of --attribution_kwargs, that it looks at
+    const char *must;           // see Entry
     bool contrastive, integer;
     double (*value)(const StepRow *r);
     // Adds the derivative with respect to z into d, and to contrast_z into dc [V] (which may be the same array, and is

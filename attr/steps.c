@@ -385,6 +385,7 @@ static const StepFunction functions[] = {
      .when = "How many words were in question: 1 is decided. A whole number, and a step score only.",
      .arguments =
          (const Argument[]){{"top_p", NULL, "the probability they make up, 0 to 1 (must be given)"}, {0}},
+     .must = "{\"top_p\": 0.9}",
      .integer = true,
      .value = top_p_size},
 };
@@ -398,7 +399,8 @@ size_t attr_step_list(const Entry **out)
                           .summary = functions[i].summary,
                           .formula = functions[i].formula,
                           .when = functions[i].when,
-                          .arguments = functions[i].arguments};
+                          .arguments = functions[i].arguments,
+                          .must = functions[i].must};
     *out = list;
     return N_FUNCTIONS;
 }

@@ -516,13 +516,14 @@ TEST(context_rows_are_kept)
     CHECK(cuts > 3);
     Run r = CONTEXT("-d", "json", "--dataset_files", file, "--input_current_field", "now",
                     "--input_context_field", "before", "-o", out);
-    CHECK_HAS(r.err, "has 3 of 3 rows (1 failed); all are done");
+    CHECK_HAS(r.err, "has 3 of 3 rows; all are done"), CHECK_HAS(r.err, "of these 1 failed (number 2)");
     CHECK_HAS(r.out, "Row 3\n");
     CHECK(attr_write(A, out, (Str){whole.s, n - 9}, &e)); // it can be read as far as it goes
     CHECK_HAS(RUN("show", out, "--json").out, "She is a nurse.");
     CHECK_INT(CONTEXT(KEPT, out, "--batch_size", "1").code, 3);
     CHECK(!strcmp(RUN("show", out, "--json").out, shown));
     check_refused("another run", CONTEXT(KEPT, out, "-a", "attention"), 1, "--attribution_method");
+    check_refused("other ids", CONTEXT(KEPT, out, "--id_field", "now"), 1, "of other texts");
     CHECK_INT(CONTEXT(KEPT, out, "-a", "attention", "--overwrite").code, 3);
     const char *one = temporary(A, "1.jsonl"), *two = temporary(A, "2.jsonl"),
                *all = temporary(A, "all.jsonl");

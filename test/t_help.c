@@ -335,6 +335,13 @@ TEST(help_examples_run)
     kit_write(folder, "texts.txt", STR_LIT("The nurse lost her key.\nThe cat sleeps.\n"));
     for (const Fact *f = help_examples; f->name; f++) run_in(A, folder, f->name + strlen("inseq "));
     for (const Fact *f = help_environment; f->name; f++) check_text(f->name, "meaning", f->meaning);
+    const Entry *v;
+    size_t n = attr_step_list(&v);
+    for (size_t i = 0; i < n; i++) { // and that of each step function
+        const char *text = strstr(RUN("help", v[i].name).out, "\nexample   inseq ");
+        if (!text) FAIL("%s: no example", v[i].name);
+        else run_in(A, folder, str_zero(A, (Str){text + 17, strcspn(text + 17, "\n")}));
+    }
 }
 
 // ------------------------------------------------------------------------------------------ completions

@@ -31,13 +31,13 @@ static const char *rows_file(Arena *A, const char *folder)
     return arena_printf(A, "%s/rows.jsonl", folder);
 }
 
-// attribute-dataset on these rows into folder/name, with one more word.
-static Run attribute(Arena *A, const Setup *s, const char *rows, const char *out, const char *option,
-                     const char *value)
+// attribute-dataset with this model on these rows into out, with one more word and its value.
+static Run attribute_with(Arena *A, const Setup *s, const char *model, const char *rows, const char *out,
+                          const char *option, const char *value)
 {
     const char *words[] = {"attribute-dataset",
                            "-m",
-                           MODEL,
+                           model,
                            "-a",
                            "input_x_gradient",
                            "--dataset_files",
@@ -55,6 +55,12 @@ static Run attribute(Arena *A, const Setup *s, const char *rows, const char *out
                            value,
                            NULL};
     return run_with(A, s, words);
+}
+
+static Run attribute(Arena *A, const Setup *s, const char *rows, const char *out, const char *option,
+                     const char *value)
+{
+    return attribute_with(A, s, MODEL, rows, out, option, value);
 }
 
 static const char *const names[] = {"o.jsonl", "o.jsonl.gz", "o.json", "o.json.gz"};
@@ -297,24 +303,13 @@ TEST(journal_refused)
     check_refused("other texts",
                   attribute(A, &(Setup){0}, arena_printf(A, "%s/fewer.jsonl", folder), out, NULL, NULL), 1,
                   "another number of texts: there it is 11, and here 1");
-    const char *words[] = {"attribute-dataset",
-                           "-m",
-                           TRAINED,
-                           "-a",
-                           "input_x_gradient",
-                           "--dataset_files",
-                           rows,
-                           "-in",
-                           "en",
-                           "-gen",
-                           "nl",
-                           "-bs",
-                           "2",
-                           "--hide",
-                           "-o",
-                           out,
-                           NULL};
-    check_refused("another model", run_with(A, &(Setup){0}, words), 1, "another model (SHA-256)");
+    check_refused("another model", attribute_with(A, &(Setup){0}, TRAINED, rows, out, NULL, NULL), 1,
+                  "another model (SHA-256)");
+    check_refused("the model by another name, which the rows have", // and so the bytes
+                  attribute_with(A, &(Setup){0}, "./" MODEL, rows, out, NULL, NULL), 1,
+                  "other options, --model_name_or_path");
+    check_refused("another id", attribute(A, &(Setup){0}, rows, out, "--id_field", "kind"), 1,
+                  "of other texts");
     int fd = open(out, O_RDONLY);
     flock(fd, LOCK_EX);
     check_refused("a second writer", attribute(A, &(Setup){0}, rows, out, NULL, NULL), 1,
@@ -329,6 +324,17 @@ TEST(journal_refused)
     Run r = attribute(A, &(Setup){0}, rows, mine, "--overwrite", "-q");
     CHECK_INT(r.code, 3);
     CHECK_STR(bytes_of(A, mine), before);
+    // a gzip file that is somebody's, without an end of line; and the beginning of ours, packed
+    Buf packed = {.arena = A};
+    Gzip z = {.out = &packed};
+    gzip_part(&z, STR_LIT("{\"some\": \"thing\"}")), gzip_end(&z);
+    const char *gz = arena_printf(A, "%s/mine.jsonl.gz", folder);
+    for (size_t n = packed.n; n > packed.n - 12; n -= 6) { // whole, and cut short
+        kit_write(folder, "mine.jsonl.gz", (Str){packed.s, n});
+        check_refused("no rows of inseq's, packed", attribute(A, &(Setup){0}, rows, gz, "-q", NULL), 1,
+                      "no rows that inseq wrote");
+        CHECK_STR(bytes_of(A, gz), ((Str){packed.s, n}));
+    }
     for (const char *const *s = (const char *const[]){"0/3", "4/3", "x", "1", "1/", "1/0", "auto", NULL}; *s;
          s++)
         check_refused(*s, attribute(A, &(Setup){0}, rows, out, "--shard", *s), 2, "--shard");
@@ -338,26 +344,61 @@ TEST(journal_refused)
 TEST(journal_retry)
 {
     const char *folder = kit_folder(A), *rows = rows_file(A, folder);
+    Str plain;
+    undisturbed(A, folder, rows, names[0], &plain);
+    // the third row, as if memory had run out
+    const char *third = strstr(plain.s, "{\"number\": 3,"), *fourth = strstr(plain.s, "{\"number\": 4,");
+    Buf b = {.arena = A}, line = {.arena = A}, packed = {.arena = A};
+    buf_str(&line, STR_LIT("{\"number\": 3, \"error\": \"no memory\""));
+    buf_put(&b, plain.s, (size_t)(third - plain.s)), buf_str(&b, buf_view(&line));
+    buf_printf(&b, ", \"crc32\": \"%08" PRIx32 "\"}\n", gzip_crc(0, line.s, line.n));
+    buf_put(&b, fourth, plain.n - (size_t)(fourth - plain.s));
+    for (Str rest = buf_view(&b); rest.n;) { // a member a line
+        Str own = str_line(&rest);
+        Gzip z = {.out = &packed};
+        gzip_part(&z, (Str){own.s, own.n + 1}), gzip_end(&z);
+    }
     for (int k = 0; k < 2; k++) {
-        Str want;
+        Str want, wrong = buf_view(k ? &packed : &b);
         const char *out = undisturbed(A, folder, rows, names[k], &want);
-        if (k) continue; // gzipped rows are not written by hand here
-        // the third row, as if memory had run out
-        const char *third = strstr(want.s, "{\"number\": 3,"), *fourth = strstr(want.s, "{\"number\": 4,");
-        Buf b = {.arena = A}, line = {.arena = A};
-        buf_str(&line, STR_LIT("{\"number\": 3, \"error\": \"no memory\""));
-        buf_put(&b, want.s, (size_t)(third - want.s)), buf_str(&b, buf_view(&line));
-        buf_printf(&b, ", \"crc32\": \"%08" PRIx32 "\"}\n", gzip_crc(0, line.s, line.n));
-        buf_put(&b, fourth, want.n - (size_t)(fourth - want.s));
-        kit_write(folder, "want.o.jsonl", buf_view(&b));
+        kit_write(folder, k ? "want.o.jsonl.gz" : "want.o.jsonl", wrong);
         Run r = attribute(A, &(Setup){0}, rows, out, NULL, NULL);
         CHECK_HAS(r.err, "has 11 of 11 rows; all are done"), CHECK_HAS(r.err, "2 failed (number 3, 5)");
-        CHECK_STR(bytes_of(A, out), buf_view(&b));
+        CHECK_STR(bytes_of(A, out), wrong);
         r = attribute(A, &(Setup){0}, rows, out, "--retry_failed", NULL);
         CHECK_INT(r.code, 3);
         CHECK_STR(bytes_of(A, out), want);
-        CHECK(!file_exists(arena_printf(A, "%s.retry", out)));
+        CHECK(!file_exists(arena_printf(A, "%s.retry%s", out, k ? ".gz" : "")));
     }
+}
+
+// The texts that baselines are drawn from are named by a file: another in its place is another run.
+TEST(journal_baselines)
+{
+    const char *folder = kit_folder(A), *rows = rows_file(A, folder),
+               *out = arena_printf(A, "%s/o.jsonl", folder), *file = arena_printf(A, "%s/b.txt", folder);
+    const char *words[] = {"attribute-dataset",
+                           "-m",
+                           MODEL,
+                           "-a",
+                           "expected_gradients",
+                           "--dataset_files",
+                           rows,
+                           "-in",
+                           "en",
+                           "-gen",
+                           "nl",
+                           "--hide",
+                           "-o",
+                           out,
+                           "--attribution_kwargs",
+                           arena_printf(A, "{\"baselines\": \"%s\", \"n_samples\": 2}", file),
+                           NULL};
+    kit_write(folder, "b.txt", STR_LIT("It rains.\n"));
+    CHECK_INT(run_with(A, &(Setup){0}, words).code, 3);
+    CHECK_INT(run_with(A, &(Setup){0}, words).code, 3);
+    kit_write(folder, "b.txt", STR_LIT("The nurse.\n"));
+    check_refused("other baselines", run_with(A, &(Setup){0}, words), 1, "of other texts");
 }
 
 TEST(journal_parts)
@@ -387,9 +428,23 @@ TEST(journal_parts)
         A, &(Setup){.env = {"SLURM_ARRAY_TASK_ID=8", "SLURM_ARRAY_TASK_MIN=7", "SLURM_ARRAY_TASK_COUNT=3"}},
         rows, out, "--shard", "auto");
     CHECK_STR(bytes_of(A, out), second);
-    unlink(out);
-    attribute(A, &(Setup){.env = {"JOB_COMPLETION_INDEX=1"}}, rows, out, "--shard", "auto/3");
-    CHECK_STR(bytes_of(A, out), second);
+    static const char *const tasks[][5] = {
+        {"auto", "SLURM_ARRAY_TASK_ID=4", "SLURM_ARRAY_TASK_MIN=0", "SLURM_ARRAY_TASK_COUNT=3",
+         "SLURM_ARRAY_TASK_STEP=4"},
+        {"auto", "SGE_TASK_ID=3", "SGE_TASK_FIRST=1", "SGE_TASK_LAST=5", "SGE_TASK_STEPSIZE=2"},
+        {"auto", "LSB_JOBINDEX=2", "LSB_JOBINDEX_END=3"},
+        {"auto/3", "PBS_ARRAY_INDEX=2"},
+        {"auto/3", "JOB_COMPLETION_INDEX=1"}};
+    for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+        unlink(out);
+        Setup s = {.env = {tasks[i][1], tasks[i][2], tasks[i][3], tasks[i][4]}};
+        Run r = attribute(A, &s, rows, out, "--shard", tasks[i][0]);
+        if (!str_eq(bytes_of(A, out), second)) FAIL("%s: another part: %s", tasks[i][1], r.err);
+        test_count(1);
+    }
+    check_refused("of how many",
+                  attribute(A, &(Setup){.env = {"PBS_ARRAY_INDEX=2"}}, rows, out, "--shard", "auto"), 2,
+                  "give auto/N");
 }
 
 // Parts are of about the same work: one long text weighs as much as many short ones.

@@ -580,11 +580,11 @@ static int run(Args *a)
     texts_special(&l, &p.attribution);
     if (args_on(a, "provenance") && !cmd_provenance(a, &x.provenance, &e)) return cmd_fail(&e, EXIT_INPUT);
     documents(a, &p, &x);
-    if (!context_rows_begin(a, &x.w, x.t, x.wrong, x.n, &x.rows, &x.lines, &e))
+    if (!context_rows_begin(a, &x.w, x.t, x.wrong, x.about, x.n, &x.rows, &x.lines, &e))
         return cmd_fail(&e, EXIT_INPUT);
     share_output(&x);
     if (!run_documents(&x, most, &e)) return cmd_fail(&e, EXIT_INPUT);
-    int interrupted = context_rows_interrupted(&x.rows);
+    int interrupted = context_rows_interrupted(a, &x.rows);
     if (!x.rows.made) return interrupted ? interrupted : EXIT_INPUT;
     ContextResult *r;
     if (!contexts_from_json(a->a, buf_view(&x.lines), "results", &r, &kept, &e))

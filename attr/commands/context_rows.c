@@ -5,27 +5,20 @@
 
 #include "../texts/contexts.h"
 
-// All that documents are made from, in their order.
-static Str hash(Arena *a, const ContextTexts *t, const char *const *wrong, size_t n)
+// All that documents are made from, in their order, and what is said of their rows.
+static Str hash(Arena *a, const ContextTexts *t, const char *const *wrong, const Json *const *about, size_t n)
 {
     Sha256 x;
     char *hex = arena_new(a, char, 65);
     sha256_begin(&x);
     for (size_t i = 0; i < n; i++) {
-        Str why = str_of(wrong[i] ? wrong[i] : "");
-        const Str *all[] = {&t[i].input_current, &t[i].input_context, &t[i].output_current,
-                            &t[i].output_context, &why};
+        Str why = str_of(wrong[i] ? wrong[i] : ""), row = attr_row(a, about[i]);
+        const Str *all[] = {
+            &t[i].input_current, &t[i].input_context, &t[i].output_current, &t[i].output_context, &why, &row};
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) stream_hash(&x, all[k]->s ? all[k] : NULL);
     }
     sha256_end_hex(&x, hex);
     return str_of(hex);
-}
-
-static bool is_lines(const char *path)
-{
-    Str name = str_of(path);
-    if (str_ends(name, STR_LIT(".gz"))) name.n -= 3;
-    return str_ends(name, STR_LIT(".jsonl"));
 }
 
 // What was done before, as if it had been done now.
@@ -43,28 +36,16 @@ static bool take(const Args *a, ContextRows *r, Buf *lines, Err *e)
     return !e->set;
 }
 
-static void tell(const Args *a, const ContextRows *r)
-{
-    const char *path = journal_path(r->journal);
-    if (journal_cut_off(r->journal))
-        cmd_note(a, arena_printf(a->a, "%s: %zu bytes behind the last whole row are cut off", path,
-                                 journal_cut_off(r->journal)));
-    if (r->at > r->from)
-        cmd_note(a, arena_printf(a->a, "%s has %zu of %zu rows%s; %s", path, r->at - r->from, r->to - r->from,
-                                 r->failed ? arena_printf(a->a, " (%zu failed)", r->failed) : "",
-                                 r->at == r->to ? "all are done" : "the others follow"));
-}
-
-bool context_rows_begin(Args *a, const Work *w, const ContextTexts *t, const char *const *wrong, size_t n,
-                        ContextRows *r, Buf *lines, Err *e)
+bool context_rows_begin(Args *a, const Work *w, const ContextTexts *t, const char *const *wrong,
+                        const Json *const *about, size_t n, ContextRows *r, Buf *lines, Err *e)
 {
     const char *path = args_text(a, "save_path");
     char model[65], tokenizer[65];
     const size_t *number;
     JournalHead h = {.contexts = true, .rows = n};
     *r = (ContextRows){.to = n};
-    bool kept = wrong && path && is_lines(path) && file_is_plain(path) && !args_on(a, "no_add_output_info") &&
-                !a->silent;
+    bool kept = wrong && path && stream_is_lines(path) && file_is_plain(path) &&
+                !args_on(a, "no_add_output_info") && !a->silent;
     if (!kept && !a->silent && (args_text(a, "shard") || args_on(a, "overwrite")))
         return err_usage(e,
                          "--%s: documents are kept one by one where they are rows of data files, in "
@@ -77,12 +58,12 @@ bool context_rows_begin(Args *a, const Work *w, const ContextTexts *t, const cha
     if (!args_shard(a, &h.shard, &h.shards, e) || !texts_hashes(w->l, model, tokenizer, e)) return false;
     stream_shard(&all, h.shard, h.shards, &r->from, &r->to);
     h.from = r->from, h.to = r->to, h.model = str_of(model), h.tokenizer = str_of(tokenizer);
-    h.texts = hash(a->a, t, wrong, n);
+    h.texts = hash(a->a, t, wrong, about, n);
     h.options = attr_row(a->a, json_parse(a->a, stream_options(a), "", NULL));
     r->journal = journal_open(a->a, path, &h, args_on(a, "overwrite"), e);
     if (!r->journal) return false;
     r->at = r->from + journal_done(r->journal), r->failed = journal_failed(r->journal, &number);
-    tell(a, r), a->saved = true;
+    stream_tell_done(a, r->journal, r->to - r->from), a->saved = true;
     return r->at == r->from || take(a, r, lines, e);
 }
 
@@ -102,12 +83,9 @@ bool context_rows_add(ContextRows *r, Arena *a, size_t number, const ContextResu
 
 bool context_rows_end(ContextRows *r, Err *e) { return !r->journal || journal_end(r->journal, e); }
 
-int context_rows_interrupted(const ContextRows *r)
+int context_rows_interrupted(const Args *a, const ContextRows *r)
 {
     if (!r->journal || !stop_asked()) return cmd_interrupted(r->made > 0);
-    cmd_say(
-        "interrupted; finished documents were kept: %zu of %zu rows are done, in %s; the same command goes "
-        "on with the others",
-        r->at - r->from, r->to - r->from, journal_path(r->journal));
+    stream_say_kept(a, r->journal, r->at - r->from, r->to - r->from);
     return 128 + stop_asked();
 }

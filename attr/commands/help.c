@@ -208,6 +208,7 @@ bool help_topic(Arena *a, Commands c, const char *topic, bool all, int width, Bu
             buf_printf(&example, "%s%s", v[i].name, at + 2);
             if (attr_is_contrastive(v[i].name))
                 buf_str(&example, STR_LIT(" --contrast_targets \"De man verloor zijn sleutel.\""));
+            if (v[i].must) buf_printf(&example, " %s '%s'", tables[k].option, v[i].must);
             put_entry(a, &v[i], tables[k].kind, tables[k].option, example.s, width, out);
             return true;
         }

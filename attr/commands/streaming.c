@@ -10,9 +10,9 @@
 
 // ------------------------------------------------------------------------------------------ what a run is
 
-// Options that no row depends on. What texts there are is told by their hash.
-static const char *const neutral[] = {"model_name_or_path",
-                                      "input_texts",
+// Options that no row depends on. What texts there are, and what their rows say besides, is told by their hash; a model's name
+// stands in the rows.
+static const char *const neutral[] = {"input_texts",
                                       "generated_texts",
                                       "contrast_targets",
                                       "contrast_sources",
@@ -114,10 +114,15 @@ void stream_hash(Sha256 *x, const Str *s)
     if (s) sha256_part(x, *s);
 }
 
-static void hash_texts(Arena *a, const Texts *t, char out[65])
+// With the texts that baselines are drawn from: of those the options have only the file's name.
+static void hash_texts(Arena *a, const Texts *t, const AttrOptions *o, char out[65])
 {
     Sha256 x;
     sha256_begin(&x);
+    for (size_t i = 0; i < o->n_baselines; i++) {
+        const Ids *ids = &o->baselines[i];
+        stream_hash(&x, &(Str){(const char *)ids->v, (size_t)ids->n * sizeof *ids->v});
+    }
     for (size_t i = 0; i < t->n; i++) {
         Arena *work = arena_create(a);
         size_t number = t->number ? t->number[i] : t->first + i + 1;
@@ -139,16 +144,19 @@ static void hash_texts(Arena *a, const Texts *t, char out[65])
 
 // ------------------------------------------------------------------------------------------ shards
 
-// Task managers that number their tasks: where the number stands, the lowest, how many there are or the highest.
+// Task managers that number their tasks: where the number stands, the lowest (without one: from), the step between two, how
+// many there are or the highest.
 typedef struct Manager {
-    const char *task, *first, *count, *last;
+    const char *task, *first, *step, *count, *last;
+    int64_t from;
 } Manager;
 static const Manager managers[] = {
-    {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT", NULL},
-    {"SGE_TASK_ID", "SGE_TASK_FIRST", NULL, "SGE_TASK_LAST"},
-    {"JOB_COMPLETION_INDEX", NULL, "JOB_COMPLETIONS", NULL}, // Kubernetes: from 0
-    {"PBS_ARRAY_INDEX", NULL, NULL, NULL},
-    {"LSB_JOBINDEX", NULL, NULL, "LSB_JOBINDEX_END"},
+    {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_ARRAY_TASK_COUNT", NULL,
+     1},
+    {"SGE_TASK_ID", "SGE_TASK_FIRST", "SGE_TASK_STEPSIZE", NULL, "SGE_TASK_LAST", 1},
+    {"JOB_COMPLETION_INDEX", NULL, NULL, "JOB_COMPLETIONS", NULL, 0}, // Kubernetes
+    {"PBS_ARRAY_INDEX", NULL, NULL, NULL, NULL, 1},
+    {"LSB_JOBINDEX", NULL, "LSB_JOBINDEX_STEP", NULL, "LSB_JOBINDEX_END", 1},
 };
 
 static bool from_environment(const char *name, int64_t *out)
@@ -161,11 +169,13 @@ static bool task(int64_t *index, int64_t *count)
 {
     for (size_t i = 0; i < sizeof managers / sizeof *managers; i++) {
         const Manager *m = &managers[i];
-        int64_t first = !strcmp(m->task, "JOB_COMPLETION_INDEX") ? 0 : 1, last;
+        int64_t first = m->from, step = 1, last;
         if (!from_environment(m->task, index)) continue;
         from_environment(m->first, &first);
-        if (!from_environment(m->count, count) && from_environment(m->last, &last)) *count = last - first + 1;
-        *index -= first - 1;
+        if (!from_environment(m->step, &step) || step < 1) step = 1;
+        if (!from_environment(m->count, count) && from_environment(m->last, &last))
+            *count = (last - first) / step + 1;
+        *index = (*index - first) / step + 1;
         return true;
     }
     return false;
@@ -218,10 +228,9 @@ double stream_size(const Texts *t, size_t from, size_t to)
 // Rows whose middle, counted in work, lies in this part.
 void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from, size_t *to)
 {
-    double all = 0, before = 0;
+    double all = stream_size(t, 0, t->n), before = 0; // of whole numbers: exact
     *from = 0, *to = t->n;
     if (!shards) return;
-    for (size_t i = 0; i < t->n; i++) all += (double)work_of(t, i); // whole numbers: exact
     *from = t->n;
     for (size_t i = 0; i < t->n; i++) {
         double own = (double)work_of(t, i), middle = 2 * before + own; // of 2 * all
@@ -238,7 +247,7 @@ void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from, siz
 
 // ------------------------------------------------------------------------------------------ beginning
 
-static bool is_lines(const char *path)
+bool stream_is_lines(const char *path)
 {
     Str name = str_of(path);
     if (str_ends(name, STR_LIT(".gz"))) name.n -= 3;
@@ -250,14 +259,13 @@ static void keep(Stream *s, Str source, Str target)
     s->kept_source[s->n_kept] = source, s->kept_target[s->n_kept++] = target;
 }
 
-// A row that was done before, as if it had been done now.
-static bool take_row(Stream *s, Str line, Err *e)
+// A row that was done before, as if it had been done now. It lives as long as what is kept.
+static bool take_row(Stream *s, const Json *row, Err *e)
 {
     Arena *a = s->a->a;
     Sequence *q = &s->kept[s->n_kept];
-    const Json *row = json_parse(a, str_copy(a, line), s->path, e), *number = json_get(row, "number"),
-               *about = json_get(row, "row");
-    if (!row || journal_row_failed(row)) return row != NULL;
+    const Json *number = json_get(row, "number"), *about = json_get(row, "row");
+    if (journal_row_failed(row)) return true;
     if (!(s->flat ? attr_read_flat(a, row, s->path, q, e)
                   : attr_read_sequence(a, json_get(row, "sequence"), s->path, q, e)))
         return false;
@@ -270,34 +278,25 @@ static bool take_row(Stream *s, Str line, Err *e)
 
 static bool take_rows(Stream *s, Err *e)
 {
+    const Json *row;
     JournalRows *r = journal_rows(s->a->a, journal_path(s->journal), NULL, e);
-    bool ok = r != NULL;
-    while (ok) {
-        Arena *work = arena_create(s->a->a);
-        const Json *row;
-        bool more = journal_next(r, work, &row, e);
-        ok = more && take_row(s, journal_line(r), e);
-        arena_free(work);
-    }
+    for (bool ok = r != NULL; ok;) ok = journal_next(r, s->a->a, &row, e) && take_row(s, row, e);
     return !e->set;
 }
 
-static void tell_done(Stream *s)
+void stream_tell_done(const Args *a, const Journal *j, size_t rows)
 {
-    const size_t *number, done = journal_done(s->journal), n = journal_failed(s->journal, &number);
-    Buf b = {.arena = s->a->a};
+    const size_t *number, done = journal_done(j), n = journal_failed(j, &number);
+    Buf b = {.arena = a->a};
     for (size_t i = 0; i < n && i < 20; i++) buf_printf(&b, "%s%zu", i ? ", " : "", number[i]);
-    if (journal_cut_off(s->journal))
-        cmd_note(s->a, arena_printf(s->a->a, "%s: %zu bytes behind the last whole row are cut off",
-                                    journal_path(s->journal), journal_cut_off(s->journal)));
+    if (journal_cut_off(j))
+        cmd_note(a, arena_printf(a->a, "%s: %zu bytes behind the last whole row are cut off", journal_path(j),
+                                 journal_cut_off(j)));
     if (done)
-        cmd_note(s->a, arena_printf(s->a->a, "%s has %zu of %zu rows; %s", journal_path(s->journal), done,
-                                    s->to - s->from,
-                                    done == s->to - s->from ? "all are done" : "the others follow"));
-    if (n && !args_on(s->a, "retry_failed"))
-        cmd_note(s->a,
-                 arena_printf(s->a->a, "of these %zu failed (number %s%s); --retry_failed tries them again",
-                              n, b.s, n > 20 ? ", ..." : ""));
+        cmd_note(a, arena_printf(a->a, "%s has %zu of %zu rows; %s", journal_path(j), done, rows,
+                                 done == rows ? "all are done" : "the others follow"));
+    if (n)
+        cmd_note(a, arena_printf(a->a, "of these %zu failed (number %s%s)", n, b.s, n > 20 ? ", ..." : ""));
 }
 
 // --retry_failed: all rows are written anew, beside; those that were right as they are.
@@ -328,7 +327,7 @@ bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts 
     s->at = h.from = s->from, h.to = s->to, s->shards = h.shards;
     if (h.shards && !alone) return err_usage(e, "--shard: of one model and method at a time");
     bool saved = path && alone && file_is_plain(path) && !attr_all_layers(o);
-    s->flat = saved && is_lines(path);
+    s->flat = saved && stream_is_lines(path);
     saved = saved && (s->flat || h.shards || (s->to - s->from > most && !o->evaluate.wanted));
     if (!saved && (args_on(a, "retry_failed") || (h.shards && path)))
         return err_usage(e, "--%s: rows are kept one by one in -o FILE.jsonl, or FILE.json of many texts",
@@ -338,15 +337,17 @@ bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts 
         if (!texts_hashes(w->l, model, tokenizer, e)) return false;
         if (args_on(a, "provenance") && !cmd_provenance(a, &h.provenance, e)) return false;
         if (h.provenance.n) h.provenance = attr_row(a->a, json_parse(a->a, h.provenance, "", NULL));
-        hash_texts(a->a, t, texts);
+        hash_texts(a->a, t, o, texts);
         h.flat = s->flat, h.options = attr_row(a->a, json_parse(a->a, stream_options(a), "", NULL));
         h.model = str_of(model), h.tokenizer = str_of(tokenizer), h.texts = str_of(texts);
         s->head = journal_head_line(a->a, &h);
         s->journal = journal_open(a->a, s->flat ? path : arena_printf(a->a, "%s.rows", path), &h,
                                   args_on(a, "overwrite"), e);
         if (!s->journal) return false;
-        tell_done(s);
         const size_t *number;
+        stream_tell_done(a, s->journal, s->to - s->from);
+        if (journal_failed(s->journal, &number) && !args_on(a, "retry_failed"))
+            cmd_note(a, "--retry_failed tries them again");
         s->at += journal_done(s->journal);
         if (!args_on(a, "retry_failed")) s->failed = journal_failed(s->journal, &number);
         s->keep = cmd_draws(a);
@@ -363,26 +364,27 @@ bool cmd_stream_begin(Args *a, const Work *w, const AttrOptions *o, const Texts 
 // ------------------------------------------------------------------------------------------ rows
 
 // A row that was right before, as it stands there.
-static bool copy_row(Stream *s, Str line, Err *e)
+static bool copy_row(Stream *s, const Json *row, Err *e)
 {
     static const char check[] = ", \"crc32\": \"";
+    Str line = journal_line(s->old);
     size_t end = line.n;
     while (end && !str_starts((Str){line.s + end, line.n - end}, str_of(check))) end--;
-    return journal_add(s->journal, (Str){line.s + 1, end - 1}, e) && (!s->keep || take_row(s, line, e));
+    return journal_add(s->journal, (Str){line.s + 1, end - 1}, e) && (!s->keep || take_row(s, row, e));
 }
 
 bool cmd_stream_next(Stream *s, size_t *from, size_t *to, Err *e)
 {
     while (s->old && s->at < s->to) {
-        Arena *work = arena_create(s->a->a);
+        Arena *work = s->keep ? s->a->a : arena_create(s->a->a);
         const Json *row;
-        bool more = journal_next(s->old, work, &row, e), failed = more && journal_row_failed(row);
-        arena_free(work);
-        if (e->set) return false;
+        bool more = journal_next(s->old, work, &row, e), failed = more && journal_row_failed(row),
+             ok = !more || failed || copy_row(s, row, e);
+        if (!s->keep) arena_free(work);
+        if (!ok || e->set) return false;
         if (failed) return *from = s->at, *to = s->at + 1, true;
-        if (!more) s->old = NULL;
-        else if (!copy_row(s, journal_line(s->old), e)) return false;
-        else s->at++;
+        if (more) s->at++;
+        else s->old = NULL;
     }
     *from = s->at, *to = s->to - s->at > s->most ? s->at + s->most : s->to;
     return *from < *to;
@@ -431,16 +433,10 @@ bool cmd_stream_row(Stream *s, const Job *j, const Sequence *q, Err *e)
 
 // ------------------------------------------------------------------------------------------ the end
 
-typedef struct Saving {
-    Stream *s;
-    JournalRows *rows;
-} Saving;
-
-static const Json *next_sequence(void *context, Arena *a, Err *e)
+static const Json *next_sequence(void *rows, Arena *a, Err *e)
 {
-    Saving *x = context;
     const Json *row;
-    while (journal_next(x->rows, a, &row, e))
+    while (journal_next(rows, a, &row, e))
         if (!journal_row_failed(row)) return json_get(row, "sequence");
     return NULL;
 }
@@ -527,11 +523,11 @@ static bool save(Stream *s, const char *lines, Err *e)
 {
     size_t n = 0;
     Arena *a = arena_create(s->a->a);
-    Saving x = {s, NULL};
+    JournalRows *rows;
     bool ok = describe_rows(s, a, lines, &n, e);
     if (ok && n)
-        ok = (x.rows = journal_rows(a, lines, NULL, e)) &&
-             attr_save_rows(a, &s->about, next_sequence, &x, s->path, e);
+        ok = (rows = journal_rows(a, lines, NULL, e)) &&
+             attr_save_rows(a, &s->about, next_sequence, rows, s->path, e);
     if (ok && s->at == s->to && n) ok = file_remove(lines, e);
     arena_free(a);
     return ok;
@@ -572,23 +568,21 @@ static const char *command_line(const Args *a)
     return b.s;
 }
 
+void stream_say_kept(const Args *a, const Journal *j, size_t done, size_t rows)
+{
+    cmd_say("%sfinished texts were kept: %zu of %zu rows are done, in %s; this goes on %s:\n  %s",
+            stop_asked() ? "interrupted; " : "", done, rows, journal_path(j),
+            done < rows ? "with the others" : "from there", command_line(a));
+}
+
 void cmd_stream_tell_kept(const Stream *s)
 {
-    if (s->before) cmd_say("%s is as it was", s->replaced);
-    else
-        cmd_say("finished texts were kept: %zu of %zu rows are done, in %s; the same command goes on %s",
-                s->at - s->from, s->to - s->from, journal_path(s->journal),
-                s->at < s->to ? "with the others" : "from there");
+    if (s->before) cmd_say("%s%s is as it was", stop_asked() ? "interrupted; " : "", s->replaced);
+    else stream_say_kept(s->a, s->journal, s->at - s->from, s->to - s->from);
 }
 
 int cmd_stream_interrupted(const Stream *s)
 {
     if (!s->journal || !stop_asked()) return cmd_interrupted(s->n_kept > 0);
-    if (s->before) cmd_say("interrupted; %s is as it was", s->replaced);
-    else
-        cmd_say(
-            "interrupted; finished texts were kept: %zu of %zu rows are done, in %s; this goes on with the "
-            "others:\n  %s",
-            s->at - s->from, s->to - s->from, journal_path(s->journal), command_line(s->a));
-    return 128 + stop_asked();
+    return cmd_stream_tell_kept(s), 128 + stop_asked();
 }

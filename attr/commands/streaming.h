@@ -31,6 +31,9 @@ typedef struct Stream {
 
 Str stream_options(Args *a);               // those that rows depend on, as a JSON object
 void stream_hash(Sha256 *x, const Str *s); // NULL: none
+bool stream_is_lines(const char *path);    // does its name say FILE.jsonl?
+void stream_tell_done(const Args *a, const Journal *j, size_t rows);             // notes, where a run goes on
+void stream_say_kept(const Args *a, const Journal *j, size_t done, size_t rows); // where it ends early
 // --shard I/N, or auto: by the task of a job array. 0 of 0: not given.
 bool args_shard(const Args *a, size_t *shard, size_t *shards, Err *e);
 void stream_shard(const Texts *t, size_t shard, size_t shards, size_t *from,
@@ -57,9 +60,9 @@ typedef struct ContextRows {
 } ContextRows;
 // Which of n documents are to be done (wrong: why a row is none; NULL: they are no rows); lines gets the results that are done.
 bool context_rows_begin(Args *a, const Work *w, const struct ContextTexts *t, const char *const *wrong,
-                        size_t n, ContextRows *r, Buf *lines, Err *e);
+                        const Json *const *about, size_t n, ContextRows *r, Buf *lines, Err *e);
 // The next document is done. one NULL: it failed, and why.
 bool context_rows_add(ContextRows *r, Arena *a, size_t number, const struct ContextResult *one,
                       const char *error, Err *e);
 bool context_rows_end(ContextRows *r, Err *e);
-int context_rows_interrupted(const ContextRows *r);
+int context_rows_interrupted(const Args *a, const ContextRows *r);

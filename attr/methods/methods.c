@@ -45,7 +45,7 @@ size_t attr_method_list(const Entry **out)
     static Entry list[N_METHODS];
     for (size_t i = 0; i < N_METHODS; i++) {
         const Method *m = methods[i];
-        list[i] = (Entry){m->name, m->summary, m->paper, m->formula, m->when, m->cost, m->arguments};
+        list[i] = (Entry){m->name, m->summary, m->paper, m->formula, m->when, m->cost, m->arguments, NULL};
     }
     *out = list;
     return N_METHODS;

@@ -164,15 +164,21 @@ static bool no_rows(const char *path, Err *e)
                    path);
 }
 
-// A first line that was cut short by a loss of power.
+// A first line that was cut short by a loss of power. Of a packed one too few bytes may be there to show any.
 static bool torn_head(Arena *a, const Journal *j, Err *e)
 {
+    enum { SHOWS_NOTHING = 128 };
     Str all;
+    Buf b = {.arena = a};
+    size_t used;
     if (!file_read(a, j->path, (size_t)1 << 32, &all, e)) return false;
-    size_t n = all.n < sizeof SCHEMA - 1 ? all.n : sizeof SCHEMA - 1;
-    bool packed = j->gz && all.n < 4096 && str_starts(all, STR_LIT("\x1f\x8b")),
-         plain = !j->gz && !memcmp(all.s, SCHEMA, n) && !memchr(all.s, '\n', all.n);
-    return packed || plain || no_rows(j->path, e);
+    bool packed = j->gz && str_starts(all, STR_LIT("\x1f\x8b"));
+    if (packed && gunzip_member(&b, all, 1 << 20, &used)) return no_rows(j->path, e);
+    Str text = packed ? buf_view(&b) : all;
+    size_t n = text.n < sizeof SCHEMA - 1 ? text.n : sizeof SCHEMA - 1;
+    bool ours = !memcmp(text.s, SCHEMA, n) && !memchr(text.s, '\n', text.n) &&
+                (n || all.n <= SHOWS_NOTHING) && packed == j->gz;
+    return ours || no_rows(j->path, e);
 }
 
 // What is there, up to the first line that is not whole.
@@ -224,7 +230,6 @@ bool journal_add(Journal *j, Str members, Err *e)
     return ok;
 }
 
-bool journal_sync(Journal *j, Err *e) { return log_sync(j->log, e); }
 bool journal_end(Journal *j, Err *e) { return log_end(j->log, e); }
 
 // ------------------------------------------------------------------------------------------ reading
@@ -306,14 +311,6 @@ static bool next_line(JournalRows *r, Err *e)
 bool journal_next(JournalRows *r, Arena *a, const Json **row, Err *e)
 {
     if (!next_line(r, e)) return false;
-    *row = json_parse(a, r->line, r->path, e);
-    return *row != NULL;
-}
-
-// Its texts live as long as a.
-static bool next_to_keep(JournalRows *r, Arena *a, const Json **row, Err *e)
-{
-    if (!next_line(r, e)) return false;
     *row = json_parse(a, str_copy(a, r->line), r->path, e);
     return *row != NULL;
 }
@@ -361,7 +358,7 @@ bool journal_read(Arena *a, const char *path, Attribution *t, Err *e)
     size_t room = 0;
     *t = (Attribution){0};
     if (!r) return false;
-    for (const Json *row; next_to_keep(r, a, &row, e);) {
+    for (const Json *row; journal_next(r, a, &row, e);) {
         const Json *number = json_get(row, "number"), *about = json_get(row, "row");
         if (journal_row_failed(row)) continue;
         if (t->n == room) {

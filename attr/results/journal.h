@@ -35,7 +35,6 @@ size_t journal_failed(const Journal *j,
 size_t journal_cut_off(const Journal *j);     // bytes that were cut off
 // A row: the members of its object, without braces.
 bool journal_add(Journal *j, Str members, Err *e);
-bool journal_sync(Journal *j, Err *e);
 bool journal_end(Journal *j, Err *e);
 const char *journal_path(const Journal *j);
 
